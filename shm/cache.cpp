@@ -1,0 +1,162 @@
+#include "shm/cache.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "shm/cache_impl.hpp"
+#include "shm/process.hpp"
+
+namespace larder {
+
+namespace process = shm::process;
+
+std::string_view name_of(PutResult result) {
+    static constexpr std::array<std::string_view, 9> kNames = {"stored",     "fenced",  "older",     "too_large", "no_space",
+                                                               "rebuilding", "bad_key", "bad_value", "busy"};
+    return kNames[static_cast<std::size_t>(result)];
+}
+
+std::string_view name_of(State state) {
+    static constexpr std::array<std::string_view, 4> kNames = {"none", "live", "stale", "negative"};
+    return kNames[static_cast<std::size_t>(state)];
+}
+
+Pinned::Pinned(Pinned&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      cell_(std::exchange(other.cell_, nullptr)),
+      own_(std::move(other.own_)),
+      generation_(std::exchange(other.generation_, 0)),
+      state_(std::exchange(other.state_, State::none)),
+      source_(std::exchange(other.source_, Source::none)) {}
+
+Pinned& Pinned::operator=(Pinned&& other) noexcept {
+    if (this == &other) return *this;
+    reset();
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+    cell_ = std::exchange(other.cell_, nullptr);
+    own_ = std::move(other.own_);
+    generation_ = std::exchange(other.generation_, 0);
+    state_ = std::exchange(other.state_, State::none);
+    source_ = std::exchange(other.source_, Source::none);
+    return *this;
+}
+
+std::string_view Pinned::value() const noexcept {
+    return state() == State::none ? std::string_view() : std::string_view(data_, size_);
+}
+
+// A forked child has none of its parent's pins: the parent may drop them at any time.
+State Pinned::state() const noexcept {
+    return state_ != State::none && generation_ == process::generation() ? state_ : State::none;
+}
+
+void Pinned::reset() noexcept {
+    if (cell_ != nullptr && generation_ == process::generation())
+        static_cast<shm::Word64*>(cell_)->store(0, std::memory_order_release);
+    cell_ = nullptr;
+    own_.reset();
+    data_ = nullptr;
+    size_ = 0;
+    state_ = State::none;
+}
+
+Lease::Lease(Lease&& other) noexcept = default;
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+    if (this == &other) return *this;
+    if (cache_ != nullptr) cache_->end_lease(*this, shm::LeaseState::abandoned);
+    cache_ = std::move(other.cache_);
+    key_ = std::move(other.key_);
+    stamp_ = other.stamp_;
+    held_ = std::move(other.held_);
+    token_ = other.token_;
+    generation_ = other.generation_;
+    slot_ = other.slot_;
+    return *this;
+}
+
+Lease::~Lease() {
+    if (cache_ != nullptr) cache_->end_lease(*this, shm::LeaseState::abandoned);
+}
+
+Lease::operator bool() const noexcept { return cache_ != nullptr && generation_ == process::generation(); }
+
+namespace detail {
+
+Pinned PinAccess::from(shm::Look& look, State state, Source source) {
+    Pinned pinned;
+    const std::string_view value = shm::value_of(*look.record);
+    pinned.data_ = value.data();
+    pinned.size_ = value.size();
+    pinned.cell_ = look.cell;
+    pinned.own_.reset(look.copy);
+    pinned.generation_ = process::generation();
+    pinned.state_ = state;
+    pinned.source_ = source;
+    look = {};
+    return pinned;
+}
+
+Pinned PinAccess::own(std::string_view value, State state, Source source) {
+    Pinned pinned;
+    pinned.own_.reset(new char[value.size() + 1]);
+    if (!value.empty()) std::memcpy(pinned.own_.get(), value.data(), value.size());
+    pinned.data_ = pinned.own_.get();
+    pinned.size_ = value.size();
+    pinned.generation_ = process::generation();
+    pinned.state_ = state;
+    pinned.source_ = source;
+    return pinned;
+}
+
+}  // namespace detail
+
+Cache Cache::open(const Options& options) { return Cache(std::make_shared<detail::CacheImpl>(options)); }
+
+Pinned Cache::get(std::string_view key) { return impl_->get(key); }
+
+std::vector<Pinned> Cache::get_many(std::span<const std::string_view> keys) {
+    std::vector<Pinned> found;
+    found.reserve(keys.size());
+    for (const std::string_view key : keys) found.push_back(impl_->get(key));
+    return found;
+}
+
+Pinned Cache::peek(std::string_view key) const { return impl_->peek(key); }
+bool Cache::contains(std::string_view key) const { return impl_->peek(key).state() != State::none; }
+Stamp Cache::stamp() const { return impl_->stamp(); }
+
+PutResult Cache::put(std::string_view key, std::string_view value, const EntryOptions& options) {
+    return impl_->put(key, value, options);
+}
+bool Cache::touch(std::string_view key, std::chrono::milliseconds ttl) { return impl_->touch(key, ttl); }
+bool Cache::erase(std::string_view key) { return impl_->erase(key); }
+
+Pinned Cache::compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options) {
+    return impl_->compute_through(key, compute, options);
+}
+Begun Cache::begin(std::string_view key) { return impl_->begin(key); }
+PutResult Cache::fill(Lease lease, std::string_view value, const EntryOptions& options) {
+    return impl_->fill(lease, value, options);
+}
+void Cache::abandon(Lease lease, bool failed) {
+    impl_->end_lease(lease, failed ? shm::LeaseState::failed : shm::LeaseState::abandoned);
+}
+
+std::uint64_t Cache::invalidate(std::string_view key) { return impl_->invalidate(std::span(&key, 1)); }
+std::uint64_t Cache::invalidate(std::span<const std::string_view> keys) { return impl_->invalidate(keys); }
+std::uint64_t Cache::invalidate_tag(std::string_view tag) { return impl_->invalidate(shm::FenceKind::tag, tag); }
+std::uint64_t Cache::invalidate_namespace(std::string_view name) {
+    return impl_->invalidate(shm::FenceKind::name_space, name);
+}
+std::uint64_t Cache::invalidate_all() { return impl_->invalidate(shm::FenceKind::everything, {}); }
+
+KeyUse Cache::key_use(std::string_view key) const { return impl_->key_use(key); }
+std::optional<std::chrono::nanoseconds> Cache::mean_compute_time() const { return impl_->mean_compute_time(); }
+void Cache::tend() { impl_->tend(); }
+std::string Cache::segment_path() const { return impl_->location() ? impl_->location()->segment_path() : std::string(); }
+std::string Cache::socket_path() const { return impl_->location() ? impl_->location()->socket_path() : std::string(); }
+
+}  // namespace larder

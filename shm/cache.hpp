@@ -1,0 +1,266 @@
+// Larder: one cache per host, shared by all its worker processes, without a server in between.
+//
+// Every process that opens the same cache maps the same segment of shared memory. A hit takes no lock, makes no system
+// call and copies nothing; a process that dies at any instruction hurts nobody; a value computed before a change is never
+// served after the change was announced (`invalidate*`).
+//
+//     larder::Cache cache = larder::Cache::open({.name = "pages"});
+//     larder::Pinned page = cache.get_or_compute("page:1", [] { return std::optional<std::string>(render()); });
+//     send(page.value());
+//
+// Threads: every member of Cache may be called by any number of threads at once. Forks: a child may go on using the Cache
+// that it inherited, it registers itself at its first call; handles and leases taken before the fork read as empty in the
+// child. Death: a process may be killed at any instruction. Signals: not async-signal-safe; no asynchronous cancellation.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace larder {
+
+/// Thrown by Cache::open and by nothing else. `stage` is where it stopped ("options", "directory", "create", "attach",
+/// "header", "signature", "namespace", "identity", "registry"), `reason` what was found, `remedy` what to do about it.
+struct OpenError : std::runtime_error {
+    OpenError(std::string stage, std::string reason, std::string remedy);
+    std::string stage, reason, remedy;
+};
+
+/// compute threw in another process or thread, and no stale value may stand in for it.
+struct ComputeFailed : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+
+/// What the cache asks of the world outside; tests and trace replays bring their own.
+/// REQUIRES: safe to call from any thread; never goes backwards.
+struct Clock {
+    virtual ~Clock() = default;
+    /// Nanoseconds on a monotonic clock that all processes of the host share.
+    virtual std::int64_t now_ns() = 0;
+};
+
+/// How a cache is opened. Geometry counts only when the cache is made; who attaches to an existing one takes what is there.
+struct Options {
+    // Which cache.
+    std::string name = "default";  ///< [A-Za-z0-9._-]{1,64}
+    std::string directory{};       ///< empty: LARDER_DIR, /run/larder, $XDG_RUNTIME_DIR/larder, /dev/shm/larder-UID
+    bool create = true;            ///< make it when it is absent; else OpenError
+    bool in_memory = false;        ///< a private cache of this process, without files
+    std::string role = "worker";   ///< what `larder stat` shows for this process, at most 15 bytes
+    std::string identity{};        ///< what the cache serves (a database); empty: any. Another one is an OpenError
+
+    // Geometry of a new cache.
+    std::uint64_t size_bytes = 256ULL << 20;  ///< of the whole segment
+    std::uint64_t expected_entries = 0;       ///< 0: one per 8 KiB; sizes the directories and the indexes
+    std::uint32_t shards = 0;                 ///< power of two; 0: the largest <= expected_entries / 2048, at least 1
+    std::uint64_t tracked_keys = 0;           ///< keys with counters of their own, 256 bytes each; 0: a sixteenth of the segment
+    std::uint64_t max_entries = 0;            ///< 0: as many as fit
+    std::uint64_t max_bytes = 0;              ///< of keys and values; 0: as many as fit
+
+    // Behaviour of a new cache.
+    enum class Recency : std::uint8_t { clock, strict } recency = Recency::clock;  ///< strict: LRU exact to the access
+
+    // Behaviour of this process.
+    std::chrono::milliseconds ttl{300'000};         ///< of an entry that names none
+    std::chrono::milliseconds negative_ttl{30'000};  ///< of a negative entry that names none
+    std::chrono::milliseconds lock_budget{20};      ///< longest wait of a put for a shard's lock, then `busy`
+    std::chrono::milliseconds lease_time{10'000};   ///< a computation that takes longer loses its lease
+    std::chrono::milliseconds wait_time{10'000};    ///< longest wait for another's computation, then computed here too
+    bool verify_checksums = false;                  ///< check value bytes on every read; damage is a miss
+    bool listen = false;                            ///< compete for the role of the invalidation socket's listener
+    std::function<void(LogLevel, std::string_view)> log{};  ///< empty: silent. Called outside all locks
+    std::shared_ptr<Clock> clock{};                  ///< empty: CLOCK_MONOTONIC_COARSE
+    std::uint64_t random_seed = 0;                  ///< of jitter and hash seed; 0: from the kernel
+};
+
+/// A point in the order of changes, read before a source is read: the value computed from it is dead once something it
+/// depends on was invalidated after this point.
+struct Stamp {
+    std::uint64_t incarnation = 0;  ///< of the segment; a stamp of another one is refused
+    std::uint64_t notice = 0;       ///< number of the last notice begun by then
+};
+
+/// What an entry is allowed to do. Durations of 0 mean the cache's default, or "not at all" for soft_ttl and stale_if_error.
+struct EntryOptions {
+    std::chrono::milliseconds ttl{0};             ///< dead at now >= insertion + ttl
+    std::chrono::milliseconds soft_ttl{0};        ///< past it: stale, served while one caller recomputes
+    std::chrono::milliseconds stale_if_error{0};  ///< past the ttl: served only in place of a failed computation
+    std::chrono::milliseconds negative_ttl{0};    ///< of the negative entry that compute's nullopt makes
+    double jitter = 0.0;                          ///< 0..1: up to this share of the ttl is taken off at random
+    std::vector<std::string> tags{};              ///< at most 16 of 1..256 bytes
+    std::optional<Stamp> as_of{};                 ///< of the source's reading; absent: the stamp at the call
+    bool negative = false;                        ///< "known to be absent"; the value may be empty
+};
+
+/// What became of a put. Only `stored` and `fenced` changed anything that a reader can see.
+enum class PutResult : std::uint8_t {
+    stored,
+    fenced,      ///< something it depends on was invalidated after as_of
+    older,       ///< the entry there was read from its source later
+    too_large,   ///< value above a quarter of a shard, or more than 16 tags, or a tag above 256 bytes
+    no_space,    ///< nothing more could be evicted within the bound
+    rebuilding,  ///< the shard waits for pins of a dead writer's arena
+    bad_key,     ///< empty, or above 1024 bytes
+    bad_value,   ///< empty and not negative
+    busy,        ///< the shard's lock was not to be had within lock_budget
+};
+std::string_view name_of(PutResult result);
+
+enum class State : std::uint8_t { none, live, stale, negative };
+std::string_view name_of(State state);
+
+/// How a get_or_compute came by its answer.
+enum class Source : std::uint8_t { none, hit, computed, waited };
+
+namespace detail {
+class CacheImpl;
+struct PinAccess;
+}  // namespace detail
+
+/// A value in shared memory that stays as it is until the handle is dropped, with no copy however large it is (an own copy
+/// where no pin was free). Movable; dropped by any thread. A dropped Cache does not end it.
+class Pinned {
+public:
+    Pinned() = default;
+    Pinned(Pinned&& other) noexcept;
+    Pinned& operator=(Pinned&& other) noexcept;
+    ~Pinned() { reset(); }
+
+    /// There is a value to use: state() is live or stale. A negative entry has none.
+    explicit operator bool() const noexcept { return state() == State::live || state() == State::stale; }
+    /// The bytes, 16-aligned; empty when there are none, and in a forked child.
+    std::string_view value() const noexcept;
+    State state() const noexcept;
+    Source source() const noexcept { return source_; }
+    /// Drops the handle now.
+    void reset() noexcept;
+
+private:
+    friend struct detail::PinAccess;
+    const char* data_ = nullptr;
+    std::uint64_t size_ = 0;
+    void* cell_ = nullptr;         // the pin cell that names the record, or
+    std::unique_ptr<char[]> own_;  // an own copy
+    std::uint64_t generation_ = 0;
+    State state_ = State::none;
+    Source source_ = Source::none;
+};
+
+/// The right to compute one key, for one process on the host at a time. Dropped without fill: abandoned. Movable.
+class Lease {
+public:
+    Lease() = default;
+    Lease(Lease&& other) noexcept;
+    Lease& operator=(Lease&& other) noexcept;
+    ~Lease();
+    explicit operator bool() const noexcept;
+    const std::string& key() const noexcept { return key_; }
+    /// Taken with the lease: read the source after this.
+    Stamp stamp() const noexcept { return stamp_; }
+
+private:
+    friend class detail::CacheImpl;
+    std::shared_ptr<detail::CacheImpl> cache_;
+    std::string key_;
+    Stamp stamp_;
+    std::shared_ptr<std::atomic<int>> held_;  // how many the thread that took it holds
+    std::uint64_t token_ = 0;                 // 0: none was to be had, the value is put without one
+    std::uint64_t generation_ = 0;
+    std::uint32_t slot_ = 0;
+};
+
+/// What `begin` found.
+struct Hit {
+    Pinned pinned;
+};
+struct Busy {
+    std::chrono::milliseconds retry_after{10};  ///< another computes this key; ask again, or compute without a lease
+};
+using Begun = std::variant<Hit, Lease, Busy>;
+
+/// Hits and misses of one key in the running hour and the 23 before.
+struct KeyUse {
+    std::uint64_t hits = 0, misses = 0;
+    bool tracked = false;  ///< the key table holds the key
+};
+
+class Cache {
+public:
+    /// Attaches to the cache, or makes it. Cheap when this process has it open already: one mapping per process and segment.
+    /// Throws OpenError.
+    static Cache open(const Options& options);
+
+    /// A hit or a counted miss; never waits, takes no lock, makes no system call.
+    Pinned get(std::string_view key);
+    /// One per key, in their order.
+    std::vector<Pinned> get_many(std::span<const std::string_view> keys);
+    /// As get, but counts nothing and leaves the LRU order alone.
+    Pinned peek(std::string_view key) const;
+    bool contains(std::string_view key) const;
+
+    /// Take it before the source is read, give it to put as `as_of`.
+    Stamp stamp() const;
+    PutResult put(std::string_view key, std::string_view value, const EntryOptions& options = {});
+    /// Gives a live entry a new ttl. False: there is none, or its shard was busy.
+    bool touch(std::string_view key, std::chrono::milliseconds ttl);
+    /// As invalidate of one key; says whether a live entry was there.
+    bool erase(std::string_view key);
+
+    /// The value, computed once on the whole host: `compute()` or `compute(EntryOptions&)` (which may add what it learned
+    /// from the source: tags, ttl) returns std::optional<std::string>, nullopt for a negative entry. It runs outside all
+    /// locks. What it throws passes through, unless the entry allows a stale answer; a waiter gets ComputeFailed then.
+    template <class Compute>
+    Pinned get_or_compute(std::string_view key, Compute&& compute, const EntryOptions& options = {}) {
+        if constexpr (std::is_invocable_v<Compute&, EntryOptions&>)
+            return compute_through(key, std::ref(compute), options);
+        else
+            return compute_through(
+                key, [&compute](EntryOptions&) -> std::optional<std::string> { return compute(); }, options);
+    }
+
+    /// The same in two steps, for event loops: whoever gets the Lease computes, then fills or abandons it.
+    Begun begin(std::string_view key);
+    PutResult fill(Lease lease, std::string_view value, const EntryOptions& options = {});
+    /// failed: waiters get ComputeFailed (or a stale value) for a second, else the next of them computes.
+    void abandon(Lease lease, bool failed = false);
+
+    /// From their return on nobody on the host is served what was cached, or computed from what was read, before.
+    /// Lock-free, O(1). Returns the notice's number (of several keys: the last).
+    std::uint64_t invalidate(std::string_view key);
+    std::uint64_t invalidate(std::span<const std::string_view> keys);
+    std::uint64_t invalidate_tag(std::string_view tag);
+    /// All keys `name:...`.
+    std::uint64_t invalidate_namespace(std::string_view name);
+    std::uint64_t invalidate_all();
+
+    KeyUse key_use(std::string_view key) const;
+    /// Mean time of the computations of all processes; nullopt until there was one.
+    std::optional<std::chrono::nanoseconds> mean_compute_time() const;
+    /// Housekeeping of one bounded step; puts and listeners do it anyway.
+    void tend();
+    /// Where the segment and the socket are; empty for an in_memory cache.
+    std::string segment_path() const;
+    std::string socket_path() const;
+
+private:
+    using ComputeFunction = std::function<std::optional<std::string>(EntryOptions&)>;
+    explicit Cache(std::shared_ptr<detail::CacheImpl> impl) : impl_(std::move(impl)) {}
+    Pinned compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options);
+    std::shared_ptr<detail::CacheImpl> impl_;
+};
+
+}  // namespace larder

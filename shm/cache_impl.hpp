@@ -1,0 +1,136 @@
+// The cache as one process sees it: the mapping it works on, its options, and the steps that the public face is made of.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "shm/cache.hpp"
+#include "shm/counters.hpp"
+#include "shm/key_table.hpp"
+#include "shm/leases.hpp"
+#include "shm/lookup.hpp"
+#include "shm/mapping.hpp"
+#include "shm/shard.hpp"
+
+namespace larder::detail {
+
+/// One mapped segment with what works on it. Made once, never destroyed: threads may still be in it after a replacement.
+struct Attached {
+    explicit Attached(shm::Mapping& mapping_)
+        : mapping(mapping_), view(mapping_.view()), lookup(view), keys(view), leases(view), fences(view) {}
+
+    shm::Mapping& mapping;
+    const shm::SegmentView& view;
+    const shm::Lookup lookup;
+    shm::KeyTable keys;
+    const shm::Leases leases;
+    shm::Fences fences;
+};
+
+/// What one operation works with.
+struct Context {
+    Attached* attached = nullptr;
+    shm::ThreadBlock* block = nullptr;
+    std::int64_t now_ns = 0;
+
+    const shm::SegmentView& view() const { return attached->view; }
+    void count(shm::Counter counter, std::uint64_t n = 1) const { shm::count(block, view().header(), counter, n); }
+    shm::HashedKey hashed(std::string_view key) const { return {shm::hash_of(key, view().header().hash_seed), key}; }
+    std::uint32_t shard_of(const shm::HashedKey& key) const { return shm::shard_of(key.hash, view().geometry->shards); }
+};
+
+class CacheImpl : public std::enable_shared_from_this<CacheImpl> {
+public:
+    explicit CacheImpl(const Options& options);
+    ~CacheImpl();
+
+    Pinned get(std::string_view key);
+    Pinned peek(std::string_view key);
+
+    Stamp stamp();
+    PutResult put(std::string_view key, std::string_view value, const EntryOptions& options);
+    bool touch(std::string_view key, std::chrono::milliseconds ttl);
+    bool erase(std::string_view key);
+
+    using Compute = std::function<std::optional<std::string>(EntryOptions&)>;
+    Pinned compute_through(std::string_view key, const Compute& compute, const EntryOptions& options);
+    Begun begin(std::string_view key);
+    PutResult fill(Lease& lease, std::string_view value, const EntryOptions& options);
+    void end_lease(Lease& lease, shm::LeaseState outcome);
+
+    std::uint64_t invalidate(std::span<const std::string_view> keys);
+    std::uint64_t invalidate(shm::FenceKind kind, std::string_view text);
+
+    KeyUse key_use(std::string_view key);
+    std::optional<std::chrono::nanoseconds> mean_compute_time();
+    void tend();
+    const Options& options() const { return options_; }
+    const shm::Location* location() const;  ///< null: in_memory
+    const shm::SegmentView& view() const { return attached_.load(std::memory_order_acquire)->view; }
+    /// The last call went to the segment that the name means now; else attaches to that one and says false.
+    bool still_current();
+
+private:
+    class Computation;
+    using Time64Ref = shm::Time64&;
+
+    void attach();
+    std::int64_t now_ns() const { return clock_ == nullptr ? shm::system::coarse_ns() : clock_->now_ns(); }
+    /// False: this process is not attached (a forked child that could not register): everything is a miss.
+    bool enter(Context& context) {
+        Attached* const attached = attached_.load(std::memory_order_acquire);
+        context.now_ns = now_ns();
+        context.attached = attached;
+        if (!attached->mapping.ready()) [[unlikely]]
+            return false;
+        if (attached->mapping.replaced(context.now_ns)) [[unlikely]]
+            return enter_anew(context);
+        context.block = attached->mapping.thread_block();
+        return true;
+    }
+    bool enter_anew(Context& context);
+
+    shm::Look look_up(const Context& context, const shm::HashedKey& key) const;
+    static bool is_intact(const shm::Look& look);
+    void count_hit(const Context& context, shm::Record& record, bool stale) const;
+    void count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const;
+    Pinned hit(const Context& context, shm::Look& look) const;
+    bool is_key(std::string_view key) const { return !key.empty() && key.size() <= shm::kMaxKeyBytes; }
+
+    PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
+                    const EntryOptions& options, Stamp as_of, const Lease* lease);
+    PutResult publish(const Context& context, const shm::NewRecord& wanted, const Lease* lease);
+    void settle(const Context& context, const shm::NewRecord& wanted, PutResult result);
+    double random_share();
+    shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, Lease& lease);
+    void hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token, Lease& lease);
+    void tend_if_due(const Context& context);
+    void tend(const Context& context, std::uint32_t shards);
+    void watch_suspend(const Context& context);
+    void log(LogLevel level, std::string_view line) const;
+
+    const Options options_;
+    const std::shared_ptr<Clock> clock_;
+    std::atomic<Attached*> attached_{nullptr};
+    std::atomic<std::uint64_t> random_state_;
+    std::atomic<std::int64_t> reattach_at_ns_{0};
+    std::atomic<std::uint64_t> reattaching_{0};  // process generation of the thread that is at it
+    std::vector<std::unique_ptr<Attached>> segments_;  // all that were ever attached; under reattaching_
+
+    struct Listening;
+    std::unique_ptr<Listening> listening_;
+    friend class larder::Cache;
+};
+
+/// Builds handles.
+struct PinAccess {
+    static Pinned from(shm::Look& look, State state, Source source);
+    static Pinned own(std::string_view value, State state, Source source);
+    static void set_source(Pinned& pinned, Source source) { pinned.source_ = source; }
+};
+
+}  // namespace larder::detail

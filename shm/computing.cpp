@@ -1,0 +1,267 @@
+// get_or_compute and its two-step form: one computation per key on the host (protocol.md 4).
+//
+//   1. A miss takes the key's lease and looks again. The holder reads the source, publishes, then releases.
+//   2. Who does not get the lease waits for its holder, with a deadline, and takes any value whose source was read after it
+//      asked, fenced meanwhile or not: as fresh as computing itself. So nobody waits for more than two computations.
+//   3. A thread that holds a lease never waits for another one: no deadlock, no waiting for itself.
+//   4. What is stale is served by everybody but the one that got the lease.
+#include "shm/cache_impl.hpp"
+#include "shm/histogram.hpp"
+#include "shm/process.hpp"
+
+namespace larder::detail {
+namespace {
+
+bool is_fresh(shm::Verdict verdict) { return verdict == shm::Verdict::live || verdict == shm::Verdict::negative; }
+
+State fresh_state(const shm::Record& record) {
+    return (record.flags & shm::kNegative) != 0 ? State::negative : State::live;
+}
+
+/// Leases that the calling thread holds; shared, since a lease may be ended by another thread.
+std::shared_ptr<std::atomic<int>>& leases_of_this_thread() {
+    static thread_local auto held = std::make_shared<std::atomic<int>>(0);
+    return held;
+}
+
+shm::HolderIsDead liveness(shm::Mapping& mapping) {
+    return [&mapping](const shm::Holder& holder) {
+        return mapping.registry().dead_for_leases(holder.slot, holder.incarnation);
+    };
+}
+
+shm::LeaseState outcome_of(PutResult result) {
+    switch (result) {
+        case PutResult::stored:
+        case PutResult::older: return shm::LeaseState::stored;
+        case PutResult::fenced: return shm::LeaseState::fenced;
+        default: return shm::LeaseState::uncacheable;
+    }
+}
+
+}  // namespace
+
+/// One caller's way to a value. Keeps a stale one at hand, which is all that a failed computation leaves.
+class CacheImpl::Computation {
+public:
+    Computation(CacheImpl& cache, Context& context, const shm::HashedKey& key, const Compute& compute,
+                const EntryOptions& options)
+        : cache_(cache), context_(context), key_(key), compute_(compute), options_(options) {}
+    ~Computation() { shm::release(fallback_); }
+    Computation(const Computation&) = delete;
+    Computation& operator=(const Computation&) = delete;
+
+    Pinned run() {
+        arrival_ = context_.attached->fences.now();
+        shm::Look look = cache_.look_up(context_, key_);
+        if (is_fresh(look.verdict)) return cache_.hit(context_, look);
+        if (look.verdict == shm::Verdict::stale) return refresh(look);
+        cache_.count_miss(context_, key_, look);
+        keep_for_errors(look);
+        if (leases_of_this_thread()->load(std::memory_order_relaxed) > 0) return compute(nullptr);
+        return wait_or_compute();
+    }
+
+private:
+    /// Stale: one caller computes, all others are served what is there.
+    Pinned refresh(shm::Look& look) {
+        if (leases_of_this_thread()->load(std::memory_order_relaxed) == 0) {
+            Lease lease;
+            if (cache_.take_lease(context_, key_, lease).answer == shm::Leases::Answer::granted) {
+                shm::Look again = cache_.look_up(context_, key_);
+                if (is_fresh(again.verdict)) {
+                    shm::release(look);
+                    return cache_.hit(context_, again);
+                }
+                shm::release(again);
+                cache_.count_miss(context_, key_, look);
+                fallback_ = look;
+                return compute(&lease);
+            }
+        }
+        return cache_.hit(context_, look);
+    }
+
+    void keep_for_errors(shm::Look& look) {
+        if (look.verdict == shm::Verdict::expired && (look.record->flags & shm::kNegative) == 0 &&
+            context_.now_ns < look.record->expires_ns + std::int64_t{look.record->stale_if_error_ms} * 1'000'000)
+            fallback_ = look;
+        else
+            shm::release(look);
+    }
+
+    Pinned wait_or_compute() {
+        const std::int64_t deadline_ns =
+            shm::system::monotonic_ns() + std::chrono::nanoseconds(cache_.options_.wait_time).count();
+        for (bool waited = false;; waited = true) {
+            Lease lease;
+            const shm::Leases::Acquired got = cache_.take_lease(context_, key_, lease);
+            if (got.answer == shm::Leases::Answer::granted) {
+                Pinned found = look_again();
+                return found.state() != State::none ? std::move(found) : compute(&lease);
+            }
+            if (got.answer != shm::Leases::Answer::wait) return compute(nullptr);
+            if (!waited) context_.count(shm::Counter::lease_waits);
+
+            const std::int64_t left_ns = deadline_ns - shm::system::monotonic_ns();
+            if (left_ns <= 0) {
+                context_.count(shm::Counter::lease_timeouts);
+                return compute(nullptr);
+            }
+            context_.attached->leases.wait(got.slot, got.word, left_ns);
+            context_.now_ns = cache_.now_ns();
+            Pinned found = look_again();
+            if (found.state() != State::none) return found;
+            if (context_.attached->leases.observe(got.slot, got.token).state == shm::LeaseState::failed)
+                return serve_failure();
+        }
+    }
+
+    /// Counts nothing: the caller's miss is counted.
+    Pinned look_again() {
+        shm::Look look = cache_.look_up(context_, key_);
+        const bool as_fresh_as_own = look.verdict == shm::Verdict::invalidated && look.record->as_of >= arrival_ &&
+                                     context_.now_ns < look.record->expires_ns;
+        if (is_fresh(look.verdict) || as_fresh_as_own)
+            return PinAccess::from(look, fresh_state(*look.record), Source::waited);
+        shm::release(look);
+        return {};
+    }
+
+    Pinned serve_failure() {
+        if (fallback_.record != nullptr) return serve_fallback();
+        throw ComputeFailed("the computation of this key failed in another thread or process; ask again to compute it here");
+    }
+
+    Pinned serve_fallback() {
+        context_.count(shm::Counter::stale_on_error);
+        return PinAccess::from(fallback_, State::stale, Source::hit);
+    }
+
+    /// `lease` null: computed without one, as several callers may do at once.
+    Pinned compute(Lease* lease) {
+        const Stamp stamp{context_.view().header().incarnation, context_.attached->fences.now()};
+        EntryOptions options = options_;
+        std::optional<std::string> value;
+        const std::int64_t started_ns = shm::system::monotonic_ns();
+        try {
+            value = compute_(options);
+        } catch (...) {
+            context_.count(shm::Counter::compute_failures);
+            if (lease != nullptr) cache_.end_lease(*lease, shm::LeaseState::failed);
+            if (fallback_.record != nullptr) return serve_fallback();
+            throw;
+        }
+        shm::add(context_.view().header().compute_us,
+                 static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
+        context_.count(shm::Counter::computations);
+        return keep(value, options, stamp, lease);
+    }
+
+    Pinned keep(const std::optional<std::string>& value, EntryOptions& options, const Stamp& stamp, Lease* lease) {
+        if (!value) {
+            options.negative = true;
+            options.ttl = options.negative_ttl;
+            options.soft_ttl = std::chrono::milliseconds(0);
+        }
+        const std::string_view bytes = value ? std::string_view(*value) : std::string_view();
+        context_.now_ns = cache_.now_ns();
+        const PutResult result = cache_.store(context_, key_, bytes, options, stamp, lease);
+        if (lease != nullptr) cache_.end_lease(*lease, outcome_of(result));
+        cache_.tend_if_due(context_);
+        return PinAccess::own(bytes, value ? State::live : State::negative, Source::computed);
+    }
+
+    CacheImpl& cache_;
+    Context& context_;
+    const shm::HashedKey key_;
+    const Compute& compute_;
+    const EntryOptions& options_;
+    std::uint64_t arrival_ = 0;
+    shm::Look fallback_;
+};
+
+Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, const EntryOptions& options) {
+    Context context;
+    if (!is_key(key) || !enter(context)) {
+        // Nothing can be kept under this key, or by this process: the caller gets its value all the same.
+        EntryOptions own = options;
+        const std::optional<std::string> value = compute(own);
+        return PinAccess::own(value ? *value : std::string_view(), value ? State::live : State::negative, Source::computed);
+    }
+    return Computation(*this, context, context.hashed(key), compute, options).run();
+}
+
+/// Granted: `lease` is it. Times of leases are the machine's, whatever clock the entries go by.
+shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::HashedKey& key, Lease& lease) {
+    shm::Mapping& mapping = context.attached->mapping;
+    const shm::Holder me{mapping.participant(), mapping.participant_incarnation()};
+    const shm::Leases::Acquired got =
+        context.attached->leases.acquire(key.hash, me, shm::system::coarse_ns(),
+                                         std::chrono::nanoseconds(options_.lease_time).count(), liveness(mapping));
+    if (got.took_over) context.count(shm::Counter::lease_takeovers);
+    if (got.answer == shm::Leases::Answer::granted) {
+        context.attached->keys.find_or_add(key.hash, context.shard_of(key));
+        hand_out(context, key, got.slot, got.token, lease);
+    }
+    return got;
+}
+
+void CacheImpl::hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
+                         Lease& lease) {
+    lease.cache_ = shared_from_this();
+    lease.key_ = key.text;
+    lease.stamp_ = {context.view().header().incarnation, context.attached->fences.now()};
+    lease.held_ = leases_of_this_thread();
+    lease.held_->fetch_add(1, std::memory_order_relaxed);
+    lease.token_ = token;
+    lease.generation_ = shm::process::generation();
+    lease.slot_ = slot;
+}
+
+void CacheImpl::end_lease(Lease& lease, shm::LeaseState outcome) {
+    const std::shared_ptr<CacheImpl> cache = std::move(lease.cache_);
+    if (cache == nullptr || lease.generation_ != shm::process::generation()) return;
+    lease.held_->fetch_sub(1, std::memory_order_relaxed);
+    Attached* const attached = cache->attached_.load(std::memory_order_acquire);
+    if (lease.token_ == 0 || attached->view.header().incarnation != lease.stamp_.incarnation) return;
+    attached->leases.release(lease.slot_, lease.token_, outcome, lease.stamp_.notice, shm::system::coarse_ns());
+}
+
+Begun CacheImpl::begin(std::string_view key) {
+    Context context;
+    if (!is_key(key) || !enter(context)) return Busy{};
+    const shm::HashedKey hashed = context.hashed(key);
+    shm::Look look = look_up(context, hashed);
+    if (is_fresh(look.verdict)) return Hit{hit(context, look)};
+    Lease lease;
+    const shm::Leases::Acquired got = take_lease(context, hashed, lease);
+    if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted) return Hit{hit(context, look)};
+    count_miss(context, hashed, look);
+    shm::release(look);
+    if (got.answer == shm::Leases::Answer::wait) {
+        context.count(shm::Counter::lease_waits);
+        return Busy{};
+    }
+    if (got.answer != shm::Leases::Answer::granted) {
+        hand_out(context, hashed, 0, 0, lease);
+        return lease;
+    }
+    // Another may have filled it between the look and the lease.
+    look = look_up(context, hashed);
+    if (is_fresh(look.verdict)) return Hit{PinAccess::from(look, fresh_state(*look.record), Source::waited)};
+    shm::release(look);
+    return lease;
+}
+
+PutResult CacheImpl::fill(Lease& lease, std::string_view value, const EntryOptions& options) {
+    Context context;
+    if (!lease || !enter(context)) return PutResult::busy;
+    const PutResult result =
+        store(context, context.hashed(lease.key_), value, options, options.as_of.value_or(lease.stamp_), &lease);
+    end_lease(lease, outcome_of(result));
+    tend_if_due(context);
+    return result;
+}
+
+}  // namespace larder::detail

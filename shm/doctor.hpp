@@ -1,0 +1,43 @@
+// The doctor: what is wrong with a segment, what may become a problem, and what to do about it. Only loads, as the
+// inspector; what other processes change meanwhile is looked at again before it is believed to be wrong.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shm/layout.hpp"
+
+namespace larder::shm {
+
+enum class Severity : std::uint8_t {
+    info,     ///< a fact worth knowing
+    warning,  ///< works, but costs speed or memory, or may end badly
+    error,    ///< broken now: data damaged, or a part of the cache out of service
+};
+std::string_view name_of(Severity severity);
+
+struct Finding {
+    std::string name;  ///< one word with underlines, for scripts
+    Severity severity = Severity::info;
+    std::string what, remedy;  ///< one sentence each
+};
+
+struct Examination {
+    bool checksums = false;   ///< read every value and compare its checksum: as slow as memory
+    std::int64_t now_ns = 0;  ///< on the segment's clock
+    std::function<void(std::uint64_t done, std::uint64_t total)> progress;  ///< may be empty
+};
+
+/// All findings of one segment, the worst first. Takes time in proportion to the directories (and, with checksums, to the
+/// values), and at most a second of waiting for second looks.
+std::vector<Finding> examine(const SegmentView& view, const Examination& examination);
+
+// The parts of it.
+void examine_directories(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings);
+void examine_processes(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings);
+void examine_traffic(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings);
+
+}  // namespace larder::shm

@@ -1,0 +1,116 @@
+#include "shm/lock_file.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include <cstring>
+
+#include "shm/cache.hpp"
+#include "shm/process.hpp"
+#include "shm/testing.hpp"
+
+namespace larder::shm {
+namespace {
+
+/// All lock files of this process. Only grows; under process::Lock.
+std::atomic<LockFile*> first_lock_file{nullptr};
+
+constexpr std::int64_t kRetryNs = 1'000'000;
+
+[[noreturn]] void refuse(const std::string& path, const std::string& what) {
+    throw OpenError("registry", path + " " + what, "remove it while no process uses the cache");
+}
+
+/// Open for reading and writing, made when absent.
+system::Descriptor open_or_make(const std::string& path) {
+    for (int tries = 0;; ++tries) {
+        system::Descriptor made = system::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (made.is_open()) system::change_mode(made.number(), 0600);
+        if (made.number() != -EEXIST) return made;
+        system::Descriptor found = system::open_file(path, O_RDWR);
+        if (found.number() != -ENOENT || tries == 8) return found;
+    }
+}
+
+}  // namespace
+
+LockFile* LockFile::find(system::FileId file) {
+    for (LockFile* one = first_lock_file.load(std::memory_order_acquire); one != nullptr; one = one->next_)
+        if (one->file_ == file) return one;
+    return nullptr;
+}
+
+LockFile* LockFile::open(const std::string& path) {
+    struct stat status {};
+    // A second descriptor of a known file must never be closed again, so that none is opened.
+    if (system::file_status(path, status, false) == 0)
+        if (LockFile* known = find(system::file_id(status))) return known;
+    system::Descriptor file = open_or_make(path);
+    if (!file.is_open()) refuse(path, std::string("cannot be opened: ") + std::strerror(-file.number()));
+    if (const int error = system::file_status(file.number(), status))
+        refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
+    if (LockFile* known = find(system::file_id(status))) {
+        file.release();
+        return known;
+    }
+    if (!S_ISREG(status.st_mode)) refuse(path, "is not a regular file");
+    if (status.st_uid != system::user_id()) refuse(path, "belongs to uid " + std::to_string(status.st_uid));
+    if ((status.st_mode & 0077) != 0) refuse(path, "may be locked by other users, its mode is not 0600");
+    auto* made = new LockFile(path, file.release(), system::file_id(status));
+    made->next_ = first_lock_file.load(std::memory_order_relaxed);
+    first_lock_file.store(made, std::memory_order_release);  // the last step: a fork sees all of it or nothing
+    return made;
+}
+
+void LockFile::forget_after_fork() const {
+    const std::uint64_t now = process::generation();
+    if (generation_ == now) return;
+    held_.reset();
+    generation_ = now;
+}
+
+bool LockFile::take(std::uint32_t byte) {
+    if (holds(byte)) return true;
+    if (system::lock_byte(descriptor_, byte) != 0) return false;
+    held_.set(byte);
+    LARDER_CRASH_POINT("lock_file.taken");
+    return true;
+}
+
+void LockFile::drop(std::uint32_t byte) {
+    if (!holds(byte)) return;
+    held_.reset(byte);
+    system::unlock_byte(descriptor_, byte);
+}
+
+bool LockFile::holds(std::uint32_t byte) const {
+    forget_after_fork();
+    return held_.test(byte);
+}
+
+std::uint32_t LockFile::held_slot() const {
+    forget_after_fork();
+    for (std::uint32_t byte = 0; byte < kProcesses; ++byte)
+        if (held_.test(byte)) return byte;
+    return kProcesses;
+}
+
+bool LockFile::held_by_other(std::uint32_t byte) const { return system::locked_by_other(descriptor_, byte, 1) != 0; }
+
+bool LockFile::any_slot_held_by_other() const { return system::locked_by_other(descriptor_, 0, kProcesses) != 0; }
+
+bool LockFile::is_current() const {
+    struct stat status {};
+    return system::file_status(path_, status, false) == 0 && system::file_id(status) == file_;
+}
+
+bool LockFile::take_administration(std::chrono::milliseconds budget) {
+    const std::int64_t deadline_ns = system::monotonic_ns() + budget.count() * 1'000'000;
+    while (!take(kAdministration)) {
+        if (system::monotonic_ns() >= deadline_ns) return false;
+        system::sleep_ns(kRetryNs);
+    }
+    return true;
+}
+
+}  // namespace larder::shm

@@ -1,0 +1,193 @@
+#include "shm/registry.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "shm/process.hpp"
+#include "shm/system.hpp"
+#include "shm/testing.hpp"
+
+namespace larder::shm {
+namespace {
+
+void raise(Word32& word, std::uint32_t least) {
+    std::uint32_t now = word.load(std::memory_order_relaxed);
+    while (now < least && !word.compare_exchange_weak(now, least, std::memory_order_seq_cst)) {
+    }
+}
+
+template <std::size_t N>
+void copy_text(char (&into)[N], const std::string& text) {
+    std::memset(into, 0, N);
+    std::memcpy(into, text.data(), std::min(text.size(), N - 1));
+}
+
+/// By pid and start time alone; what cannot be read lives.
+bool is_process_dead(std::uint32_t pid, std::uint64_t start_ticks) {
+    if (pid == 0) return true;
+    const process::Status status = process::status_of(pid);
+    if (status.gone) return true;
+    if (!status.readable) return false;
+    return status.start_ticks != start_ticks || status.is_zombie_without_threads();
+}
+
+bool is_process_dead(const ProcessSlot& process) {
+    return is_process_dead(process.pid.load(std::memory_order_acquire),
+                           process.start_ticks.load(std::memory_order_relaxed));
+}
+
+}  // namespace
+
+bool Registry::is_own(const ProcessSlot& process) const {
+    if (process.pid.load(std::memory_order_acquire) != system::process_id()) return false;
+    const std::uint64_t own = process::own_start_ticks();
+    return own == 0 || process.start_ticks.load(std::memory_order_relaxed) == own;
+}
+
+std::optional<Registration> Registry::claim(const std::string& role) {
+    if (lock_file_ == nullptr) return occupy(0, role);
+    const std::uint32_t held = lock_file_->held_slot();  // its byte serves a replaced segment of this name too
+    if (held < kProcesses)
+        if (const auto registration = occupy(held, role)) return registration;
+    // What this process left behind when it replaced its program (exec) comes first: nobody else can clean it.
+    for (const bool own : {true, false}) {
+        for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
+            if (own && !is_own(view_.process(slot))) continue;
+            if (lock_file_->holds(slot) || !lock_file_->take(slot)) continue;
+            if (const auto registration = occupy(slot, role)) return registration;
+            lock_file_->drop(slot);
+        }
+    }
+    return std::nullopt;
+}
+
+/// REQUIRES: the slot's byte. nullopt: its process lives, in spite of the free byte.
+std::optional<Registration> Registry::occupy(std::uint32_t slot, const std::string& role) {
+    ProcessSlot& process = view_.process(slot);
+    if (!is_own(process) && !is_process_dead(process)) return std::nullopt;
+    process.state.store(static_cast<std::uint32_t>(SlotState::claiming), std::memory_order_release);
+    LARDER_CRASH_POINT("registry.claiming");
+    clear_blocks(slot);
+    LARDER_CRASH_POINT("registry.cleared");
+    const std::uint64_t incarnation = process.incarnation.load(std::memory_order_relaxed) + 1;
+    process.incarnation.store(incarnation, std::memory_order_release);
+    process.start_ticks.store(process::own_start_ticks(), std::memory_order_relaxed);
+    process.pid.store(system::process_id(), std::memory_order_release);
+    LARDER_CRASH_POINT("registry.named");
+    process.attached_ns.store(system::coarse_ns(), std::memory_order_relaxed);
+    copy_text(process.role, role);
+    copy_text(process.name, system::program_name());
+    raise(view_.header().registry_high, slot + 1);  // before the first pin; pairs with the fence of a scan
+    process.state.store(static_cast<std::uint32_t>(SlotState::live), std::memory_order_seq_cst);
+    LARDER_CRASH_POINT("registry.live");
+    return Registration{slot, incarnation};
+}
+
+void Registry::clear_blocks(std::uint32_t slot) {
+    ThreadBlock* blocks = view_.threads(slot);
+    for (std::uint32_t block = 0; block < kThreadBlocks; ++block) {
+        for (Word64& cell : blocks[block].cells) cell.store(0, std::memory_order_release);
+        blocks[block].inside.store(0, std::memory_order_relaxed);
+        blocks[block].owner.store(0, std::memory_order_release);
+    }
+}
+
+bool Registry::dead_for_pins(std::uint32_t slot) const {
+    const ProcessSlot& process = view_.process(slot);
+    if (lock_file_ == nullptr || is_own(process)) return false;
+    return !lock_file_->held_by_other(slot) && is_process_dead(process);
+}
+
+bool Registry::dead_for_leases(std::uint32_t slot, std::uint64_t incarnation) const {
+    if (slot >= kProcesses) return true;
+    const ProcessSlot& process = view_.process(slot);
+    if (process.incarnation.load(std::memory_order_acquire) != incarnation) return true;
+    if (process.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(SlotState::live)) return true;
+    if (lock_file_ == nullptr || is_own(process)) return false;
+    if (!lock_file_->held_by_other(slot)) return true;
+    const process::Status status = process::status_of(process.pid.load(std::memory_order_acquire));
+    if (!status.readable) return status.gone;
+    return status.start_ticks != process.start_ticks.load(std::memory_order_relaxed) ||
+           status.is_zombie_without_threads() || status.is_exiting();
+}
+
+bool Registry::reap(std::uint32_t slot) {
+    const ProcessSlot& process = view_.process(slot);
+    if (lock_file_ == nullptr || process.state.load(std::memory_order_acquire) == 0) return false;
+    if (lock_file_->holds(slot) || !dead_for_pins(slot)) return false;
+    if (!lock_file_->take(slot)) return false;
+    // With another lock file under the same name the byte proves nothing about who writes the slot.
+    const bool cleaned = lock_file_->is_current() && clean(slot);
+    lock_file_->drop(slot);
+    return cleaned;
+}
+
+/// REQUIRES: the slot's byte, taken just now: its process is asked for once more.
+bool Registry::clean(std::uint32_t slot) {
+    ProcessSlot& process = view_.process(slot);
+    if (process.state.load(std::memory_order_acquire) == 0 || is_own(process) || !is_process_dead(process)) return false;
+    LARDER_CRASH_POINT("registry.reaping");
+    clear_blocks(slot);
+    LARDER_CRASH_POINT("registry.reaped");
+    process.pid.store(0, std::memory_order_release);
+    process.start_ticks.store(0, std::memory_order_relaxed);
+    process.state.store(static_cast<std::uint32_t>(SlotState::free), std::memory_order_release);
+    return true;
+}
+
+std::uint32_t Registry::reap_some(std::uint32_t& cursor, std::uint32_t most) {
+    const std::uint32_t high = std::min(view_.header().registry_high.load(std::memory_order_acquire), kProcesses);
+    std::uint32_t cleaned = 0;
+    for (std::uint32_t looked = 0; looked < std::min(most, high); ++looked) {
+        cursor = cursor + 1 < high ? cursor + 1 : 0;
+        cleaned += reap(cursor) ? 1 : 0;
+    }
+    return cleaned;
+}
+
+PinScan::PinScan(const SegmentView& view, const Registry& registry) : registry_(registry) {
+    std::atomic_thread_fence(std::memory_order_seq_cst);  // pairs with the readers' exchange and seq_cst re-check
+    collect(view);
+    std::sort(pins_, pins_ + count_, [](const Pin& a, const Pin& b) { return a.units < b.units; });
+}
+
+void PinScan::collect(const SegmentView& view) {
+    const std::uint32_t high = std::min(view.header().registry_high.load(std::memory_order_seq_cst), kProcesses);
+    for (std::uint32_t slot = 0; slot < high; ++slot) {
+        const Word32& blocks_high = view.process(slot).blocks_high;
+        const std::uint32_t blocks = std::min(blocks_high.load(std::memory_order_seq_cst), kThreadBlocks);
+        for (std::uint32_t block = 0; block < blocks; ++block) {
+            for (const Word64& cell : view.threads(slot)[block].cells)
+                if (const std::uint64_t units = cell.load(std::memory_order_acquire)) add({units, slot});
+        }
+    }
+}
+
+void PinScan::add(Pin pin) {
+    if (count_ == kInline && more_ == nullptr && !overflow_) {
+        more_.reset(new (std::nothrow) Pin[kMost]);
+        overflow_ = more_ == nullptr;
+        if (!overflow_) pins_ = std::copy(inline_.begin(), inline_.end(), more_.get()) - kInline;
+    }
+    if (!overflow_) pins_[count_++] = pin;
+}
+
+bool PinScan::alive(std::uint32_t slot) {
+    std::uint8_t& verdict = verdicts_[slot];
+    if (verdict == 0) verdict = registry_.dead_for_pins(slot) ? 2 : 1;
+    return verdict == 1;
+}
+
+bool PinScan::any_between(std::uint64_t first, std::uint64_t last) {
+    if (overflow_) return true;
+    const Pin* end = pins_ + count_;
+    const Pin* pin = std::lower_bound(pins_, pins_ + count_, first, [](const Pin& a, std::uint64_t b) { return a.units < b; });
+    for (; pin != end && pin->units < last; ++pin)
+        if (alive(pin->slot)) return true;
+    return false;
+}
+
+bool PinScan::pinned(std::uint64_t units) { return any_between(units, units + 1); }
+
+}  // namespace larder::shm
