@@ -31,7 +31,8 @@ void format_arena(std::byte* arena, const Geometry& geometry) {
 
 Arena::Arena(std::byte* base, const Geometry& geometry)
     : base_(base),
-      records_(boost::interprocess::open_only, base + geometry.node_bytes, geometry.arena_bytes - geometry.node_bytes) {}
+      records_(boost::interprocess::open_only, base + geometry.node_bytes, geometry.arena_bytes - geometry.node_bytes) {
+}
 
 void* Arena::allocate(std::uint64_t bytes) noexcept {
     if (testing::allocation_fails()) return nullptr;

@@ -11,8 +11,8 @@ namespace larder {
 namespace process = shm::process;
 
 std::string_view name_of(PutResult result) {
-    static constexpr std::array<std::string_view, 9> kNames = {"stored",     "fenced",  "older",     "too_large", "no_space",
-                                                               "rebuilding", "bad_key", "bad_value", "busy"};
+    static constexpr std::array<std::string_view, 9> kNames = {
+        "stored", "fenced", "older", "too_large", "no_space", "rebuilding", "bad_key", "bad_value", "busy"};
     return kNames[static_cast<std::size_t>(result)];
 }
 
@@ -21,46 +21,7 @@ std::string_view name_of(State state) {
     return kNames[static_cast<std::size_t>(state)];
 }
 
-Pinned::Pinned(Pinned&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      cell_(std::exchange(other.cell_, nullptr)),
-      own_(std::move(other.own_)),
-      generation_(std::exchange(other.generation_, 0)),
-      state_(std::exchange(other.state_, State::none)),
-      source_(std::exchange(other.source_, Source::none)) {}
-
-Pinned& Pinned::operator=(Pinned&& other) noexcept {
-    if (this == &other) return *this;
-    reset();
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-    cell_ = std::exchange(other.cell_, nullptr);
-    own_ = std::move(other.own_);
-    generation_ = std::exchange(other.generation_, 0);
-    state_ = std::exchange(other.state_, State::none);
-    source_ = std::exchange(other.source_, Source::none);
-    return *this;
-}
-
-std::string_view Pinned::value() const noexcept {
-    return state() == State::none ? std::string_view() : std::string_view(data_, size_);
-}
-
-// A forked child has none of its parent's pins: the parent may drop them at any time.
-State Pinned::state() const noexcept {
-    return state_ != State::none && generation_ == process::generation() ? state_ : State::none;
-}
-
-void Pinned::reset() noexcept {
-    if (cell_ != nullptr && generation_ == process::generation())
-        static_cast<shm::Word64*>(cell_)->store(0, std::memory_order_release);
-    cell_ = nullptr;
-    own_.reset();
-    data_ = nullptr;
-    size_ = 0;
-    state_ = State::none;
-}
+void Pinned::drop_copy() noexcept { delete[] static_cast<char*>(hold_); }
 
 Lease::Lease(Lease&& other) noexcept = default;
 
@@ -85,30 +46,10 @@ Lease::operator bool() const noexcept { return cache_ != nullptr && generation_ 
 
 namespace detail {
 
-Pinned PinAccess::from(shm::Look& look, State state, Source source) {
-    Pinned pinned;
-    const std::string_view value = shm::value_of(*look.record);
-    pinned.data_ = value.data();
-    pinned.size_ = value.size();
-    pinned.cell_ = look.cell;
-    pinned.own_.reset(look.copy);
-    pinned.generation_ = process::generation();
-    pinned.state_ = state;
-    pinned.source_ = source;
-    look = {};
-    return pinned;
-}
-
 Pinned PinAccess::own(std::string_view value, State state, Source source) {
-    Pinned pinned;
-    pinned.own_.reset(new char[value.size() + 1]);
-    if (!value.empty()) std::memcpy(pinned.own_.get(), value.data(), value.size());
-    pinned.data_ = pinned.own_.get();
-    pinned.size_ = value.size();
-    pinned.generation_ = process::generation();
-    pinned.state_ = state;
-    pinned.source_ = source;
-    return pinned;
+    char* const copy = new char[value.size() + 1];
+    if (!value.empty()) std::memcpy(copy, value.data(), value.size());
+    return Pinned({copy, value.size()}, copy, true, state, source);
 }
 
 }  // namespace detail
@@ -156,7 +97,9 @@ std::uint64_t Cache::invalidate_all() { return impl_->invalidate(shm::FenceKind:
 KeyUse Cache::key_use(std::string_view key) const { return impl_->key_use(key); }
 std::optional<std::chrono::nanoseconds> Cache::mean_compute_time() const { return impl_->mean_compute_time(); }
 void Cache::tend() { impl_->tend(); }
-std::string Cache::segment_path() const { return impl_->location() ? impl_->location()->segment_path() : std::string(); }
+std::string Cache::segment_path() const {
+    return impl_->location() ? impl_->location()->segment_path() : std::string();
+}
 std::string Cache::socket_path() const { return impl_->location() ? impl_->location()->socket_path() : std::string(); }
 
 }  // namespace larder

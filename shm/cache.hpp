@@ -1,16 +1,17 @@
 // Larder: one cache per host, shared by all its worker processes, without a server in between.
 //
 // Every process that opens the same cache maps the same segment of shared memory. A hit takes no lock, makes no system
-// call and copies nothing; a process that dies at any instruction hurts nobody; a value computed before a change is never
-// served after the change was announced (`invalidate*`).
+// call and copies nothing; a process that dies at any instruction hurts nobody; a value computed before a change is
+// never served after the change was announced (`invalidate*`).
 //
 //     larder::Cache cache = larder::Cache::open({.name = "pages"});
 //     larder::Pinned page = cache.get_or_compute("page:1", [] { return std::optional<std::string>(render()); });
 //     send(page.value());
 //
-// Threads: every member of Cache may be called by any number of threads at once. Forks: a child may go on using the Cache
-// that it inherited, it registers itself at its first call; handles and leases taken before the fork read as empty in the
-// child. Death: a process may be killed at any instruction. Signals: not async-signal-safe; no asynchronous cancellation.
+// Threads: every member of Cache may be called by any number of threads at once. Forks: a child may go on using the
+// Cache that it inherited, it registers itself at its first call; handles and leases taken before the fork read as
+// empty in the child. Death: a process may be killed at any instruction. Signals: not async-signal-safe; no
+// asynchronous cancellation.
 #pragma once
 
 #include <atomic>
@@ -53,7 +54,8 @@ struct Clock {
     virtual std::int64_t now_ns() = 0;
 };
 
-/// How a cache is opened. Geometry counts only when the cache is made; who attaches to an existing one takes what is there.
+/// How a cache is opened. Geometry counts only when the cache is made; who attaches to an existing one takes what is
+/// there.
 struct Options {
     // Which cache.
     std::string name = "default";  ///< [A-Za-z0-9._-]{1,64}
@@ -67,24 +69,24 @@ struct Options {
     std::uint64_t size_bytes = 256ULL << 20;  ///< of the whole segment
     std::uint64_t expected_entries = 0;       ///< 0: one per 8 KiB; sizes the directories and the indexes
     std::uint32_t shards = 0;                 ///< power of two; 0: the largest <= expected_entries / 2048, at least 1
-    std::uint64_t tracked_keys = 0;           ///< keys with counters of their own, 256 bytes each; 0: a sixteenth of the segment
-    std::uint64_t max_entries = 0;            ///< 0: as many as fit
-    std::uint64_t max_bytes = 0;              ///< of keys and values; 0: as many as fit
+    std::uint64_t tracked_keys = 0;  ///< keys with counters of their own, 256 bytes each; 0: a sixteenth of the segment
+    std::uint64_t max_entries = 0;   ///< 0: as many as fit
+    std::uint64_t max_bytes = 0;     ///< of keys and values; 0: as many as fit
 
     // Behaviour of a new cache.
     enum class Recency : std::uint8_t { clock, strict } recency = Recency::clock;  ///< strict: LRU exact to the access
 
     // Behaviour of this process.
-    std::chrono::milliseconds ttl{300'000};         ///< of an entry that names none
+    std::chrono::milliseconds ttl{300'000};          ///< of an entry that names none
     std::chrono::milliseconds negative_ttl{30'000};  ///< of a negative entry that names none
-    std::chrono::milliseconds lock_budget{20};      ///< longest wait of a put for a shard's lock, then `busy`
-    std::chrono::milliseconds lease_time{10'000};   ///< a computation that takes longer loses its lease
-    std::chrono::milliseconds wait_time{10'000};    ///< longest wait for another's computation, then computed here too
-    bool verify_checksums = false;                  ///< check value bytes on every read; damage is a miss
-    bool listen = false;                            ///< compete for the role of the invalidation socket's listener
+    std::chrono::milliseconds lock_budget{20};       ///< longest wait of a put for a shard's lock, then `busy`
+    std::chrono::milliseconds lease_time{10'000};    ///< a computation that takes longer loses its lease
+    std::chrono::milliseconds wait_time{10'000};     ///< longest wait for another's computation, then computed here too
+    bool verify_checksums = false;                   ///< check value bytes on every read; damage is a miss
+    bool listen = false;                             ///< compete for the role of the invalidation socket's listener
     std::function<void(LogLevel, std::string_view)> log{};  ///< empty: silent. Called outside all locks
-    std::shared_ptr<Clock> clock{};                  ///< empty: CLOCK_MONOTONIC_COARSE
-    std::uint64_t random_seed = 0;                  ///< of jitter and hash seed; 0: from the kernel
+    std::shared_ptr<Clock> clock{};                         ///< empty: CLOCK_MONOTONIC_COARSE
+    std::uint64_t random_seed = 0;                          ///< of jitter and hash seed; 0: from the kernel
 };
 
 /// A point in the order of changes, read before a source is read: the value computed from it is dead once something it
@@ -94,7 +96,8 @@ struct Stamp {
     std::uint64_t notice = 0;       ///< number of the last notice begun by then
 };
 
-/// What an entry is allowed to do. Durations of 0 mean the cache's default, or "not at all" for soft_ttl and stale_if_error.
+/// What an entry is allowed to do. Durations of 0 mean the cache's default, or "not at all" for soft_ttl and
+/// stale_if_error.
 struct EntryOptions {
     std::chrono::milliseconds ttl{0};             ///< dead at now >= insertion + ttl
     std::chrono::milliseconds soft_ttl{0};        ///< past it: stale, served while one caller recomputes
@@ -106,7 +109,8 @@ struct EntryOptions {
     bool negative = false;                        ///< "known to be absent"; the value may be empty
 };
 
-/// What became of a put. Only `stored` and `fenced` changed anything that a reader can see.
+/// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,
+/// `bad_key` and `bad_value`, which change nothing).
 enum class PutResult : std::uint8_t {
     stored,
     fenced,      ///< something it depends on was invalidated after as_of
@@ -131,33 +135,68 @@ class CacheImpl;
 struct PinAccess;
 }  // namespace detail
 
-/// A value in shared memory that stays as it is until the handle is dropped, with no copy however large it is (an own copy
-/// where no pin was free). Movable; dropped by any thread. A dropped Cache does not end it.
+/// A value in shared memory that stays as it is until the handle is dropped, with no copy however large it is (an own
+/// copy where no pin was free). Movable; dropped by any thread. A dropped Cache does not end it.
 class Pinned {
 public:
     Pinned() = default;
-    Pinned(Pinned&& other) noexcept;
-    Pinned& operator=(Pinned&& other) noexcept;
-    ~Pinned() { reset(); }
+    Pinned(Pinned&& other) noexcept { take(other); }
+    Pinned& operator=(Pinned&& other) noexcept {
+        if (this == &other) return *this;
+        reset();
+        take(other);
+        return *this;
+    }
+    ~Pinned() { drop(); }
 
     /// There is a value to use: state() is live or stale. A negative entry has none.
     explicit operator bool() const noexcept { return state() == State::live || state() == State::stale; }
     /// The bytes, 16-aligned; empty when there are none, and in a forked child.
-    std::string_view value() const noexcept;
-    State state() const noexcept;
+    std::string_view value() const noexcept {
+        return state() == State::none ? std::string_view() : std::string_view(data_, size_);
+    }
+    State state() const noexcept { return state_ != State::none && is_of_this_process() ? state_ : State::none; }
     Source source() const noexcept { return source_; }
     /// Drops the handle now.
-    void reset() noexcept;
+    void reset() noexcept {
+        drop();
+        hold_ = nullptr;
+        data_ = nullptr;
+        size_ = 0;
+        state_ = State::none;
+    }
 
 private:
     friend struct detail::PinAccess;
+    Pinned(std::string_view value, void* hold, bool copied, State state, Source source) noexcept;
+
+    // A forked child has none of its parent's pins: the parent may drop them at any time.
+    bool is_of_this_process() const noexcept { return generation_now_->load(std::memory_order_relaxed) == generation_; }
+    void drop() noexcept {
+        if (hold_ == nullptr) return;
+        if (copied_) return drop_copy();
+        if (is_of_this_process()) static_cast<std::atomic<std::uint64_t>*>(hold_)->store(0, std::memory_order_release);
+    }
+    void drop_copy() noexcept;
+    void take(Pinned& other) noexcept {
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
+        hold_ = std::exchange(other.hold_, nullptr);
+        generation_ = other.generation_;
+        generation_now_ = other.generation_now_;
+        state_ = std::exchange(other.state_, State::none);
+        source_ = std::exchange(other.source_, Source::none);
+        copied_ = other.copied_;
+    }
+
     const char* data_ = nullptr;
     std::uint64_t size_ = 0;
-    void* cell_ = nullptr;         // the pin cell that names the record, or
-    std::unique_ptr<char[]> own_;  // an own copy
+    void* hold_ = nullptr;  // the pin cell that names the record, or an own copy
     std::uint64_t generation_ = 0;
+    const std::atomic<std::uint64_t>* generation_now_ = nullptr;
     State state_ = State::none;
     Source source_ = Source::none;
+    bool copied_ = false;
 };
 
 /// The right to compute one key, for one process on the host at a time. Dropped without fill: abandoned. Movable.
@@ -200,8 +239,8 @@ struct KeyUse {
 
 class Cache {
 public:
-    /// Attaches to the cache, or makes it. Cheap when this process has it open already: one mapping per process and segment.
-    /// Throws OpenError.
+    /// Attaches to the cache, or makes it. Cheap when this process has it open already: one mapping per process and
+    /// segment. Throws OpenError.
     static Cache open(const Options& options);
 
     /// A hit or a counted miss; never waits, takes no lock, makes no system call.
@@ -220,9 +259,10 @@ public:
     /// As invalidate of one key; says whether a live entry was there.
     bool erase(std::string_view key);
 
-    /// The value, computed once on the whole host: `compute()` or `compute(EntryOptions&)` (which may add what it learned
-    /// from the source: tags, ttl) returns std::optional<std::string>, nullopt for a negative entry. It runs outside all
-    /// locks. What it throws passes through, unless the entry allows a stale answer; a waiter gets ComputeFailed then.
+    /// The value, computed once on the whole host: `compute()` or `compute(EntryOptions&)` (which may add what it
+    /// learned from the source: tags, ttl) returns std::optional<std::string>, nullopt for a negative entry. It runs
+    /// outside all locks. What it throws passes through, unless the entry allows a stale answer; a waiter gets
+    /// ComputeFailed then.
     template <class Compute>
     Pinned get_or_compute(std::string_view key, Compute&& compute, const EntryOptions& options = {}) {
         if constexpr (std::is_invocable_v<Compute&, EntryOptions&>)

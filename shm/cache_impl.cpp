@@ -15,7 +15,7 @@ namespace {
 constexpr std::int64_t kTendNs = 100'000'000;
 constexpr std::int64_t kReattachNs = 50'000'000;
 constexpr std::int64_t kSuspendNs = 1'000'000'000;
-constexpr std::uint32_t kSlices = 4096;   // of one put: holdings of the lock to correct recency stamps
+constexpr std::uint32_t kSlices = 4096;      // of one put: holdings of the lock to correct recency stamps
 constexpr std::uint64_t kSampleMask = 1023;  // one lookup of so many is timed
 constexpr std::int64_t kForeverNs = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kLongestMs = 100LL * 366 * 24 * 3600 * 1000;
@@ -26,10 +26,14 @@ std::int64_t to_ns(std::chrono::milliseconds duration) {
 
 State state_of(shm::Verdict verdict) {
     switch (verdict) {
-        case shm::Verdict::live: return State::live;
-        case shm::Verdict::stale: return State::stale;
-        case shm::Verdict::negative: return State::negative;
-        default: return State::none;
+    case shm::Verdict::live:
+        return State::live;
+    case shm::Verdict::stale:
+        return State::stale;
+    case shm::Verdict::negative:
+        return State::negative;
+    default:
+        return State::none;
     }
 }
 
@@ -77,13 +81,14 @@ const shm::Location* CacheImpl::location() const {
     return mapping.is_in_memory() ? nullptr : &mapping.location();
 }
 
-/// The name leads to another segment, or to none. One thread opens it anew, the others miss meanwhile; what cannot be opened
-/// now is tried again later.
+/// The name leads to another segment, or to none. One thread opens it anew, the others miss meanwhile; what cannot be
+/// opened now is tried again later.
 bool CacheImpl::enter_anew(Context& context) {
     const std::int64_t now = shm::system::coarse_ns();
     if (now < reattach_at_ns_.load(std::memory_order_relaxed)) return false;
     const std::uint64_t generation = shm::process::generation();
-    std::uint64_t busy = reattaching_.load(std::memory_order_relaxed);  // in a forked child its parent's thread is not at it
+    std::uint64_t busy =
+        reattaching_.load(std::memory_order_relaxed);  // in a forked child its parent's thread is not at it
     if (busy == generation || !reattaching_.compare_exchange_strong(busy, generation)) return false;
     bool attached = false;
     try {
@@ -108,25 +113,31 @@ bool CacheImpl::still_current() {
     return enter(context) && context.attached == before;
 }
 
-shm::Look CacheImpl::look_up(const Context& context, const shm::HashedKey& key) const {
+[[gnu::always_inline]] inline shm::Look CacheImpl::find(const Context& context, const shm::HashedKey& key) const {
     shm::Look look = context.attached->lookup.find(key, context.block, context.now_ns);
-    if (look.copy != nullptr) [[unlikely]]
-        context.count(shm::Counter::copied_reads);
-    if (options_.verify_checksums && look.record != nullptr && !is_intact(look)) [[unlikely]] {
+    if (options_.verify_checksums || look.copy != nullptr || look.damaged) [[unlikely]]
+        examine(context, look);
+    return look;
+}
+
+/// What few lookups need: the value's checksum, and counters of what should not happen.
+void CacheImpl::examine(const Context& context, shm::Look& look) const {
+    if (look.copy != nullptr) context.count(shm::Counter::copied_reads);
+    if (options_.verify_checksums && look.record != nullptr && !is_intact(look)) {
         shm::release(look);
         look.verdict = shm::Verdict::absent;
         look.damaged = true;
     }
-    if (look.damaged) [[unlikely]]
-        context.count(shm::Counter::damaged_reads);
-    return look;
+    if (look.damaged) context.count(shm::Counter::damaged_reads);
 }
+
+shm::Look CacheImpl::look_up(const Context& context, const shm::HashedKey& key) const { return find(context, key); }
 
 bool CacheImpl::is_intact(const shm::Look& look) {
     return shm::checksum_of(shm::value_of(*look.record)) == look.record->checksum;
 }
 
-void CacheImpl::count_hit(const Context& context, shm::Record& record, bool stale) const {
+[[gnu::always_inline]] inline void CacheImpl::count_hit(const Context& context, shm::Record& record, bool stale) const {
     const std::uint64_t stamp = shm::recency_stamp(context.view(), context.now_ns);
     std::uint64_t used = record.last_used.load(std::memory_order_relaxed);
     // Only grows; pinned, so that it is this record's. Bounded: each failure is a later use's success.
@@ -140,21 +151,30 @@ void CacheImpl::count_hit(const Context& context, shm::Record& record, bool stal
 }
 
 void CacheImpl::count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const {
-    const std::uint32_t entry = look.record != nullptr ? look.record->key_entry
-                                                       : context.attached->keys.find(key.hash, context.shard_of(key));
+    const std::uint32_t entry =
+        look.record != nullptr ? look.record->key_entry : context.attached->keys.find(key.hash, context.shard_of(key));
     const auto reason = [&] {
         switch (look.verdict) {
-            case shm::Verdict::contended: return shm::Counter::misses_contended;
-            case shm::Verdict::invalidated: return shm::Counter::misses_invalidated;
-            case shm::Verdict::absent: break;
-            default: return shm::Counter::misses_expired;
+        case shm::Verdict::contended:
+            return shm::Counter::misses_contended;
+        case shm::Verdict::invalidated:
+            return shm::Counter::misses_invalidated;
+        case shm::Verdict::absent:
+            break;
+        default:
+            return shm::Counter::misses_expired;
         }
         switch (context.attached->keys.fate(entry)) {
-            case shm::Fate::live: return shm::Counter::misses_rebuilt;
-            case shm::Fate::evicted: return shm::Counter::misses_evicted;
-            case shm::Fate::expired: return shm::Counter::misses_expired;
-            case shm::Fate::invalidated: return shm::Counter::misses_invalidated;
-            default: return shm::Counter::misses_cold;
+        case shm::Fate::live:
+            return shm::Counter::misses_rebuilt;
+        case shm::Fate::evicted:
+            return shm::Counter::misses_evicted;
+        case shm::Fate::expired:
+            return shm::Counter::misses_expired;
+        case shm::Fate::invalidated:
+            return shm::Counter::misses_invalidated;
+        default:
+            return shm::Counter::misses_cold;
         }
     }();
     context.count(reason);
@@ -167,25 +187,37 @@ Pinned CacheImpl::hit(const Context& context, shm::Look& look) const {
     return PinAccess::from(look, state_of(look.verdict), Source::hit);
 }
 
+Pinned CacheImpl::missed(const Context& context, const shm::HashedKey& key, shm::Look& look) const {
+    count_miss(context, key, look);
+    shm::release(look);
+    return {};
+}
+
+[[gnu::always_inline]] inline Pinned CacheImpl::get(const Context& context, std::string_view key) const {
+    const shm::HashedKey hashed = context.hashed(key);
+    shm::Look look = find(context, hashed);
+    if (!is_hit(look.verdict)) [[unlikely]]
+        return missed(context, hashed, look);
+    count_hit(context, *look.record, look.verdict == shm::Verdict::stale);
+    return PinAccess::from(look, state_of(look.verdict), Source::hit);
+}
+
+Pinned CacheImpl::get_timed(const Context& context, std::string_view key) const {
+    const std::int64_t started_ns = shm::system::monotonic_ns();
+    Pinned pinned = get(context, key);
+    shm::add(context.view().header().lookup_ns, static_cast<std::uint64_t>(shm::system::monotonic_ns() - started_ns));
+    return pinned;
+}
+
 Pinned CacheImpl::get(std::string_view key) {
     Context context;
     if (!is_key(key) || !enter(context)) [[unlikely]]
         return {};
     const bool timed = context.block != nullptr &&
                        (context.block->counts[0].load(std::memory_order_relaxed) & kSampleMask) == kSampleMask;
-    const std::int64_t started_ns = timed ? shm::system::monotonic_ns() : 0;
-    const shm::HashedKey hashed = context.hashed(key);
-    shm::Look look = look_up(context, hashed);
-    Pinned pinned;
-    if (is_hit(look.verdict)) [[likely]] {
-        pinned = hit(context, look);
-    } else {
-        count_miss(context, hashed, look);
-        shm::release(look);
-    }
     if (timed) [[unlikely]]
-        shm::add(context.view().header().lookup_ns, static_cast<std::uint64_t>(shm::system::monotonic_ns() - started_ns));
-    return pinned;
+        return get_timed(context, key);
+    return get(context, key);
 }
 
 Pinned CacheImpl::peek(std::string_view key) {
@@ -208,19 +240,24 @@ PutResult CacheImpl::put(std::string_view key, std::string_view value, const Ent
     if (!is_key(key)) return PutResult::bad_key;
     if (!enter(context)) return PutResult::busy;
     const Stamp now{context.view().header().incarnation, context.attached->fences.now()};
-    const PutResult result =
-        store(context, context.hashed(key), value, options, options.as_of.value_or(now), nullptr);
+    const PutResult result = store(context, context.hashed(key), value, options, options.as_of.value_or(now), nullptr);
     tend_if_due(context);
     return result;
 }
 
-/// `lease`: publish only while it is current, and then what is fenced too.
+/// `lease`: publish only while it is current, and then what is fenced too. Counts, and makes sure that an older value
+/// is not served in place of one that could not be kept.
 PutResult CacheImpl::store(const Context& context, const shm::HashedKey& key, std::string_view value,
                            const EntryOptions& options, Stamp as_of, const Lease* lease) {
+    const PutResult result = offer(context, key, value, options, as_of, lease);
+    settle(context, key.text, as_of, result);
+    return result;
+}
+
+PutResult CacheImpl::offer(const Context& context, const shm::HashedKey& key, std::string_view value,
+                           const EntryOptions& options, Stamp as_of, const Lease* lease) {
     if (value.empty() && !options.negative) return PutResult::bad_value;
-    const shm::SegmentHeader& header = context.view().header();
-    // A stamp of a replaced segment, or from the future, orders nothing here.
-    if (as_of.incarnation != header.incarnation || as_of.notice > context.attached->fences.now()) return PutResult::fenced;
+    if (is_foreign(context, as_of)) return PutResult::fenced;
 
     shm::NewRecord wanted;
     wanted.key = key;
@@ -230,7 +267,8 @@ PutResult CacheImpl::store(const Context& context, const shm::HashedKey& key, st
     std::int64_t ttl_ns = to_ns(options.ttl);
     if (ttl_ns == 0) ttl_ns = to_ns(options.negative ? options_.negative_ttl : options_.ttl);
     if (options.jitter > 0)
-        ttl_ns -= static_cast<std::int64_t>(static_cast<double>(ttl_ns) * std::min(options.jitter, 1.0) * random_share());
+        ttl_ns -=
+            static_cast<std::int64_t>(static_cast<double>(ttl_ns) * std::min(options.jitter, 1.0) * random_share());
     wanted.expires_ns = context.now_ns + std::max<std::int64_t>(ttl_ns, 1);
     wanted.soft_expires_ns = options.soft_ttl.count() > 0 ? context.now_ns + to_ns(options.soft_ttl) : kForeverNs;
     wanted.stale_if_error_ms = static_cast<std::uint32_t>(
@@ -247,7 +285,6 @@ PutResult CacheImpl::store(const Context& context, const shm::HashedKey& key, st
         wanted.checksum = shm::checksum_of(value);
         result = publish(context, wanted, lease);
     }
-    settle(context, wanted, result);
     return result;
 }
 
@@ -270,26 +307,44 @@ PutResult CacheImpl::publish(const Context& context, const shm::NewRecord& wante
                 result = writer.put(wanted);
         }
         if (rebuilt)
-            log(LogLevel::warning, "shard " + std::to_string(shard) + " was rebuilt empty: a process died while writing to it");
+            log(LogLevel::warning,
+                "shard " + std::to_string(shard) + " was rebuilt empty: a process died while writing to it");
         if (result) return *result;
     }
     return PutResult::no_space;
 }
 
-/// Counts. What should have replaced an older value and could not makes sure that the older one is not served either.
-void CacheImpl::settle(const Context& context, const shm::NewRecord& wanted, PutResult result) {
+/// A stamp of a replaced segment, or from the future, orders nothing here: its value may be older than anything.
+bool CacheImpl::is_foreign(const Context& context, const Stamp& stamp) const {
+    return stamp.incarnation != context.view().header().incarnation || stamp.notice > context.attached->fences.now();
+}
+
+void CacheImpl::settle(const Context& context, std::string_view key, const Stamp& as_of, PutResult result) {
+    shm::Fences& fences = context.attached->fences;
     switch (result) {
-        case PutResult::stored: context.count(shm::Counter::puts); return;
-        case PutResult::older: context.count(shm::Counter::older_puts); return;
-        case PutResult::fenced:
-            context.count(shm::Counter::fenced_fills);
-            context.attached->fences.overtake_key(wanted.key.text, wanted.as_of);
-            return;
-        case PutResult::too_large: context.count(shm::Counter::too_large); break;
-        case PutResult::no_space: context.count(shm::Counter::no_space); break;
-        default: context.count(shm::Counter::busy); break;
+    case PutResult::stored:
+        return context.count(shm::Counter::puts);
+    case PutResult::older:
+        return context.count(shm::Counter::older_puts);
+    case PutResult::bad_key:
+    case PutResult::bad_value:
+        return;
+    case PutResult::fenced:
+        context.count(shm::Counter::fenced_fills);
+        if (!is_foreign(context, as_of)) return fences.overtake_key(key, as_of.notice);
+        break;
+    case PutResult::too_large:
+        context.count(shm::Counter::too_large);
+        break;
+    case PutResult::no_space:
+        context.count(shm::Counter::no_space);
+        break;
+    case PutResult::rebuilding:
+    case PutResult::busy:
+        context.count(shm::Counter::busy);
+        break;
     }
-    context.attached->fences.announce(shm::FenceKind::key, wanted.key.text);
+    fences.announce(shm::FenceKind::key, key);
 }
 
 double CacheImpl::random_share() {
@@ -313,7 +368,7 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
         options.stale_if_error = std::chrono::milliseconds(look.record->stale_if_error_ms);
         shm::for_each_tag(*look.record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
         const Stamp as_of{context.view().header().incarnation, look.record->as_of};
-        touched = store(context, hashed, shm::value_of(*look.record), options, as_of, nullptr) == PutResult::stored;
+        touched = offer(context, hashed, shm::value_of(*look.record), options, as_of, nullptr) == PutResult::stored;
     }
     shm::release(look);
     return touched;

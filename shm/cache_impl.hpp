@@ -1,4 +1,5 @@
-// The cache as one process sees it: the mapping it works on, its options, and the steps that the public face is made of.
+// The cache as one process sees it: the mapping it works on, its options, and the steps that the public face is made
+// of.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,8 @@
 
 namespace larder::detail {
 
-/// One mapped segment with what works on it. Made once, never destroyed: threads may still be in it after a replacement.
+/// One mapped segment with what works on it. Made once, never destroyed: threads may still be in it after a
+/// replacement.
 struct Attached {
     explicit Attached(shm::Mapping& mapping_)
         : mapping(mapping_), view(mapping_.view()), lookup(view), keys(view), leases(view), fences(view) {}
@@ -81,33 +83,44 @@ private:
     void attach();
     std::int64_t now_ns() const { return clock_ == nullptr ? shm::system::coarse_ns() : clock_->now_ns(); }
     /// False: this process is not attached (a forked child that could not register): everything is a miss.
-    bool enter(Context& context) {
+    [[gnu::always_inline]] bool enter(Context& context) {
         Attached* const attached = attached_.load(std::memory_order_acquire);
         context.now_ns = now_ns();
         context.attached = attached;
-        if (!attached->mapping.ready()) [[unlikely]]
+        context.block = attached->mapping.known_block();
+        if (context.block == nullptr && !attached->mapping.ready()) [[unlikely]]
             return false;
         if (attached->mapping.replaced(context.now_ns)) [[unlikely]]
             return enter_anew(context);
-        context.block = attached->mapping.thread_block();
+        if (context.block == nullptr) [[unlikely]]
+            context.block = attached->mapping.thread_block();
         return true;
     }
     bool enter_anew(Context& context);
 
+    shm::Look find(const Context& context, const shm::HashedKey& key) const;
     shm::Look look_up(const Context& context, const shm::HashedKey& key) const;
+    void examine(const Context& context, shm::Look& look) const;
     static bool is_intact(const shm::Look& look);
     void count_hit(const Context& context, shm::Record& record, bool stale) const;
+    Pinned get(const Context& context, std::string_view key) const;
+    Pinned get_timed(const Context& context, std::string_view key) const;
+    Pinned missed(const Context& context, const shm::HashedKey& key, shm::Look& look) const;
     void count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const;
     Pinned hit(const Context& context, shm::Look& look) const;
     bool is_key(std::string_view key) const { return !key.empty() && key.size() <= shm::kMaxKeyBytes; }
 
     PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
                     const EntryOptions& options, Stamp as_of, const Lease* lease);
+    PutResult offer(const Context& context, const shm::HashedKey& key, std::string_view value,
+                    const EntryOptions& options, Stamp as_of, const Lease* lease);
     PutResult publish(const Context& context, const shm::NewRecord& wanted, const Lease* lease);
-    void settle(const Context& context, const shm::NewRecord& wanted, PutResult result);
+    void settle(const Context& context, std::string_view key, const Stamp& as_of, PutResult result);
+    bool is_foreign(const Context& context, const Stamp& stamp) const;
     double random_share();
     shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, Lease& lease);
-    void hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token, Lease& lease);
+    void hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
+                  Lease& lease);
     void tend_if_due(const Context& context);
     void tend(const Context& context, std::uint32_t shards);
     void watch_suspend(const Context& context);
@@ -118,7 +131,7 @@ private:
     std::atomic<Attached*> attached_{nullptr};
     std::atomic<std::uint64_t> random_state_;
     std::atomic<std::int64_t> reattach_at_ns_{0};
-    std::atomic<std::uint64_t> reattaching_{0};  // process generation of the thread that is at it
+    std::atomic<std::uint64_t> reattaching_{0};        // process generation of the thread that is at it
     std::vector<std::unique_ptr<Attached>> segments_;  // all that were ever attached; under reattaching_
 
     struct Listening;
@@ -128,9 +141,29 @@ private:
 
 /// Builds handles.
 struct PinAccess {
-    static Pinned from(shm::Look& look, State state, Source source);
+    static Pinned from(shm::Look& look, State state, Source source) {
+        const std::string_view value = shm::value_of(*look.record);
+        const bool copied = look.copy != nullptr;
+        void* const hold = copied ? static_cast<void*>(look.copy) : look.cell;
+        look = {};
+        return Pinned(value, hold, copied, state, source);
+    }
     static Pinned own(std::string_view value, State state, Source source);
     static void set_source(Pinned& pinned, Source source) { pinned.source_ = source; }
 };
 
 }  // namespace larder::detail
+
+namespace larder {
+
+inline Pinned::Pinned(std::string_view value, void* hold, bool copied, State state, Source source) noexcept
+    : data_(value.data()),
+      size_(value.size()),
+      hold_(hold),
+      generation_(shm::process::generation()),
+      generation_now_(&shm::process::generation_word()),
+      state_(state),
+      source_(source),
+      copied_(copied) {}
+
+}  // namespace larder

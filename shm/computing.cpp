@@ -1,7 +1,8 @@
 // get_or_compute and its two-step form: one computation per key on the host (protocol.md 4).
 //
 //   1. A miss takes the key's lease and looks again. The holder reads the source, publishes, then releases.
-//   2. Who does not get the lease waits for its holder, with a deadline, and takes any value whose source was read after it
+//   2. Who does not get the lease waits for its holder, with a deadline, and takes any value whose source was read
+//   after it
 //      asked, fenced meanwhile or not: as fresh as computing itself. So nobody waits for more than two computations.
 //   3. A thread that holds a lease never waits for another one: no deadlock, no waiting for itself.
 //   4. What is stale is served by everybody but the one that got the lease.
@@ -32,10 +33,13 @@ shm::HolderIsDead liveness(shm::Mapping& mapping) {
 
 shm::LeaseState outcome_of(PutResult result) {
     switch (result) {
-        case PutResult::stored:
-        case PutResult::older: return shm::LeaseState::stored;
-        case PutResult::fenced: return shm::LeaseState::fenced;
-        default: return shm::LeaseState::uncacheable;
+    case PutResult::stored:
+    case PutResult::older:
+        return shm::LeaseState::stored;
+    case PutResult::fenced:
+        return shm::LeaseState::fenced;
+    default:
+        return shm::LeaseState::uncacheable;
     }
 }
 
@@ -56,6 +60,8 @@ public:
         shm::Look look = cache_.look_up(context_, key_);
         if (is_fresh(look.verdict)) return cache_.hit(context_, look);
         if (look.verdict == shm::Verdict::stale) return refresh(look);
+        // Before the count: the miss that begins a key's first computation is that key's too.
+        context_.attached->keys.find_or_add(key_.hash, context_.shard_of(key_));
         cache_.count_miss(context_, key_, look);
         keep_for_errors(look);
         if (leases_of_this_thread()->load(std::memory_order_relaxed) > 0) return compute(nullptr);
@@ -130,7 +136,8 @@ private:
 
     Pinned serve_failure() {
         if (fallback_.record != nullptr) return serve_fallback();
-        throw ComputeFailed("the computation of this key failed in another thread or process; ask again to compute it here");
+        throw ComputeFailed(
+            "the computation of this key failed in another thread or process; ask again to compute it here");
     }
 
     Pinned serve_fallback() {
@@ -187,7 +194,8 @@ Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, 
         // Nothing can be kept under this key, or by this process: the caller gets its value all the same.
         EntryOptions own = options;
         const std::optional<std::string> value = compute(own);
-        return PinAccess::own(value ? *value : std::string_view(), value ? State::live : State::negative, Source::computed);
+        return PinAccess::own(value ? *value : std::string_view(), value ? State::live : State::negative,
+                              Source::computed);
     }
     return Computation(*this, context, context.hashed(key), compute, options).run();
 }
@@ -236,7 +244,8 @@ Begun CacheImpl::begin(std::string_view key) {
     if (is_fresh(look.verdict)) return Hit{hit(context, look)};
     Lease lease;
     const shm::Leases::Acquired got = take_lease(context, hashed, lease);
-    if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted) return Hit{hit(context, look)};
+    if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted)
+        return Hit{hit(context, look)};
     count_miss(context, hashed, look);
     shm::release(look);
     if (got.answer == shm::Leases::Answer::wait) {

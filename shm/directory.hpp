@@ -1,10 +1,10 @@
 // The directory of a shard: a flat table with linear probing that readers walk without a lock.
 //
-// A slot is one atomic word: the record's offset in units (32 bits), twelve bits of its key's hash, and the shard's count of
-// publications (20 bits). 0 is empty. Writers hold the shard's lock. A new value for a key replaces the word in place; a
-// deletion shifts the words behind it back (tombstones would let probes grow without end). Each store leaves every present
-// key reachable, but a reader that passes a shift may miss one: a miss is believed only when the shard's `moves` was the
-// same even number before and after the probe.
+// A slot is one atomic word: the record's offset in units (32 bits), twelve bits of its key's hash, and the shard's
+// count of publications (20 bits). 0 is empty. Writers hold the shard's lock. A new value for a key replaces the word
+// in place; a deletion shifts the words behind it back (tombstones would let probes grow without end). Each store
+// leaves every present key reachable, but a reader that passes a shift may miss one: a miss is believed only when the
+// shard's `moves` was the same even number before and after the probe.
 #pragma once
 
 #include <cstdint>

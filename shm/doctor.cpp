@@ -55,12 +55,14 @@ public:
     void run(std::vector<Finding>& findings) {
         for (std::uint32_t slot = 0; slot < view_.geometry->directory_slots; ++slot) look_at(slot);
         const std::string where = " of shard " + number(shard_);
-        const std::string remedy = "Remove the cache when it can be done without (`larder rm --force`); it is made anew.";
+        const std::string remedy =
+            "Remove the cache when it can be done without (`larder rm --force`); it is made anew.";
         report(findings, outside_, "slot_outside", "slots" + where + " name no place of a record: ", remedy);
         report(findings, damaged_, "record_damaged", "slots" + where + " lead to damaged records: ", remedy);
-        report(findings, unreachable_, "entry_unreachable", "entries" + where + " are behind a gap in their probe: ", remedy);
-        report(findings, checksum_, "checksum_mismatch", "values" + where + " do not match their checksum: ",
-            remedy + " Then check the machine's memory.");
+        report(findings, unreachable_, "entry_unreachable",
+               "entries" + where + " are behind a gap in their probe: ", remedy);
+        report(findings, checksum_, "checksum_mismatch",
+               "values" + where + " do not match their checksum: ", remedy + " Then check the machine's memory.");
         check_gauge(findings);
     }
 
@@ -74,18 +76,22 @@ private:
         const SlotCopy copy = copy_slot(view_, shard_, slot, examination_.checksums, examination_.now_ns);
         const std::string place = "slot " + number(slot);
         switch (copy.finding) {
-            case SlotFinding::empty:
-            case SlotFinding::changing: return;
-            case SlotFinding::outside: return outside_.add(place);
-            case SlotFinding::damaged: return damaged_.add(place);
-            case SlotFinding::entry: break;
+        case SlotFinding::empty:
+        case SlotFinding::changing:
+            return;
+        case SlotFinding::outside:
+            return outside_.add(place);
+        case SlotFinding::damaged:
+            return damaged_.add(place);
+        case SlotFinding::entry:
+            break;
         }
         if (!reachable(slot, copy.entry)) unreachable_.add(place);
-        if (examination_.checksums && hash_of(copy.entry.value, 0) != copy.entry.checksum) checksum_.add(place);
+        if (examination_.checksums && checksum_of(copy.entry.value) != copy.entry.checksum) checksum_.add(place);
     }
 
-    /// A probe from the entry's home gets to its slot. Writers fill and shift meanwhile: only a gap that is there at every
-    /// look, with the entry's slot unchanged, is one.
+    /// A probe from the entry's home gets to its slot. Writers fill and shift meanwhile: only a gap that is there at
+    /// every look, with the entry's slot unchanged, is one.
     bool reachable(std::uint32_t slot, const Entry& entry) {
         const Word64* const slots = view_.directory(shard_);
         const std::uint32_t mask = view_.geometry->directory_slots - 1;
@@ -113,17 +119,19 @@ private:
             if (counted == after.entries) return;
             if (look + 1 == kLooks)
                 findings.push_back({"gauge_mismatch", Severity::error,
-                    "Shard " + number(shard_) + " says it has " + number(after.entries) + " entries, its directory has " +
-                        number(counted) + ".",
-                    "Reads are right; remove the cache when it can be done without, since limits may be applied wrongly."});
+                                    "Shard " + number(shard_) + " says it has " + number(after.entries) +
+                                        " entries, its directory has " + number(counted) + ".",
+                                    "Reads are right; remove the cache when it can be done without, since limits may "
+                                    "be applied wrongly."});
             patience_.wait(kLookAgainNs);
         }
     }
 
     std::uint64_t count_slots() const {
         const Word64* const slots = view_.directory(shard_);
-        return static_cast<std::uint64_t>(std::count_if(slots, slots + view_.geometry->directory_slots,
-            [](const Word64& word) { return word.load(std::memory_order_relaxed) != 0; }));
+        return static_cast<std::uint64_t>(
+            std::count_if(slots, slots + view_.geometry->directory_slots,
+                          [](const Word64& word) { return word.load(std::memory_order_relaxed) != 0; }));
     }
 
     const SegmentView& view_;
@@ -146,32 +154,36 @@ void examine_arenas(const SegmentView& view, Patience& patience, std::vector<Fin
             right = arena_kind(state) == ArenaKind::owned && arena_shard(state) == i;
         }
         if (!right)
-            findings.push_back({"arena_owner", Severity::error,
-                "Shard " + number(i) + " uses an arena that is not marked as its own.",
-                "Remove the cache when it can be done without (`larder rm --force`); it is made anew."});
+            findings.push_back(
+                {"arena_owner", Severity::error, "Shard " + number(i) + " uses an arena that is not marked as its own.",
+                 "Remove the cache when it can be done without (`larder rm --force`); it is made anew."});
     }
 }
 
 void examine_header(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings) {
     const SegmentHeader& header = view.header();
     if (header.everything.load(std::memory_order_acquire) == std::numeric_limits<std::uint64_t>::max())
-        findings.push_back({"closed_for_good", Severity::error, "The segment was closed: nothing in it is served any more.",
-            "Programs make a new one when they open the cache; `larder rm` removes the old files."});
+        findings.push_back({"closed_for_good", Severity::error,
+                            "The segment was closed: nothing in it is served any more.",
+                            "Programs make a new one when they open the cache; `larder rm` removes the old files."});
     if (header.open_at_ns.load(std::memory_order_relaxed) > examination.now_ns)
         findings.push_back({"not_open_yet", Severity::info, "The segment replaced another and takes no values yet.",
-            "Nothing: it opens within a second."});
+                            "Nothing: it opens within a second."});
     if (header.applied.load(std::memory_order_acquire) > header.notice_number.load(std::memory_order_acquire))
         findings.push_back({"notices_damaged", Severity::error, "More notices were applied than were begun.",
-            "Remove the cache (`larder rm --force`); it is made anew."});
+                            "Remove the cache (`larder rm --force`); it is made anew."});
 }
 
 }  // namespace
 
 std::string_view name_of(Severity severity) {
     switch (severity) {
-        case Severity::info: return "info";
-        case Severity::warning: return "warning";
-        case Severity::error: return "error";
+    case Severity::info:
+        return "info";
+    case Severity::warning:
+        return "warning";
+    case Severity::error:
+        return "error";
     }
     return "error";
 }
@@ -192,7 +204,7 @@ std::vector<Finding> examine(const SegmentView& view, const Examination& examina
     examine_processes(view, examination, findings);
     examine_traffic(view, examination, findings);
     std::stable_sort(findings.begin(), findings.end(),
-        [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+                     [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
     return findings;
 }
 

@@ -31,8 +31,8 @@ struct Examination {
     std::function<void(std::uint64_t done, std::uint64_t total)> progress;  ///< may be empty
 };
 
-/// All findings of one segment, the worst first. Takes time in proportion to the directories (and, with checksums, to the
-/// values), and at most a second of waiting for second looks.
+/// All findings of one segment, the worst first. Takes time in proportion to the directories (and, with checksums, to
+/// the values), and at most a second of waiting for second looks.
 std::vector<Finding> examine(const SegmentView& view, const Examination& examination);
 
 // The parts of it.

@@ -34,8 +34,8 @@ bool shares_namespace(const SegmentView& view, std::vector<Finding>& findings) {
         return true;
     } catch (const OpenError& error) {
         findings.push_back({"other_namespace", Severity::warning,
-            std::string("Processes cannot be judged from here: ") + error.reason + ".",
-            "Run the doctor where the cache's processes run."});
+                            std::string("Processes cannot be judged from here: ") + error.reason + ".",
+                            "Run the doctor where the cache's processes run."});
         return false;
     }
 }
@@ -47,14 +47,16 @@ void examine_section(const SegmentView& view, const ProcessFacts& process, std::
     const std::string where = " inside a writing section of shard " + number(shard);
     if (!process.alive) {
         if (half)
-            findings.push_back({"dead_writer", Severity::error, title(process) + " died" + where + ", which is half edited.",
-                "Nothing: the next writer empties that shard; reads of it are misses until then."});
+            findings.push_back({"dead_writer", Severity::error,
+                                title(process) + " died" + where + ", which is half edited.",
+                                "Nothing: the next writer empties that shard; reads of it are misses until then."});
         return;
     }
     const bool stopped = is_stopped(process);
-    findings.push_back({stopped ? "writer_stopped" : "writer_slow", stopped ? Severity::error : Severity::warning,
-        title(process) + (stopped ? " was stopped" : " has long been") + where + ".",
-        "Puts to that shard return `busy` until it goes on (kill -CONT " + number(process.pid) + ") or ends."});
+    findings.push_back(
+        {stopped ? "writer_stopped" : "writer_slow", stopped ? Severity::error : Severity::warning,
+         title(process) + (stopped ? " was stopped" : " has long been") + where + ".",
+         "Puts to that shard return `busy` until it goes on (kill -CONT " + number(process.pid) + ") or ends."});
 }
 
 bool still_inside(const std::vector<ProcessFacts>& later, const ProcessFacts& process) {
@@ -65,7 +67,8 @@ bool still_inside(const std::vector<ProcessFacts>& later, const ProcessFacts& pr
 
 void examine_sections(const SegmentView& view, const std::vector<ProcessFacts>& processes,
                       std::vector<Finding>& findings) {
-    const bool any = std::any_of(processes.begin(), processes.end(), [](const auto& p) { return p.inside.has_value(); });
+    const bool any =
+        std::any_of(processes.begin(), processes.end(), [](const auto& p) { return p.inside.has_value(); });
     if (!any) return;
     system::sleep_ns(kLookAgainNs);
     const std::vector<ProcessFacts> later = read_processes(view);
@@ -82,12 +85,13 @@ void examine_half_edited(const SegmentView& view, const std::vector<ProcessFacts
     };
     for (std::uint32_t i = 0; i < view.geometry->shards; ++i) {
         if (!half(i)) continue;
-        const bool known = std::any_of(processes.begin(), processes.end(), [i](const auto& p) { return p.inside == i; });
+        const bool known =
+            std::any_of(processes.begin(), processes.end(), [i](const auto& p) { return p.inside == i; });
         if (known) continue;
         system::sleep_ns(1'000'000);
         if (half(i))
             findings.push_back({"half_edited", Severity::error, "Shard " + number(i) + " was left half edited.",
-                "Nothing: the next writer empties that shard; reads of it may be misses until then."});
+                                "Nothing: the next writer empties that shard; reads of it may be misses until then."});
     }
 }
 
@@ -112,13 +116,15 @@ void examine_pins(const SegmentView& view, const std::vector<ProcessFacts>& proc
     for (const ProcessFacts& process : processes) {
         if (!process.alive) continue;
         for (const std::uint64_t pin : process.pins) {
-            if (pin < geometry.arenas_at || pin >= geometry.arenas_at + geometry.arenas * geometry.arena_bytes) continue;
+            if (pin < geometry.arenas_at || pin >= geometry.arenas_at + geometry.arenas * geometry.arena_bytes)
+                continue;
             const auto arena = static_cast<std::uint32_t>((pin - geometry.arenas_at) / geometry.arena_bytes);
             if (!blocked(arena)) continue;
             findings.push_back({"arena_pinned", Severity::error,
-                title(process) + " still has a handle to key `" + key_at(view, pin) + "` in arena " + number(arena) +
-                    ", which waits to be used again.",
-                "Drop the handle in that process, or restart it; a shard without a spare arena takes no values until then."});
+                                title(process) + " still has a handle to key `" + key_at(view, pin) + "` in arena " +
+                                    number(arena) + ", which waits to be used again.",
+                                "Drop the handle in that process, or restart it; a shard without a spare arena takes "
+                                "no values until then."});
         }
     }
 }
@@ -127,8 +133,8 @@ void examine_dead(const std::vector<ProcessFacts>& processes, std::vector<Findin
     const auto dead = std::count_if(processes.begin(), processes.end(), [](const auto& p) { return !p.alive; });
     if (dead == 0) return;
     findings.push_back({"dead_processes", Severity::info,
-        number(static_cast<std::uint64_t>(dead)) + " slots belong to processes that have ended.",
-        "Nothing: a listener cleans them within seconds, else the next put or attach does."});
+                        "Slots of processes that have ended: " + number(static_cast<std::uint64_t>(dead)) + ".",
+                        "Nothing: a listener cleans them within seconds, else the next put or attach does."});
 }
 
 void examine_leases(const SegmentView& view, const Examination& examination, const std::vector<ProcessFacts>& processes,
@@ -142,9 +148,9 @@ void examine_leases(const SegmentView& view, const Examination& examination, con
         if (holder != processes.end() && holder->alive && lease.deadline_ns + kLateNs >= examination.now_ns) continue;
         const bool dead = holder == processes.end() || !holder->alive;
         findings.push_back({dead ? "dead_lease" : "late_lease", Severity::info,
-            (holder == processes.end() ? "A process that ended" : title(*holder)) +
-                (dead ? " left a lease." : " holds a lease past its deadline."),
-            "Nothing: who asks for that key next takes it over."});
+                            (holder == processes.end() ? "A process that ended" : title(*holder)) +
+                                (dead ? " left a lease." : " holds a lease past its deadline."),
+                            "Nothing: who asks for that key next takes it over."});
     }
 }
 

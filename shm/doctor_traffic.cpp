@@ -41,9 +41,11 @@ void examine_evictions(const SegmentView& view, std::int64_t now_ns, std::vector
     const double age_s = ages.percentile(0.5) / 1'000;
     if (ages.count < kEnough || ttl_s == 0 || age_s * 2 > ttl_s) return;
     findings.push_back({"evicted_young", Severity::warning,
-        "Entries are evicted at a median age of " + one_decimal(age_s) + " s under a TTL of " + one_decimal(ttl_s) + " s.",
-        "About " + one_decimal(std::min(1'000.0, ttl_s / std::max(age_s, 0.001))) +
-            " times the size is needed to keep them for their TTL (--size), if misses_evicted shows that they are missed."});
+                        "Entries are evicted at a median age of " + one_decimal(age_s) + " s under a TTL of " +
+                            one_decimal(ttl_s) + " s.",
+                        "About " + one_decimal(std::min(1'000.0, ttl_s / std::max(age_s, 0.001))) +
+                            " times the size is needed to keep them for their TTL (--size), if misses_evicted shows "
+                            "that they are missed."});
 }
 
 void examine_counters(const SegmentView& view, std::vector<Finding>& findings) {
@@ -51,8 +53,8 @@ void examine_counters(const SegmentView& view, std::vector<Finding>& findings) {
     const auto report = [&](Counter counter, Severity severity, const char* name) {
         if (totals[counter] == 0) return;
         const CounterText& row = kCounterTable[static_cast<std::uint32_t>(counter)];
-        findings.push_back({name, severity, number(totals[counter]) + " " + std::string(row.meaning) + ".",
-            std::string(row.remedy)});
+        findings.push_back(
+            {name, severity, number(totals[counter]) + " " + std::string(row.meaning) + ".", std::string(row.remedy)});
     };
     report(Counter::damaged_reads, Severity::warning, "damaged_reads");
     report(Counter::no_space, Severity::warning, "no_space");
@@ -75,9 +77,10 @@ void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<F
                notice.at_ns > now_ns - kRecentNs;
     });
     if (sweeping < kMany) return;
-    findings.push_back({"invalidation_storm", Severity::warning,
-        number(static_cast<std::uint64_t>(sweeping)) + " notices of the last minute named a namespace or everything.",
-        "Name keys or tags, so that only what changed is computed again."});
+    findings.push_back(
+        {"invalidation_storm", Severity::warning,
+         number(static_cast<std::uint64_t>(sweeping)) + " notices of the last minute named a namespace or everything.",
+         "Name keys or tags, so that only what changed is computed again."});
 }
 
 }  // namespace

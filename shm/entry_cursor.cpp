@@ -68,8 +68,9 @@ Entry entry_of(const SegmentView& view, const Record& record, bool with_value, s
     entry.soft_expires_ns = record.soft_expires_ns;
     if (view.geometry->strict_recency == 0)
         entry.last_used_ns = static_cast<std::int64_t>(
-            std::min<std::uint64_t>(record.last_used.load(std::memory_order_relaxed),
-                std::numeric_limits<std::int64_t>::max() / kRecencyStepNs)) * kRecencyStepNs;
+                                 std::min<std::uint64_t>(record.last_used.load(std::memory_order_relaxed),
+                                                         std::numeric_limits<std::int64_t>::max() / kRecencyStepNs)) *
+                             kRecencyStepNs;
     entry.as_of = record.as_of;
     entry.checksum = record.checksum;
     entry.hash = record.hash;
@@ -78,7 +79,8 @@ Entry entry_of(const SegmentView& view, const Record& record, bool with_value, s
     return entry;
 }
 
-/// Copies the record at `offset`: the fixed fields first, the rest by the lengths that they give once those are checked.
+/// Copies the record at `offset`: the fixed fields first, the rest by the lengths that they give once those are
+/// checked.
 SlotFinding copy_record(const SegmentView& view, std::uint64_t offset, bool with_value, CopyBuffer& buffer) {
     const std::uint64_t room = room_at(view, offset);
     if (room == 0) return SlotFinding::outside;
@@ -111,16 +113,22 @@ bool belongs(const SegmentView& view, const Record& record, std::uint32_t shard,
 
 std::string_view name_of(EntryState state) {
     switch (state) {
-        case EntryState::live: return "live";
-        case EntryState::stale: return "stale";
-        case EntryState::negative: return "negative";
-        case EntryState::expired: return "expired";
-        case EntryState::invalidated: return "invalidated";
+    case EntryState::live:
+        return "live";
+    case EntryState::stale:
+        return "stale";
+    case EntryState::negative:
+        return "negative";
+    case EntryState::expired:
+        return "expired";
+    case EntryState::invalidated:
+        return "invalidated";
     }
     return "live";
 }
 
-SlotCopy copy_slot(const SegmentView& view, std::uint32_t shard, std::uint32_t slot, bool with_value, std::int64_t now_ns) {
+SlotCopy copy_slot(const SegmentView& view, std::uint32_t shard, std::uint32_t slot, bool with_value,
+                   std::int64_t now_ns) {
     const Word64& place = view.directory(shard)[slot];
     CopyBuffer buffer;
     for (int attempt = 0; attempt < kTries; ++attempt) {

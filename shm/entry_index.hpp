@@ -41,11 +41,14 @@ using EntryIndex = boost::multi_index::multi_index_container<
     IndexEntry,
     boost::multi_index::indexed_by<
         boost::multi_index::hashed_unique<boost::multi_index::tag<ByKey>,
-                                          boost::multi_index::const_mem_fun<IndexEntry, HashedKey, &IndexEntry::key>, KeyHash>,
+                                          boost::multi_index::const_mem_fun<IndexEntry, HashedKey, &IndexEntry::key>,
+                                          KeyHash>,
         boost::multi_index::ordered_non_unique<
-            boost::multi_index::tag<ByExpiry>, boost::multi_index::member<IndexEntry, std::int64_t, &IndexEntry::expires_ns>>,
+            boost::multi_index::tag<ByExpiry>,
+            boost::multi_index::member<IndexEntry, std::int64_t, &IndexEntry::expires_ns>>,
         boost::multi_index::ordered_non_unique<
-            boost::multi_index::tag<ByRecency>, boost::multi_index::member<IndexEntry, std::uint64_t, &IndexEntry::stamp>>>,
+            boost::multi_index::tag<ByRecency>,
+            boost::multi_index::member<IndexEntry, std::uint64_t, &IndexEntry::stamp>>>,
     EntryAllocator>;
 
 /// The index of a formatted arena. REQUIRES the shard's lock.

@@ -12,7 +12,8 @@
 namespace larder::shm {
 namespace {
 
-constexpr std::array<std::uint64_t, 4> kSalts = {0x6b65790000000001ULL, 0x7461670000000002ULL, 0x6e616d6500000003ULL, 0};
+constexpr std::array<std::uint64_t, 4> kSalts = {0x6b65790000000001ULL, 0x7461670000000002ULL, 0x6e616d6500000003ULL,
+                                                 0};
 
 void raise_to(Word64& word, std::uint64_t number) {
     std::uint64_t seen = word.load(std::memory_order_relaxed);

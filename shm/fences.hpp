@@ -1,8 +1,8 @@
 // Fences: one number for each stripe of dependencies, that of the last notice which named it.
 //
 // A record is alive only while no fence that it depends on is above its as_of (protocol.md 3). A notice takes a number,
-// raises its fences, raises `applied`, then says ok. A reader remembers in the record at which `applied` its fences were
-// last found low, and reads them again only when `applied` has moved since.
+// raises its fences, raises `applied`, then says ok. A reader remembers in the record at which `applied` its fences
+// were last found low, and reads them again only when `applied` has moved since.
 #pragma once
 
 #include <cstdint>
@@ -39,11 +39,12 @@ public:
         return number;
     }
 
-    /// A value of the key as of `as_of` was not kept, because something newer was announced: whatever older value of the
-    /// key is still there is not served from now on.
+    /// A value of the key as of `as_of` was not kept, because something newer was announced: whatever older value of
+    /// the key is still there is not served from now on.
     void overtake_key(std::string_view key, std::uint64_t as_of);
 
-    /// The record was not overtaken by a notice. `applied` is the reader's load_applied() from before it pinned or just after.
+    /// The record was not overtaken by a notice. `applied` is the reader's load_applied() from before it pinned or just
+    /// after.
     bool alive(Record& record, std::uint64_t applied) const {
         if (record.checked.load(std::memory_order_relaxed) == applied) return true;
         return alive_slowly(record, applied);

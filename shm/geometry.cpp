@@ -104,8 +104,8 @@ std::uint32_t shards_of(const Options& options) {
 
 void check_numbers(const Options& options) {
     if (options.shards != 0 && (!std::has_single_bit(options.shards) || options.shards > kMaxShards)) {
-        refuse(std::to_string(options.shards) + " shards", "give a power of two up to " + std::to_string(kMaxShards) +
-                                                               ", or 0 to let the cache choose");
+        refuse(std::to_string(options.shards) + " shards",
+               "give a power of two up to " + std::to_string(kMaxShards) + ", or 0 to let the cache choose");
     }
     if (options.size_bytes > kMaxSegmentBytes) {
         refuse("a size of " + std::to_string(options.size_bytes) + " bytes",
@@ -151,7 +151,8 @@ std::uint64_t required_bytes(const Options& options) {
 
 bool is_valid_geometry(const Geometry& geometry, std::uint64_t file_bytes) {
     const std::uint32_t shards = geometry.shards, slots = geometry.directory_slots;
-    if (geometry.segment_bytes != file_bytes || file_bytes > kMaxSegmentBytes || file_bytes % kPageBytes != 0) return false;
+    if (geometry.segment_bytes != file_bytes || file_bytes > kMaxSegmentBytes || file_bytes % kPageBytes != 0)
+        return false;
     if (!std::has_single_bit(shards) || shards > kMaxShards) return false;
     if (geometry.arenas < shards || geometry.arenas > 2 * kMaxShards) return false;
     if (!std::has_single_bit(slots) || slots < kMinDirectorySlots || slots > kMaxDirectorySlots) return false;

@@ -20,8 +20,8 @@ struct HashedKey {
     bool operator==(const HashedKey& other) const { return hash == other.hash && text == other.text; }
 };
 
-/// Of a value's bytes; found damaged where it is verified.
-inline std::uint64_t checksum_of(std::string_view value) { return XXH3_64bits(value.data(), value.size()); }
+/// Of a value's bytes; found damaged where it is verified. In a source of its own, which is compiled to be fast.
+std::uint64_t checksum_of(std::string_view value);
 
 // Bits 63..54 choose the shard, 51..40 are the slot's tag, the low ones the slot: no part is derived from another.
 inline std::uint32_t shard_of(std::uint64_t hash, std::uint32_t shards) {

@@ -82,10 +82,11 @@ std::vector<LeaseFacts> read_leases(const SegmentView& view) {
         const LeaseSlot& slot = view.leases(i / kLeasesPerLock).slots[i % kLeasesPerLock];
         const std::uint32_t state = slot.state.load(std::memory_order_acquire);
         if (state == 0 || state > static_cast<std::uint32_t>(LeaseState::abandoned)) continue;
-        leases.push_back({i, slot.key_hash.load(std::memory_order_relaxed), static_cast<LeaseState>(state),
-            slot.holder.load(std::memory_order_relaxed), slot.holder_incarnation.load(std::memory_order_relaxed),
-            slot.waiters.load(std::memory_order_relaxed), slot.deadline_ns.load(std::memory_order_relaxed),
-            slot.changed_ns.load(std::memory_order_relaxed)});
+        leases.push_back(
+            {i, slot.key_hash.load(std::memory_order_relaxed), static_cast<LeaseState>(state),
+             slot.holder.load(std::memory_order_relaxed), slot.holder_incarnation.load(std::memory_order_relaxed),
+             slot.waiters.load(std::memory_order_relaxed), slot.deadline_ns.load(std::memory_order_relaxed),
+             slot.changed_ns.load(std::memory_order_relaxed)});
     }
     return leases;
 }
@@ -133,7 +134,7 @@ std::vector<NoticeFacts> read_notices(const SegmentView& view) {
     for (const NoticeMark& mark : view.header().notices)
         if (NoticeFacts facts = read_notice(mark); facts.number != 0) notices.push_back(std::move(facts));
     std::sort(notices.begin(), notices.end(),
-        [](const NoticeFacts& a, const NoticeFacts& b) { return a.number < b.number; });
+              [](const NoticeFacts& a, const NoticeFacts& b) { return a.number < b.number; });
     return notices;
 }
 
@@ -145,38 +146,53 @@ LabelFacts read_label(const SegmentView& view, std::uint32_t counter) {
 
 std::string read_identity(const SegmentView& view) {
     const SegmentHeader& header = view.header();
-    return header.identity_claimed.load(std::memory_order_acquire) == 2 ? text_of(header.identity, sizeof header.identity)
-                                                                        : std::string();
+    return header.identity_claimed.load(std::memory_order_acquire) == 2
+               ? text_of(header.identity, sizeof header.identity)
+               : std::string();
 }
 
 std::string_view name_of(LeaseState state) {
     switch (state) {
-        case LeaseState::free: return "free";
-        case LeaseState::held: return "held";
-        case LeaseState::stored: return "stored";
-        case LeaseState::fenced: return "fenced";
-        case LeaseState::failed: return "failed";
-        case LeaseState::uncacheable: return "uncacheable";
-        case LeaseState::abandoned: return "abandoned";
+    case LeaseState::free:
+        return "free";
+    case LeaseState::held:
+        return "held";
+    case LeaseState::stored:
+        return "stored";
+    case LeaseState::fenced:
+        return "fenced";
+    case LeaseState::failed:
+        return "failed";
+    case LeaseState::uncacheable:
+        return "uncacheable";
+    case LeaseState::abandoned:
+        return "abandoned";
     }
     return "free";
 }
 
 std::string_view name_of(ArenaKind kind) {
     switch (kind) {
-        case ArenaKind::spare: return "spare";
-        case ArenaKind::owned: return "owned";
-        case ArenaKind::condemned: return "condemned";
+    case ArenaKind::spare:
+        return "spare";
+    case ArenaKind::owned:
+        return "owned";
+    case ArenaKind::condemned:
+        return "condemned";
     }
     return "unknown";
 }
 
 std::string_view name_of(FenceKind kind) {
     switch (kind) {
-        case FenceKind::key: return "key";
-        case FenceKind::tag: return "tag";
-        case FenceKind::name_space: return "namespace";
-        case FenceKind::everything: return "everything";
+    case FenceKind::key:
+        return "key";
+    case FenceKind::tag:
+        return "tag";
+    case FenceKind::name_space:
+        return "namespace";
+    case FenceKind::everything:
+        return "everything";
     }
     return "key";
 }

@@ -1,8 +1,9 @@
 // Inspector: what a segment's control data say, for people and scripts to look at.
 //
-// Only loads: works on a read-only mapping, while writers hang, and while the owner of a lock is dead. Nothing is locked,
-// registered or counted, no entry becomes younger. Each number is true at its own moment; numbers need not agree with
-// each other while others write. (Entries: entry_cursor.hpp; counters: counters.hpp; histograms: histogram.hpp.)
+// Only loads: works on a read-only mapping, while writers hang, and while the owner of a lock is dead. Nothing is
+// locked, registered or counted, no entry becomes younger. Each number is true at its own moment; numbers need not
+// agree with each other while others write. (Entries: entry_cursor.hpp; counters: counters.hpp; histograms:
+// histogram.hpp.)
 #pragma once
 
 #include <cstdint>
@@ -24,11 +25,11 @@ struct ProcessFacts {
     std::uint64_t incarnation = 0;
     std::int64_t attached_ns = 0;
     std::string role, name;
-    std::uint32_t threads = 0;              ///< thread blocks with an owner
-    std::vector<std::uint64_t> pins;        ///< what its pin cells name: bytes from the segment's start
-    std::optional<std::uint32_t> inside;    ///< the shard in whose writing section it is
-    bool rebuilding = false;                ///< and it is making that shard anew
-    bool alive = false;                     ///< by pid and start time as /proc has them; unreadable means alive
+    std::uint32_t threads = 0;            ///< thread blocks with an owner
+    std::vector<std::uint64_t> pins;      ///< what its pin cells name: bytes from the segment's start
+    std::optional<std::uint32_t> inside;  ///< the shard in whose writing section it is
+    bool rebuilding = false;              ///< and it is making that shard anew
+    bool alive = false;                   ///< by pid and start time as /proc has them; unreadable means alive
 };
 
 struct LeaseFacts {
@@ -46,10 +47,10 @@ struct ShardFacts {
     std::uint32_t shard = 0;
     std::uint64_t entries = 0, payload_bytes = 0, arena_used_bytes = 0;
     std::uint64_t rebuilds = 0, evictions = 0, expirations = 0;
-    std::uint64_t moves = 0;       ///< odd: slots are being shifted, or a writer died at it
+    std::uint64_t moves = 0;  ///< odd: slots are being shifted, or a writer died at it
     std::uint32_t arena = 0;
-    bool mutating = false;         ///< a writer is at it, or died at it
-    bool closed = false;           ///< takes no puts until no pin names its arena
+    bool mutating = false;  ///< a writer is at it, or died at it
+    bool closed = false;    ///< takes no puts until no pin names its arena
 };
 
 struct ArenaFacts {

@@ -51,25 +51,25 @@ static_assert(sizeof(Word32) == 4 && sizeof(Word64) == 8, "atomics are laid out 
 /// Where everything lies, in bytes from the segment's start, and the rules fixed when it was made. Never changes.
 struct Geometry {
     std::uint64_t segment_bytes;
-    std::uint64_t registry_at;     // ProcessSlot[kProcesses]
-    std::uint64_t threads_at;      // ThreadBlock[kProcesses][kThreadBlocks]
-    std::uint64_t fences_at;       // Word64[kFences]
-    std::uint64_t leases_at;       // LeaseGroup[kLeaseLocks]
-    std::uint64_t keys_at;         // KeyEntry[tracked_keys]
-    std::uint64_t key_hits_at;     // Word64[kHitStripes][tracked_keys]
-    std::uint64_t shards_at;       // Shard[shards]
-    std::uint64_t arena_states_at; // Word64[arenas]
-    std::uint64_t directories_at;  // Word64[shards][directory_slots]
-    std::uint64_t arenas_at;       // bytes[arenas][arena_bytes]
+    std::uint64_t registry_at;      // ProcessSlot[kProcesses]
+    std::uint64_t threads_at;       // ThreadBlock[kProcesses][kThreadBlocks]
+    std::uint64_t fences_at;        // Word64[kFences]
+    std::uint64_t leases_at;        // LeaseGroup[kLeaseLocks]
+    std::uint64_t keys_at;          // KeyEntry[tracked_keys]
+    std::uint64_t key_hits_at;      // Word64[kHitStripes][tracked_keys]
+    std::uint64_t shards_at;        // Shard[shards]
+    std::uint64_t arena_states_at;  // Word64[arenas]
+    std::uint64_t directories_at;   // Word64[shards][directory_slots]
+    std::uint64_t arenas_at;        // bytes[arenas][arena_bytes]
     std::uint64_t arena_bytes;
-    std::uint64_t node_bytes;      // the part of an arena that holds index nodes; records follow
-    std::uint64_t tracked_keys;    // a multiple of shards * kKeyWindow, or 0
-    std::uint64_t max_entries;     // of the whole segment, 0: no limit
-    std::uint64_t max_bytes;       // of keys and values, 0: no limit
-    std::uint32_t shards;          // power of two
-    std::uint32_t arenas;          // shards, and spares from 8 shards on
-    std::uint32_t directory_slots; // of one shard, power of two
-    std::uint32_t strict_recency;  // 1: LRU by a counter
+    std::uint64_t node_bytes;       // the part of an arena that holds index nodes; records follow
+    std::uint64_t tracked_keys;     // a multiple of shards * kKeyWindow, or 0
+    std::uint64_t max_entries;      // of the whole segment, 0: no limit
+    std::uint64_t max_bytes;        // of keys and values, 0: no limit
+    std::uint32_t shards;           // power of two
+    std::uint32_t arenas;           // shards, and spares from 8 shards on
+    std::uint32_t directory_slots;  // of one shard, power of two
+    std::uint32_t strict_recency;   // 1: LRU by a counter
 };
 
 /// Counts in powers of two; every field relaxed, only ever added to.
@@ -111,13 +111,13 @@ struct SegmentHeader {
     Word64 everything;      // the fence that all entries depend on
     Time64 fresh_until_ns;  // entries backed by a source are good until then; the maximum: no deadline
 
-    alignas(kLineBytes) Word64 recency;      // strict mode's counter of uses
-    alignas(kLineBytes) Word64 publications; // ids of records
+    alignas(kLineBytes) Word64 recency;       // strict mode's counter of uses
+    alignas(kLineBytes) Word64 publications;  // ids of records
     alignas(kLineBytes) Time64 tend_due_ns;
     Word32 tend_cursor;
     Word32 registry_high;  // slots that were ever used; never lowered
     Time64 suspended_ns;   // BOOTTIME - MONOTONIC when last looked at
-    Time64 open_at_ns;     // puts are refused before it (a replaced segment's processes may still announce to the old one)
+    Time64 open_at_ns;  // puts are refused before it (a replaced segment's processes may still announce to the old one)
     Word32 identity_claimed;
     Word32 listener_pid;
 
@@ -131,7 +131,8 @@ struct SegmentHeader {
     NoticeMark notices[kNotices];
     CounterLabel labels[kCounterLabels];
 };
-// The pin cells lie at multiples of 256: a load of `applied` at the same offset modulo 4096 would wait for the pin's store.
+// The pin cells lie at multiples of 256: a load of `applied` at the same offset modulo 4096 would wait for the pin's
+// store.
 static_assert(offsetof(SegmentHeader, applied) % 256 == 128, "`applied` must not alias a pin cell");
 
 /// One attached process. Written by whoever holds its byte of the lock file, and by nobody else.
@@ -147,8 +148,8 @@ struct alignas(kLineBytes) ProcessSlot {
 };
 enum class SlotState : std::uint32_t { free = 0, claiming = 1, live = 2 };
 
-/// One thread's pins and totals. A cell is free iff 0, else it holds a record's offset in units. Totals are written by the
-/// owning thread alone and never reset.
+/// One thread's pins and totals. A cell is free iff 0, else it holds a record's offset in units. Totals are written by
+/// the owning thread alone and never reset.
 struct alignas(256) ThreadBlock {
     Word64 cells[kPinCells];
     Word32 owner;   // thread id, 0: free
@@ -158,13 +159,14 @@ struct alignas(256) ThreadBlock {
 inline constexpr std::uint32_t kRebuilding = 1u << 31;
 static_assert(sizeof(ThreadBlock) == 256, "four lines; the first one has the pins and the hits");
 
-/// One key that is being computed, or was a moment ago. Guarded by its group's lock, but for `word` and what inspectors read.
+/// One key that is being computed, or was a moment ago. Guarded by its group's lock, but for `word` and what inspectors
+/// read.
 struct alignas(kLineBytes) LeaseSlot {
     Word32 word;   // futex: raised by every change of state
     Word32 state;  // LeaseState
     Word64 key_hash;
-    Word64 token;  // of the last holder; raised by each new one
-    Word32 holder; // registry slot
+    Word64 token;   // of the last holder; raised by each new one
+    Word32 holder;  // registry slot
     Word32 waiters;
     Word64 holder_incarnation;
     Time64 deadline_ns;
@@ -199,10 +201,10 @@ struct alignas(kLineBytes) Shard {
     alignas(kLineBytes) Word64 moves;  // odd while slots are shifted
     Word32 closed;                     // 1: no spare arena was left; waits until no pin names its own
     std::uint32_t retired_count;
-    std::uint64_t publications;        // the count in slots' words
-    std::uint64_t reserved;            // offset of a record that is being filled, 0: none
+    std::uint64_t publications;                 // the count in slots' words
+    std::uint64_t reserved;                     // offset of a record that is being filled, 0: none
     std::uint64_t retired_first, retired_last;  // a list through Record::next_retired, offsets in units
-    std::uint32_t cursor;              // of the sweep for dead entries
+    std::uint32_t cursor;                       // of the sweep for dead entries
 
     alignas(kLineBytes) Word64 entries, payload_bytes, arena_used_bytes, rebuilds, evictions, expirations;
 };
@@ -218,7 +220,8 @@ constexpr std::uint32_t arena_shard(std::uint64_t state) { return static_cast<st
 constexpr std::uint32_t arena_changes(std::uint64_t state) { return static_cast<std::uint32_t>(state >> 32); }
 
 /// One published value. Its bytes never change after publication, but for the atomics and the writers' `next_retired`.
-/// Behind it: the key, stripes of all it depends on (u32 each: key, namespace, tags), tags (u16 length, text), the value.
+/// Behind it: the key, stripes of all it depends on (u32 each: key, namespace, tags), tags (u16 length, text), the
+/// value.
 struct Record {
     std::uint64_t id;
     std::uint64_t as_of;  // notice number before its source was read
@@ -226,22 +229,21 @@ struct Record {
     std::uint64_t checksum;  // XXH3 of the value
     std::uint32_t stale_if_error_ms;
     std::uint32_t next_retired;
-    std::uint32_t tags_bytes;
-    std::uint32_t reserved;
+    std::uint64_t reserved;
     // What a hit reads starts here, and ends with the key.
     std::uint64_t hash;
     std::int64_t expires_ns;
     std::int64_t soft_expires_ns;  // the maximum: none
-    Word64 checked;    // `applied` when the fences were last found low
-    Word64 last_used;  // in steps of 128 ms, or strict mode's count
-    std::uint32_t key_entry;  // index in the key table, kUntracked: none
-    Word32 hour;              // the key entry's head is at least this
-    std::uint32_t value_at;   // bytes from the record's start
+    Word64 checked;                // `applied` when the fences were last found low
+    Word64 last_used;              // in steps of 128 ms, or strict mode's count
+    std::uint32_t key_entry;       // index in the key table, kUntracked: none
+    Word32 hour;                   // the key entry's head is at least this
+    std::uint32_t value_at;        // bytes from the record's start
     std::uint32_t value_bytes;
     std::uint16_t key_bytes;
     std::uint8_t tags;
     std::uint8_t flags;  // RecordFlag
-    std::uint32_t reserved_hot;
+    std::uint32_t tags_bytes;
 };
 inline constexpr std::uint32_t kUntracked = 0xFFFFFFFFu;
 enum RecordFlag : std::uint8_t { kNegative = 1, kBacked = 2 };  // kBacked: subject to fresh_until_ns

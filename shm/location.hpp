@@ -1,4 +1,5 @@
-// Where a cache's files are, and who may use them: a directory of mode 0700 that is ours, on tmpfs unless the user names one.
+// Where a cache's files are, and who may use them: a directory of mode 0700 that is ours, on tmpfs unless the user
+// names one.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct Location {
 bool is_valid_name(const std::string& name);
 
 /// `directory`, else LARDER_DIR, else the first usable of /run/larder, $XDG_RUNTIME_DIR/larder and /dev/shm/larder-UID.
-/// Makes it (0700) when `create` and absent; without `create` an absent one is returned as it is, for "no cache NAME in DIR".
-/// Throws OpenError "options" (name) or "directory".
+/// Makes it (0700) when `create` and absent; without `create` an absent one is returned as it is, for "no cache NAME in
+/// DIR". Throws OpenError "options" (name) or "directory".
 Location locate(const std::string& directory, const std::string& name, bool create);
 
 }  // namespace larder::shm

@@ -20,7 +20,7 @@ constexpr std::int64_t kClosedAfterReplacementNs = 250'000'000;
 constexpr int kMostTries = 16;  // each one lost to another process that made or removed something meanwhile
 constexpr std::uint32_t kBlockTries = 256;
 
-/// All mappings of this process with a file. Only grows; written under process::Lock.
+/// All mappings of this process. Only grows; written under process::Lock.
 std::atomic<Mapping*> first_mapping{nullptr};
 
 [[noreturn]] void refuse_absent(const Location& location) {
@@ -64,11 +64,12 @@ ThreadBlock* take_free_block(const SegmentView& view, std::uint32_t slot) {
     Word32& high = view.process(slot).blocks_high;
     for (std::uint32_t block = 0; block < kThreadBlocks; ++block) {
         std::uint32_t nobody = 0;
-        if (!blocks[block].owner.compare_exchange_strong(nobody, system::thread_id(), std::memory_order_acq_rel)) continue;
+        if (!blocks[block].owner.compare_exchange_strong(nobody, system::thread_id(), std::memory_order_acq_rel))
+            continue;
         LARDER_CRASH_POINT("mapping.block");
-        std::uint32_t now = high.load(std::memory_order_relaxed);  // raised before the first pin; pairs with a scan's fence
-        while (now <= block && !high.compare_exchange_weak(now, block + 1, std::memory_order_seq_cst)) {
-        }
+        std::uint32_t now =
+            high.load(std::memory_order_relaxed);  // raised before the first pin; pairs with a scan's fence
+        while (now <= block && !high.compare_exchange_weak(now, block + 1, std::memory_order_seq_cst)) {}
         return &blocks[block];
     }
     return nullptr;
@@ -85,14 +86,9 @@ Mapping::Mapping(Location location, Segment segment, LockFile* lock_file, std::s
       registry_(segment_.view(), lock_file) {}
 
 Mapping* Mapping::open(const Options& options, FormatArenas format_arenas) try {
-    if (options.in_memory) {
-        std::unique_ptr<Mapping> made(
-            new Mapping({}, Segment::create_in_memory(options, format_arenas), nullptr, options.role));
-        made->register_process();
-        return made.release();
-    }
     const process::Lock lock(kOpenBudget);
     if (!lock.is_held()) throw OpenError("attach", "another thread has been opening a cache for 5 s", "try again");
+    if (options.in_memory) return open_memory(options, format_arenas);
     const Location location = locate(options.directory, options.name, options.create);
     for (int tries = 0; tries < kMostTries; ++tries)
         if (Mapping* mapping = open_file(location, options, format_arenas)) return mapping;
@@ -100,6 +96,13 @@ Mapping* Mapping::open(const Options& options, FormatArenas format_arenas) try {
                     "find out which process removes it");
 } catch (const std::bad_alloc&) {
     throw OpenError("attach", "out of memory", "free some");
+}
+
+Mapping* Mapping::open_memory(const Options& options, FormatArenas format_arenas) {
+    std::unique_ptr<Mapping> made(
+        new Mapping({}, Segment::create_in_memory(options, format_arenas), nullptr, options.role));
+    made->register_process();
+    return append(made.release());
 }
 
 /// Null: another process changed what the name leads to; look again.
@@ -145,14 +148,15 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
 
 Mapping* Mapping::find(system::FileId file) {
     for (Mapping* one = first_mapping.load(std::memory_order_acquire); one != nullptr; one = one->next_)
-        if (one->segment_.file() == file) return one;
+        if (!one->is_in_memory() && one->segment_.file() == file) return one;
     return nullptr;
 }
 
 Mapping* Mapping::append(Mapping* mapping) {
     const std::string path = mapping->location_.segment_path();
     for (Mapping* one = first_mapping.load(std::memory_order_acquire); one != nullptr; one = one->next_)
-        if (one->location_.segment_path() == path) one->replaced_.store(true, std::memory_order_release);
+        if (!mapping->is_in_memory() && one->location_.segment_path() == path)
+            one->replaced_.store(true, std::memory_order_release);
     mapping->next_ = first_mapping.load(std::memory_order_relaxed);
     first_mapping.store(mapping, std::memory_order_release);  // the last step: a fork sees all of it or nothing
     return mapping;
@@ -178,7 +182,8 @@ void Mapping::serve(const std::string& identity) {
 /// Throws OpenError. REQUIRES: process::Lock held, or nobody else knows this mapping.
 void Mapping::register_process() {
     if (system::user_id() != user_id_) {
-        throw OpenError("attach", "the cache was opened by uid " + std::to_string(user_id_), "open it after changing the user");
+        throw OpenError("attach", "the cache was opened by uid " + std::to_string(user_id_),
+                        "open it after changing the user");
     }
     if (!is_in_memory()) check_namespaces(view().header());
     const std::uint64_t generation = process::generation();

@@ -1,5 +1,5 @@
-// One segment in this process: mapped once however often it is opened, never unmapped, never destroyed. Found again by its
-// file in a list that only grows, so that a fork at any moment leaves it whole.
+// One segment in this process: mapped once however often it is opened, never unmapped, never destroyed. Found again by
+// its file in a list that only grows, so that a fork at any moment leaves it whole.
 #pragma once
 
 #include <atomic>
@@ -31,28 +31,32 @@ inline constinit thread_local ThreadCache thread_cache;
 
 class Mapping {
 public:
-    /// Attaches, makes or replaces the segment and registers this process; cheap when it is open already. Lives for ever.
-    /// Each in_memory cache is a new one. Throws OpenError.
+    /// Attaches, makes or replaces the segment and registers this process; cheap when it is open already. Lives for
+    /// ever. Each in_memory cache is a new one. Throws OpenError.
     static Mapping* open(const Options& options, FormatArenas format_arenas);
 
     const SegmentView& view() const { return segment_.view(); }
     const Location& location() const { return location_; }
     bool is_in_memory() const { return lock_file_ == nullptr; }
 
-    /// This process is registered. In a forked child it registers first, with all checks of opening; while that fails (or
-    /// another thread is at it, and `wait` is over) false, and the caller only misses. Tried again every 100 ms.
+    /// This process is registered. In a forked child it registers first, with all checks of opening; while that fails
+    /// (or another thread is at it, and `wait` is over) false, and the caller only misses. Tried again every 100 ms.
     bool ready(std::chrono::milliseconds wait = std::chrono::milliseconds(0)) {
         if (registered_generation_.load(std::memory_order_acquire) == process::generation()) [[likely]]
             return true;
         return register_again(wait);
     }
 
+    /// The block that this thread used last, if it was one of this mapping's: then the process is ready(). Null says
+    /// nothing.
+    ThreadBlock* known_block() const {
+        const detail::ThreadCache& cache = detail::thread_cache;
+        return cache.mapping == this && cache.generation == process::generation() ? cache.block : nullptr;
+    }
     /// This thread's block, its own until it exits. Null: all of the process are taken, or the process is not ready.
     ThreadBlock* thread_block() {
-        const detail::ThreadCache& cache = detail::thread_cache;
-        if (cache.mapping == this && cache.block != nullptr && cache.generation == process::generation()) [[likely]]
-            return cache.block;
-        return claim_thread_block();
+        ThreadBlock* const known = known_block();
+        return known != nullptr ? known : claim_thread_block();
     }
 
     /// Registry slot and its incarnation, once ready().
@@ -77,6 +81,7 @@ public:
 private:
     Mapping(Location location, Segment segment, LockFile* lock_file, std::string role);
     static Mapping* find(system::FileId file);
+    static Mapping* open_memory(const Options& options, FormatArenas format_arenas);
     static Mapping* open_file(const Location& location, const Options& options, FormatArenas format_arenas);
     static std::unique_ptr<Segment> attach_or_create(const Location& location, const Options& options,
                                                      FormatArenas format_arenas, LockFile& lock_file);

@@ -5,8 +5,9 @@
 
 namespace larder::shm {
 
-/// Sets `mutating` for as long as it lives. The process may be killed at any instruction, which stops the compiler's order,
-/// not the machine's: the next owner gets the lock from the kernel, after every store that was executed. Hence signal fences.
+/// Sets `mutating` for as long as it lives. The process may be killed at any instruction, which stops the compiler's
+/// order, not the machine's: the next owner gets the lock from the kernel, after every store that was executed. Hence
+/// signal fences.
 class Mutation {
 public:
     explicit Mutation(Shard& shard) : mutating_(shard.mutating) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "shm/robust_mutex.hpp"
 #include "shm/system.hpp"
 
 namespace larder::shm::process {
@@ -30,7 +31,8 @@ void wipe_in_child() {
 Page* make_page() {
     const system::Mapped mapped = system::map_private(kPageBytes);
     if (mapped.base == nullptr) throw std::bad_alloc();
-    if (system::advise(mapped.base, kPageBytes, MADV_WIPEONFORK) != 0) ::pthread_atfork(nullptr, nullptr, wipe_in_child);
+    if (system::advise(mapped.base, kPageBytes, MADV_WIPEONFORK) != 0)
+        ::pthread_atfork(nullptr, nullptr, wipe_in_child);
     Page* made = reinterpret_cast<Page*>(mapped.base);
     Page* current = &unmapped_page;
     if (page.compare_exchange_strong(current, made, std::memory_order_acq_rel)) return made;
@@ -53,18 +55,12 @@ std::uint64_t begin_generation() {
 Lock::Lock(std::chrono::milliseconds budget) {
     const std::uint64_t now = generation();
     pthread_mutex_t& mutex = detail::page.load(std::memory_order_acquire)->mutex;
-    int error = ::pthread_mutex_trylock(&mutex);
-    if (error != 0 && budget.count() > 0) {
-        const std::int64_t deadline_ns = system::monotonic_ns() + budget.count() * 1'000'000;
-        const timespec deadline{deadline_ns / 1'000'000'000, deadline_ns % 1'000'000'000};
-        error = ::pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &deadline);
-    }
-    if (error == 0) generation_ = now;
+    if (robust_mutex::is_held(robust_mutex::acquire(mutex, budget))) generation_ = now;
 }
 
 Lock::~Lock() {
     if (generation_ == 0 || generation_ != generation()) return;  // a child that was forked inside holds nothing
-    ::pthread_mutex_unlock(&detail::page.load(std::memory_order_acquire)->mutex);
+    robust_mutex::release(detail::page.load(std::memory_order_acquire)->mutex);
 }
 
 namespace {

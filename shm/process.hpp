@@ -1,5 +1,5 @@
-// This process, as far as a fork matters: its generation and its process-local lock, on a page that the kernel zeroes in
-// every child (MADV_WIPEONFORK), whatever call made the child.
+// This process, as far as a fork matters: its generation and its process-local lock, on a page that the kernel zeroes
+// in every child (MADV_WIPEONFORK), whatever call made the child.
 #pragma once
 
 #include <pthread.h>
@@ -20,7 +20,8 @@ inline constinit std::atomic<Page*> page{&unmapped_page};
 std::uint64_t begin_generation();
 }  // namespace detail
 
-/// Never 0; another one in each forked child than in its ancestors. What was made in another generation is not this process's.
+/// Never 0; another one in each forked child than in its ancestors. What was made in another generation is not this
+/// process's.
 inline std::uint64_t generation() {
     const std::uint64_t now = detail::page.load(std::memory_order_acquire)->generation.load(std::memory_order_relaxed);
     if (now == 0) [[unlikely]]
@@ -28,7 +29,13 @@ inline std::uint64_t generation() {
     return now;
 }
 
-/// Guards what a process does once: opening, registering, reaping. Free in a forked child, whoever held it in the parent.
+/// The word that generation() reads; stays where it is once that was called.
+inline const std::atomic<std::uint64_t>& generation_word() {
+    return detail::page.load(std::memory_order_acquire)->generation;
+}
+
+/// Guards what a process does once: opening, registering, reaping. Free in a forked child, whoever held it in the
+/// parent.
 class Lock {
 public:
     /// A budget of 0 only tries. Never recursive.

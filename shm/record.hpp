@@ -26,7 +26,8 @@ inline RecordShape shape_of(const Record& record) {
     return {record.key_bytes, record.tags, record.tags_bytes, record.value_bytes};
 }
 
-/// Its lengths agree with each other and end within `room` bytes: nothing below leaves the arena. What fails is damaged.
+/// Its lengths agree with each other and end within `room` bytes: nothing below leaves the arena. What fails is
+/// damaged.
 inline bool record_fits(const Record& record, std::uint64_t room) {
     if (record.key_bytes == 0 || record.key_bytes > kMaxKeyBytes || record.tags > kMaxTags ||
         record.tags_bytes > kMaxTags * (kMaxTagBytes + 2))
@@ -39,8 +40,20 @@ inline bool record_fits(const Record& record, std::uint64_t room) {
 
 inline const char* bytes_of(const Record& record) { return reinterpret_cast<const char*>(&record); }
 
-inline std::string_view key_of(const Record& record) {
-    return {bytes_of(record) + sizeof(Record), record.key_bytes};
+inline std::string_view key_of(const Record& record) { return {bytes_of(record) + sizeof(Record), record.key_bytes}; }
+
+/// Whether `text` is at `bytes`. Keys are short: words inline, since a call would cost more than the comparison.
+inline bool same_bytes(const char* bytes, std::string_view text) {
+    const auto differs_at = [&](std::size_t at) {
+        std::uint64_t left = 0, right = 0;
+        std::memcpy(&left, bytes + at, sizeof left);
+        std::memcpy(&right, text.data() + at, sizeof right);
+        return left != right;
+    };
+    if (text.size() < 8 || text.size() > 64) return std::memcmp(bytes, text.data(), text.size()) == 0;
+    for (std::size_t at = 0; at + 8 < text.size(); at += 8)
+        if (differs_at(at)) return false;
+    return !differs_at(text.size() - 8);
 }
 
 inline std::string_view value_of(const Record& record) {

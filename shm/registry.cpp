@@ -13,8 +13,7 @@ namespace {
 
 void raise(Word32& word, std::uint32_t least) {
     std::uint32_t now = word.load(std::memory_order_relaxed);
-    while (now < least && !word.compare_exchange_weak(now, least, std::memory_order_seq_cst)) {
-    }
+    while (now < least && !word.compare_exchange_weak(now, least, std::memory_order_seq_cst)) {}
 }
 
 template <std::size_t N>
@@ -126,7 +125,8 @@ bool Registry::reap(std::uint32_t slot) {
 /// REQUIRES: the slot's byte, taken just now: its process is asked for once more.
 bool Registry::clean(std::uint32_t slot) {
     ProcessSlot& process = view_.process(slot);
-    if (process.state.load(std::memory_order_acquire) == 0 || is_own(process) || !is_process_dead(process)) return false;
+    if (process.state.load(std::memory_order_acquire) == 0 || is_own(process) || !is_process_dead(process))
+        return false;
     LARDER_CRASH_POINT("registry.reaping");
     clear_blocks(slot);
     LARDER_CRASH_POINT("registry.reaped");
@@ -182,7 +182,8 @@ bool PinScan::alive(std::uint32_t slot) {
 bool PinScan::any_between(std::uint64_t first, std::uint64_t last) {
     if (overflow_) return true;
     const Pin* end = pins_ + count_;
-    const Pin* pin = std::lower_bound(pins_, pins_ + count_, first, [](const Pin& a, std::uint64_t b) { return a.units < b; });
+    const Pin* pin =
+        std::lower_bound(pins_, pins_ + count_, first, [](const Pin& a, std::uint64_t b) { return a.units < b; });
     for (; pin != end && pin->units < last; ++pin)
         if (alive(pin->slot)) return true;
     return false;

@@ -84,7 +84,7 @@ private:
     std::unique_ptr<Pin[]> more_;  // when there are more than kInline
     Pin* pins_ = inline_.data();
     std::uint32_t count_ = 0;
-    bool overflow_ = false;  // no memory to remember them: everything counts as pinned
+    bool overflow_ = false;                            // no memory to remember them: everything counts as pinned
     std::array<std::uint8_t, kProcesses> verdicts_{};  // of this scan: 0 not asked, 1 alive, 2 dead
 };
 

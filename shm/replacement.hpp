@@ -7,12 +7,12 @@
 
 namespace larder::shm {
 
-/// Closes the segment for good and removes its name, if that still leads to it. Processes that have it mapped notice within
-/// 50 ms. Throws OpenError "attach" when another process is at it for 2 s. REQUIRES: process::Lock held.
+/// Closes the segment for good and removes its name, if that still leads to it. Processes that have it mapped notice
+/// within 50 ms. Throws OpenError "attach" when another process is at it for 2 s. REQUIRES: process::Lock held.
 void retire_segment(const Location& location, LockFile& lock_file, const Segment& segment);
 
-/// For `larder rm`: retires the cache whoever uses it, and removes its socket. The lock files stay: they are opened once a
-/// process, and others may hold theirs. False: there was none. Throws OpenError.
+/// For `larder rm`: retires the cache whoever uses it, and removes its socket. The lock files stay: they are opened
+/// once a process, and others may hold theirs. False: there was none. Throws OpenError.
 bool remove_cache(const Location& location);
 
 }  // namespace larder::shm

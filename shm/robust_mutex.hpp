@@ -1,7 +1,7 @@
 // The locks of the segment: raw pthread mutexes, process-shared, robust, NORMAL. Never waited for without a budget.
 //
-// A holder that dies hands the lock on with `owner_died`: the new holder repairs what it guards (or finds that nothing was
-// half done), then calls mark_consistent, then release. Released without it, the mutex would be lost for good.
+// A holder that dies hands the lock on with `owner_died`: the new holder repairs what it guards (or finds that nothing
+// was half done), then calls mark_consistent, then release. Released without it, the mutex would be lost for good.
 #pragma once
 
 #include <pthread.h>

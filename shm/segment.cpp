@@ -142,10 +142,11 @@ void check_format(const std::string& path, const SegmentHeader& header) {
                         "end all programs that use it and remove it with `larder rm`, or use one release for all");
     }
     if (header.signature != layout_signature()) {
-        throw OpenError("signature",
-                        path + " was made by a build with signature " + hex(header.signature) + ", this one has " +
-                            hex(layout_signature()),
-                        "build all programs with the same compiler, Boost and C library, or remove it with `larder rm`");
+        throw OpenError(
+            "signature",
+            path + " was made by a build with signature " + hex(header.signature) + ", this one has " +
+                hex(layout_signature()),
+            "build all programs with the same compiler, Boost and C library, or remove it with `larder rm`");
     }
 }
 
@@ -196,7 +197,8 @@ struct SegmentAttacher {
         if (!current && !writable) refuse_header(path, "is left from before the last boot");
         *segment.geometry_ = header.geometry;  // checked and used is this copy alone
         if (!is_valid_geometry(*segment.geometry_, segment.view_.bytes))
-            refuse_header(path, "is damaged: its geometry does not fit " + std::to_string(segment.view_.bytes) + " bytes");
+            refuse_header(path,
+                          "is damaged: its geometry does not fit " + std::to_string(segment.view_.bytes) + " bytes");
         segment.abandoned_ = !current || is_closed_for_good(segment.view_);
         if (writable && !segment.abandoned_) check_namespaces(header);
     }
@@ -211,7 +213,8 @@ struct SegmentAttacher {
         const int error = system::allocate(descriptor, bytes);
         if (error == 0) return;
         if (error != -ENOSPC)
-            throw OpenError("create", "cannot allocate " + mebibytes(bytes) + ": " + error_text(error), "see ulimit -f");
+            throw OpenError("create", "cannot allocate " + mebibytes(bytes) + ": " + error_text(error),
+                            "see ulimit -f");
         throw OpenError("create",
                         "the cache needs " + mebibytes(bytes) + ", " + location.directory + " has " +
                             mebibytes(system::free_bytes(descriptor)) + " free",
@@ -220,7 +223,8 @@ struct SegmentAttacher {
     }
 };
 
-SegmentView format_segment(std::byte* memory, const Geometry& geometry, const Birth& birth, FormatArenas format_arenas) {
+SegmentView format_segment(std::byte* memory, const Geometry& geometry, const Birth& birth,
+                           FormatArenas format_arenas) {
     const SegmentView view{memory, geometry.segment_bytes, &geometry};
     format_header(view.header(), geometry, birth);
     if (!birth.identity.empty()) claim_identity(view, birth.identity);
@@ -289,8 +293,9 @@ void check_namespaces(const SegmentHeader& header) {
     if (!self.readable) throw OpenError("namespace", "cannot read /proc/self/stat", "mount /proc");
     const bool same_pids = namespace_inode("pid") == header.pid_namespace;
     if (!same_pids || self.pid != system::process_id()) {
-        throw OpenError("namespace", "this process and the cache's maker do not see each other's process ids",
-                        "share the PID namespace (containers: --pid=host or --pid=container:NAME), or give each its cache");
+        throw OpenError(
+            "namespace", "this process and the cache's maker do not see each other's process ids",
+            "share the PID namespace (containers: --pid=host or --pid=container:NAME), or give each its cache");
     }
     if (namespace_inode("time") != header.time_namespace) {
         throw OpenError("namespace", "this process is in another time namespace than the cache's maker",

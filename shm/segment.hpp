@@ -24,8 +24,8 @@ struct Birth {
     std::string identity;
 };
 
-/// A complete segment in zeroed, page-aligned memory of geometry.segment_bytes; any memory will do. `format_arenas` may be
-/// null. The view points to `geometry`. Throws OpenError "namespace" when /proc cannot be read.
+/// A complete segment in zeroed, page-aligned memory of geometry.segment_bytes; any memory will do. `format_arenas` may
+/// be null. The view points to `geometry`. Throws OpenError "namespace" when /proc cannot be read.
 SegmentView format_segment(std::byte* memory, const Geometry& geometry, const Birth& birth, FormatArenas format_arenas);
 
 /// A mapped segment with a checked copy of its geometry. Unmapped by its destructor: whoever hands out pointers into it
@@ -71,8 +71,8 @@ bool is_closed_for_good(const SegmentView& view);
 std::string stored_identity(const std::string& identity);
 
 /// Says or checks what the cache serves. Empty: anything. Throws OpenError "identity" when it serves something else.
-/// REQUIRES: one caller at a time on the host (LockFile's administration byte), so that a claimer that was killed half-way
-/// left a text that is written again from its beginning; readers believe it only once identity_claimed is 2.
+/// REQUIRES: one caller at a time on the host (LockFile's administration byte), so that a claimer that was killed
+/// half-way left a text that is written again from its beginning; readers believe it only once identity_claimed is 2.
 void claim_identity(const SegmentView& view, const std::string& identity);
 
 }  // namespace larder::shm

@@ -21,8 +21,8 @@ constexpr std::uint32_t kExpiredPerPut = 8;
 constexpr std::uint32_t kSweptPerPut = 2;
 constexpr std::uint32_t kEvictionsPerPut = 1024;
 constexpr std::int64_t kEvictionNs = 2'000'000;
-constexpr std::uint32_t kCorrections = 32;         // of one victim, by the clock
-constexpr std::uint32_t kStrictCorrections = 256;  // of one holding of the lock
+constexpr std::uint32_t kCorrections = 32;             // of one victim, by the clock
+constexpr std::uint32_t kStrictCorrections = 256;      // of one holding of the lock
 constexpr std::int64_t kFencedKeptNs = 1'000'000'000;  // for those who wait for it
 
 std::uint64_t payload_of(const Record& record) { return record.key_bytes + std::uint64_t{record.value_bytes}; }
@@ -46,7 +46,8 @@ RecordShape NewRecord::shape() const {
 std::optional<PutResult> ShardWriter::put(const NewRecord& wanted) {
     if (shard_.closed.load(std::memory_order_relaxed) != 0 && !open_closed()) return PutResult::rebuilding;
     const std::uint64_t payload_bytes = wanted.key.text.size() + wanted.value.size();
-    if (view_.geometry->max_bytes != 0 && payload_bytes > share_of(view_.geometry->max_bytes)) return PutResult::too_large;
+    if (view_.geometry->max_bytes != 0 && payload_bytes > share_of(view_.geometry->max_bytes))
+        return PutResult::too_large;
     drop_expired();
     drop_fenced();
 
@@ -103,7 +104,8 @@ void ShardWriter::tend() {
 // The highest of the fences of what a record would depend on.
 std::uint64_t ShardWriter::highest_fence(const NewRecord& wanted) const {
     const std::uint64_t seed = view_.header().hash_seed;
-    std::uint64_t highest = std::max(fences_.everything(), fences_.fence(stripe_of(FenceKind::key, wanted.key.text, seed)));
+    std::uint64_t highest =
+        std::max(fences_.everything(), fences_.fence(stripe_of(FenceKind::key, wanted.key.text, seed)));
     highest = std::max(highest, fences_.fence(stripe_of(FenceKind::name_space, namespace_of(wanted.key.text), seed)));
     for (const std::string& tag : wanted.tags)
         highest = std::max(highest, fences_.fence(stripe_of(FenceKind::tag, tag, seed)));
@@ -149,12 +151,14 @@ ShardWriter::Room ShardWriter::make_room(const NewRecord& wanted, std::uint64_t 
         ++evicted;
         if (!limited) reclaim();
         // The entry that the put would have replaced may have been the victim.
-        if (replaced_bytes != 0 && entry_index(arena_base()).get<ByKey>().find(wanted.key) == entry_index(arena_base()).get<ByKey>().end()) replaced_bytes = 0;
+        if (replaced_bytes != 0 &&
+            entry_index(arena_base()).get<ByKey>().find(wanted.key) == entry_index(arena_base()).get<ByKey>().end())
+            replaced_bytes = 0;
     }
 }
 
-/// Expired ones first. Otherwise the lowest stamp in the index whose record was not used since: it is the least recently used,
-/// since every record's own stamp is at least its indexed one.
+/// Expired ones first. Otherwise the lowest stamp in the index whose record was not used since: it is the least
+/// recently used, since every record's own stamp is at least its indexed one.
 ShardWriter::Evicted ShardWriter::evict_one() {
     EntryIndex& entries = entry_index(arena_base());
     auto& by_expiry = entries.get<ByExpiry>();
@@ -262,7 +266,8 @@ bool ShardWriter::link(Record* record, const NewRecord& wanted) {
 std::uint32_t ShardWriter::key_entry_for(const HashedKey& key) {
     const std::uint32_t entry = keys_.find_or_add(key.hash, shard_index_);
     if (entry != kUntracked) return entry;
-    // Only entries that no unreclaimed record names are handed on. Condemned arenas may hold some that cannot be listed.
+    // Only entries that no unreclaimed record names are handed on. Condemned arenas may hold some that cannot be
+    // listed.
     for (std::uint32_t arena = 0; arena < view_.geometry->arenas; ++arena) {
         const std::uint64_t state = view_.arena_state(arena).load(std::memory_order_acquire);
         if (arena_kind(state) == ArenaKind::condemned && arena_shard(state) == shard_index_) return kUntracked;
@@ -317,7 +322,8 @@ void ShardWriter::retire(Record* record) {
 /// Frees the retired records that no cell names; the others go to the list's end. Returns how many were freed.
 std::uint32_t ShardWriter::reclaim() {
     if (shard_.retired_count == 0) return 0;
-    PinScan pins(view_, registry_);  // begins with the fence that stands between the unlinking stores and the reading of cells
+    PinScan pins(view_,
+                 registry_);  // begins with the fence that stands between the unlinking stores and the reading of cells
     Arena heap(arena_base(), *view_.geometry);
     std::uint32_t freed = 0;
     const std::uint32_t looked_at = std::min(shard_.retired_count, kRetiredPerScan);

@@ -1,9 +1,12 @@
 // Writing to one shard: put, evict, expire, erase, reclaim, rebuild, all under its robust lock.
 //
-// Rules (protocol.md 1, 5, 6), each of which holds at every instruction, since a writer may be killed or stopped at any:
-//   1. `mutating` is set while directory, index, heap, retire list or gauges disagree. Whoever gets the lock looks at it
+// Rules (protocol.md 1, 5, 6), each of which holds at every instruction, since a writer may be killed or stopped at
+// any:
+//   1. `mutating` is set while directory, index, heap, retire list or gauges disagree. Whoever gets the lock looks at
+//   it
 //      before anything else; set, nothing in the arena is touched again: the shard is rebuilt on another one.
-//   2. Value bytes are copied with `mutating` clear: the record is allocated and named in `reserved`, filled, then linked.
+//   2. Value bytes are copied with `mutating` clear: the record is allocated and named in `reserved`, filled, then
+//   linked.
 //      A writer that dies while it copies costs its own put and nothing else.
 //   3. A record is unlinked, then retired, then freed once a scan that began after the unlinking finds no pin on it.
 //   4. Readers never wait for any of this; writers wait for each other at most their budget.

@@ -26,7 +26,8 @@ bool ShardWriter::enter(std::chrono::nanoseconds budget) {
     entered_ = true;
     if (block_ != nullptr) block_->inside.store(1 + shard_index_, std::memory_order_relaxed);
     recover();
-    // After EOWNERDEAD the only way out is consistent and unlock; were this process killed before, the next one hears it again.
+    // After EOWNERDEAD the only way out is consistent and unlock; were this process killed before, the next one hears
+    // it again.
     if (got == robust_mutex::Acquired::owner_died) robust_mutex::mark_consistent(shard_.mutex);
     return true;
 }
@@ -51,8 +52,8 @@ void ShardWriter::recover() {
     }
 }
 
-/// Waits for nobody: the old arena stays as it is, for the readers that have pinned in it, and the shard goes on in another.
-/// Killed anywhere inside, `mutating` is still set and the next owner does all of it again.
+/// Waits for nobody: the old arena stays as it is, for the readers that have pinned in it, and the shard goes on in
+/// another. Killed anywhere inside, `mutating` is still set and the next owner does all of it again.
 void ShardWriter::rebuild() {
     if (block_ != nullptr) block_->inside.store((1 + shard_index_) | kRebuilding, std::memory_order_relaxed);
     rebuilt_ = true;
@@ -63,6 +64,7 @@ void ShardWriter::rebuild() {
     reset_control();
     LARDER_CRASH_POINT("rebuild.reset");
 
+    release_condemned_arenas(view_, registry_);
     const std::uint32_t old = shard_.arena.load(std::memory_order_relaxed);
     if (const std::optional<std::uint32_t> fresh = take_arena()) {
         LARDER_CRASH_POINT("rebuild.taken");
@@ -129,16 +131,16 @@ void ShardWriter::reset_control() {
         gauge->store(0, std::memory_order_relaxed);
 }
 
-/// Only readers that pinned before the directory was cleared may be in there, and they can only become fewer. The count of
-/// changes in the state defeats a caller that slept since its scan.
+/// Only readers that pinned before the directory was cleared may be in there, and they can only become fewer. The count
+/// of changes in the state defeats a caller that slept since its scan.
 void release_condemned_arenas(const SegmentView& view, const Registry& registry) {
     for (std::uint32_t i = 0; i < view.geometry->arenas; ++i) {
         std::uint64_t state = view.arena_state(i).load(std::memory_order_acquire);
         if (arena_kind(state) != ArenaKind::condemned) continue;
         const std::uint64_t first = (view.geometry->arenas_at + i * view.geometry->arena_bytes) / kUnitBytes;
         if (PinScan(view, registry).any_between(first, first + view.geometry->arena_bytes / kUnitBytes)) continue;
-        view.arena_state(i).compare_exchange_strong(
-            state, arena_state(ArenaKind::spare, 0, arena_changes(state) + 1), std::memory_order_acq_rel);
+        view.arena_state(i).compare_exchange_strong(state, arena_state(ArenaKind::spare, 0, arena_changes(state) + 1),
+                                                    std::memory_order_acq_rel);
     }
 }
 

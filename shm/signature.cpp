@@ -20,6 +20,7 @@ constexpr std::uint64_t shape() {
     return static_cast<std::uint64_t>(sizeof(T)) << 32 | alignof(T);
 }
 
+// clang-format off
 constexpr std::uint64_t kFields[] = {
     kLayoutNumber, BOOST_VERSION, __GLIBC__, __GLIBC_MINOR__, std::endian::native == std::endian::little, sizeof(void*),
     // Numbers that size tables
@@ -33,11 +34,13 @@ constexpr std::uint64_t kFields[] = {
     offsetof(Geometry, arena_bytes), offsetof(Geometry, max_bytes), offsetof(Geometry, strict_recency),
     offsetof(Histogram, buckets), offsetof(NoticeMark, text),
     offsetof(SegmentHeader, incarnation), offsetof(SegmentHeader, hash_seed), offsetof(SegmentHeader, pid_namespace),
-    offsetof(SegmentHeader, time_namespace), offsetof(SegmentHeader, creator_pid), offsetof(SegmentHeader, notice_number),
+    offsetof(SegmentHeader, time_namespace), offsetof(SegmentHeader, creator_pid),
+    offsetof(SegmentHeader, notice_number),
     offsetof(SegmentHeader, applied), offsetof(SegmentHeader, everything), offsetof(SegmentHeader, fresh_until_ns),
     offsetof(SegmentHeader, recency), offsetof(SegmentHeader, publications), offsetof(SegmentHeader, tend_due_ns),
     offsetof(SegmentHeader, tend_cursor), offsetof(SegmentHeader, registry_high), offsetof(SegmentHeader, suspended_ns),
-    offsetof(SegmentHeader, open_at_ns), offsetof(SegmentHeader, identity_claimed), offsetof(SegmentHeader, listener_pid),
+    offsetof(SegmentHeader, open_at_ns), offsetof(SegmentHeader, identity_claimed),
+    offsetof(SegmentHeader, listener_pid),
     offsetof(SegmentHeader, geometry), offsetof(SegmentHeader, boot_id), offsetof(SegmentHeader, identity),
     offsetof(SegmentHeader, created_ns), offsetof(SegmentHeader, overflow_counts),
     offsetof(SegmentHeader, eviction_age_ms), offsetof(SegmentHeader, compute_us), offsetof(SegmentHeader, lookup_ns),
@@ -60,6 +63,7 @@ constexpr std::uint64_t kFields[] = {
     offsetof(Record, key_entry), offsetof(Record, hour), offsetof(Record, value_at), offsetof(Record, value_bytes),
     offsetof(Record, key_bytes), offsetof(Record, tags), offsetof(Record, flags),
 };
+// clang-format on
 
 consteval std::uint64_t compute() {
     std::uint64_t signature = 0xCBF29CE484222325ULL;

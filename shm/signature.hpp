@@ -11,8 +11,8 @@ constexpr std::uint64_t mix_signature(std::uint64_t signature, std::uint64_t val
     return signature;
 }
 
-/// Of this build: sizes, alignments and offsets of everything in layout.hpp, the C library's mutex, the Boost version (its
-/// containers are in the arenas), byte order, and the build switches that change any of them.
+/// Of this build: sizes, alignments and offsets of everything in layout.hpp, the C library's mutex, the Boost version
+/// (its containers are in the arenas), byte order, and the build switches that change any of them.
 std::uint64_t layout_signature();
 
 }  // namespace larder::shm

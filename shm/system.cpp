@@ -135,7 +135,8 @@ int allocate(int descriptor, std::uint64_t bytes) {
         if (error == 0) {
             done += now;
         } else if (error == EINTR && ++interruptions < kMostInterruptions) {
-            step = std::max(step / 2, kSmallStepBytes);  // the kernel undoes an interrupted step: a smaller one gets through
+            // The kernel undoes an interrupted step: a smaller one gets through.
+            step = std::max(step / 2, kSmallStepBytes);
         } else {
             return -error;
         }
@@ -209,9 +210,7 @@ Mapped map_shared(int descriptor, std::uint64_t bytes, bool writable) {
     return map(writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, descriptor < 0 ? -1 : descriptor, bytes);
 }
 
-Mapped map_private(std::uint64_t bytes) {
-    return map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, bytes);
-}
+Mapped map_private(std::uint64_t bytes) { return map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, bytes); }
 
 void unmap(std::byte* base, std::uint64_t bytes) {
     if (base != nullptr) ::munmap(base, bytes);

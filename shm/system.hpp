@@ -1,5 +1,5 @@
-// Every system call of shm/, behind one seam: nothing else in this directory calls the kernel for files, memory, locks or
-// clocks. Functions return 0 or a value on success and -errno on failure; none throws, none prints.
+// Every system call of shm/, behind one seam: nothing else in this directory calls the kernel for files, memory, locks
+// or clocks. Functions return 0 or a value on success and -errno on failure; none throws, none prints.
 //
 // With LARDER_TESTING a test can make the n-th call of a kind fail.
 #pragma once
@@ -108,7 +108,8 @@ int unlock_byte(int descriptor, std::uint32_t byte);
 /// 1: another process has one of these bytes locked; 0: none has (this process's own locks do not count); else -errno.
 int locked_by_other(int descriptor, std::uint32_t first, std::uint32_t count);
 
-/// Sleeps while `word` is `expected`. 0: woken, -EAGAIN: it was another value, -ETIMEDOUT, -EINTR. May wake for no reason.
+/// Sleeps while `word` is `expected`. 0: woken, -EAGAIN: it was another value, -ETIMEDOUT, -EINTR. May wake for no
+/// reason.
 int futex_wait_until(Word32& word, std::uint32_t expected, std::int64_t monotonic_deadline_ns);
 int futex_wait_for(Word32& word, std::uint32_t expected, std::int64_t timeout_ns);
 /// Returns how many were woken.

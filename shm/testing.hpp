@@ -1,7 +1,7 @@
 // Crash points and failing allocations, for tests. Without LARDER_TESTING all of it is nothing.
 //
-// A crash point stands behind a store that others see. A test arms one by name and count, in a forked child or through the
-// environment (LARDER_CRASH="name:3": at the third time), and the process dies there as by `kill -9`.
+// A crash point stands behind a store that others see. A test arms one by name and count, in a forked child or through
+// the environment (LARDER_CRASH="name:3": at the third time), and the process dies there as by `kill -9`.
 #pragma once
 
 #ifdef LARDER_TESTING
@@ -21,7 +21,8 @@ enum class Death : std::uint8_t {
     stop,  // SIGSTOP; goes on at SIGCONT
 };
 
-/// The count-th time (1: the next) that a thread of this process reaches `name`, the process dies. One is armed at a time.
+/// The count-th time (1: the next) that a thread of this process reaches `name`, the process dies. One is armed at a
+/// time.
 void arm_crash(std::string_view name, std::uint64_t count = 1, Death death = Death::kill);
 /// Instead of dying it calls `action` there, once, in the thread that got there.
 void call_at_crash_point(std::string_view name, std::uint64_t count, std::function<void()> action);

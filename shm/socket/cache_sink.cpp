@@ -22,8 +22,8 @@ std::string CacheSink::stat_json() {
     }
     std::string json = "{\"size_bytes\":" + std::to_string(view.geometry->segment_bytes) +
                        ",\"shards\":" + std::to_string(view.geometry->shards) +
-                       ",\"entries\":" + std::to_string(entries) + ",\"payload_bytes\":" + std::to_string(payload_bytes) +
-                       ",\"counters\":{";
+                       ",\"entries\":" + std::to_string(entries) +
+                       ",\"payload_bytes\":" + std::to_string(payload_bytes) + ",\"counters\":{";
     const CounterTotals totals = read_totals(view);
     const char* separator = "";
     for (const CounterText& row : kCounterTable) {

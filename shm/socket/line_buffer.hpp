@@ -14,8 +14,8 @@ public:
     explicit LineBuffer(std::size_t max_line_bytes) : max_line_bytes_(max_line_bytes) {}
 
     enum class Found : unsigned char { nothing, line, too_long };
-    /// The next line, without LF or CRLF, valid until room(). too_long: what comes next is no line within the limit, and
-    /// never will be. Call it until it finds nothing before the next room(): that is what bounds the memory.
+    /// The next line, without LF or CRLF, valid until room(). too_long: what comes next is no line within the limit,
+    /// and never will be. Call it until it finds nothing before the next room(): that is what bounds the memory.
     Found next(std::string_view& line);
 
     /// Where the next bytes go; commit() says how many came.

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,12 +16,11 @@
 #include <thread>
 
 #include "shm/process.hpp"
+#include "shm/socket/bound_socket.hpp"
 #include "shm/socket/fork_guard.hpp"
 #include "shm/socket/line_buffer.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/protocol.hpp"
-#include "shm/socket/socket_address.hpp"
-#include "shm/system.hpp"
 
 namespace larder::shm {
 namespace {
@@ -32,13 +30,12 @@ using asio::local::stream_protocol;
 using ErrorCode = boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kReadBytes = 16 << 10;       // of one read
-constexpr std::size_t kOutputBytes = 64 << 10;     // of answers kept for a client, and one answer more
-constexpr std::size_t kDiscardedBytes = 1 << 20;   // read from a client that was told to go, so that it reads why
-constexpr int kLinesPerTurn = 32;                  // of one client, then the others have their turn
+constexpr std::size_t kReadBytes = 16 << 10;      // of one read
+constexpr std::size_t kOutputBytes = 64 << 10;    // of answers kept for a client, and one answer more
+constexpr std::size_t kDiscardedBytes = 1 << 20;  // read from a client that was told to go, so that it reads why
+constexpr int kLinesPerTurn = 32;                 // of one client, then the others have their turn
 constexpr int kAcceptsPerTurn = 16;
-constexpr std::size_t kLeavingClients = 16;        // that are told why; more are closed at once
-constexpr int kBacklog = 128;
+constexpr std::size_t kLeavingClients = 16;             // that are told why; more are closed at once
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process has no descriptor left
 
 std::string why(int error) { return std::generic_category().message(error); }
@@ -91,8 +88,7 @@ struct Host {
 /// One client: reads, answers, writes, one after the other. While answers wait to be written nothing more is read.
 class Session : public std::enable_shared_from_this<Session> {
 public:
-    explicit Session(Host& host)
-        : host_(host), socket_(host.io), deadline_(host.io), last_use_(SteadyClock::now()) {}
+    explicit Session(Host& host) : host_(host), socket_(host.io), deadline_(host.io), last_use_(SteadyClock::now()) {}
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() { close_guarded(socket_); }
@@ -171,9 +167,10 @@ private:
 
     void write() {
         close_after(leaving_ ? host_.options.hang_up_deadline : host_.options.answer_deadline);
-        asio::async_write(socket_, asio::buffer(output_), [self = shared_from_this()](const ErrorCode& error, std::size_t) {
-            self->guarded([&] { self->after_write(error); });
-        });
+        asio::async_write(socket_, asio::buffer(output_),
+                          [self = shared_from_this()](const ErrorCode& error, std::size_t) {
+                              self->guarded([&] { self->after_write(error); });
+                          });
     }
 
     void after_write(const ErrorCode& error) {
@@ -216,67 +213,6 @@ private:
     SteadyClock::time_point last_use_;
     bool reading_ = false;
     bool leaving_ = false;
-};
-
-/// The socket in the file system while this process has the role.
-class BoundSocket {
-public:
-    explicit BoundSocket(std::string path) : path_(std::move(path)) {}
-
-    /// A listening descriptor, closed in forked children; -1: problem() says why. Whatever socket has the path goes.
-    int open() {
-        if (!remove_socket_there()) return -1;
-        const SocketAddress address(path_);
-        problem_ = address.problem();
-        if (!problem_.empty()) return -1;
-        direct_ = address.direct();
-        const auto guard = hold_off_forks();
-        const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        const int error = descriptor < 0 ? -errno : listen_on(descriptor, address);
-        if (error == 0) {
-            close_in_children(descriptor);
-            return descriptor;
-        }
-        problem_ = "cannot listen on " + path_ + ": " + why(-error) + "; name another directory with LARDER_DIR";
-        if (descriptor >= 0) ::close(descriptor);
-        return -1;
-    }
-
-    bool is_ours() const {
-        struct stat now {};
-        return system::file_status(path_, now, false) == 0 && system::file_id(now) == identity_;
-    }
-    /// REQUIRES: this process has the role, so that nobody binds meanwhile.
-    void remove_if_ours() {
-        if (is_ours()) system::remove_file(path_);
-    }
-    const std::string& problem() const { return problem_; }
-    bool direct() const { return direct_; }
-
-private:
-    int listen_on(int descriptor, const SocketAddress& address) {
-        // The mode of the socket before bind, less the umask, becomes the file's; the second call mends an odd umask.
-        if (const int error = system::change_mode(descriptor, 0600); error < 0) return error;
-        if (bind(descriptor, address.get(), address.size()) != 0) return -errno;
-        if (const int error = system::change_mode(path_, 0600); error < 0) return error;
-        struct stat status {};
-        if (const int error = system::file_status(path_, status, false); error < 0) return error;
-        identity_ = system::file_id(status);
-        return listen(descriptor, kBacklog) == 0 ? 0 : -errno;
-    }
-
-    bool remove_socket_there() {
-        struct stat there {};
-        if (system::file_status(path_, there, false) < 0) return true;
-        if (S_ISSOCK(there.st_mode) && system::remove_file(path_) == 0) return true;
-        problem_ = path_ + " is in the way and no socket that could be removed; move it elsewhere";
-        return false;
-    }
-
-    std::string path_;
-    std::string problem_;
-    system::FileId identity_;
-    bool direct_ = true;
 };
 
 /// The event loop of one run: competes, accepts, ticks. The stop callback alone calls it from another thread.
@@ -364,8 +300,9 @@ private:
         if (descriptor < 0 || !adopt_guarded(acceptor_, descriptor)) return false;
         log(LogLevel::info, "listening on " + host_.options.socket_path);
         if (!bound_.direct())
-            log(LogLevel::warning, "the path of the socket has over 107 bytes: nc and others cannot reach it, larder can; "
-                                   "a shorter directory helps");
+            log(LogLevel::warning,
+                "the path of the socket has over 107 bytes: nc and others cannot reach it, larder can; "
+                "a shorter directory helps");
         listening_in_.store(process::generation(), std::memory_order_release);
         accept_soon();
         return true;
@@ -478,7 +415,9 @@ void Listener::run(const std::stop_token& stop) {
     loop.run();
 }
 
-bool Listener::listening() const noexcept { return listening_in_.load(std::memory_order_acquire) == process::generation(); }
+bool Listener::listening() const noexcept {
+    return listening_in_.load(std::memory_order_acquire) == process::generation();
+}
 
 struct ListenerThread::Running {
     Running(const ListenerOptions& options, NoticeSink& sink) : log(options.log), listener(options, sink) {}
@@ -503,7 +442,8 @@ ListenerThread::ListenerThread(const ListenerOptions& options, NoticeSink& sink)
 }
 
 ListenerThread::~ListenerThread() {
-    if (process::generation() != generation_) static_cast<void>(running_.release());  // joining a thread that is not there never ends
+    if (process::generation() != generation_)
+        static_cast<void>(running_.release());  // joining a thread that is not there never ends
 }
 
 bool ListenerThread::listening() const noexcept { return running_->listener.listening(); }

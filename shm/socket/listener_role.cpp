@@ -39,8 +39,8 @@ bool claimed_here(const RoleFile& file) {
     return false;
 }
 
-// The process's descriptor of the file that the path names today. A replaced file's descriptor may be closed: the lock on
-// it means nothing any more, and no lock on the new file is touched.
+// The process's descriptor of the file that the path names today. A replaced file's descriptor may be closed: the lock
+// on it means nothing any more, and no lock on the new file is touched.
 RoleFile& open_once(const std::string& path, int extra_flags) {
     RoleFile& file = role_files()[path];
     if (is_current(path, file)) return file;
@@ -98,8 +98,8 @@ bool ListenerRole::still_held() const {
 void ListenerRole::release() {
     const auto guard = hold_off_forks();
     const auto found = role_files().find(path_);
-    const bool ours = generation_ == process::generation() && found != role_files().end() &&
-                      found->second.claimed_in == generation_;
+    const bool ours =
+        generation_ == process::generation() && found != role_files().end() && found->second.claimed_in == generation_;
     generation_ = 0;
     if (!ours) return;
     system::unlock_byte(found->second.descriptor, kRoleByte);

@@ -1,8 +1,8 @@
 // The listener's role: one process at a time has it, and the kernel takes it back when that process dies.
 //
-// It is a lock (F_SETLK) on a file of its own, NAME.listen. Such locks belong to the process: any descriptor of that file
-// that the process closes would drop the lock, and a second lock of the same process succeeds. So each such file is
-// opened once a process and kept open, and one object at a time has the process's claim to it.
+// It is a lock (F_SETLK) on a file of its own, NAME.listen. Such locks belong to the process: any descriptor of that
+// file that the process closes would drop the lock, and a second lock of the same process succeeds. So each such file
+// is opened once a process and kept open, and one object at a time has the process's claim to it.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ public:
     ListenerRole& operator=(const ListenerRole&) = delete;
     ~ListenerRole() { release(); }
 
-    /// Never waits. REQUIRES: not held. True: the role is ours until release(), the end of this process, or the lock file's
-    /// replacement. False: another has it, or problem() says in one sentence what is wrong.
+    /// Never waits. REQUIRES: not held. True: the role is ours until release(), the end of this process, or the lock
+    /// file's replacement. False: another has it, or problem() says in one sentence what is wrong.
     bool try_take();
     /// The lock is on the file which the path names today. False: another process may have the role by now; release it.
     bool still_held() const;

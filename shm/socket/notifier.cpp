@@ -64,7 +64,8 @@ Connected connect_to(const std::string& path) {
     const shm::SocketAddress address(path);
     if (!address.problem().empty()) return {Descriptor(), may_pass(address.error()) ? "" : address.problem()};
     Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (socket.is_open() && connect(socket.number(), address.get(), address.size()) == 0) return {std::move(socket), {}};
+    if (socket.is_open() && connect(socket.number(), address.get(), address.size()) == 0)
+        return {std::move(socket), {}};
     if (socket.is_open() && may_pass(errno)) return {Descriptor(), {}};
     return {Descriptor(), "cannot connect to " + path + ": " + std::generic_category().message(errno) +
                               "; run as the user that the cache belongs to"};
@@ -198,9 +199,7 @@ NoticeResult Notifier::send(const Message& message) const {
     return failed(problem);
 }
 
-NoticeResult Notifier::invalidate(std::span<const std::string_view> keys) const {
-    return send(lines_of_keys(keys));
-}
+NoticeResult Notifier::invalidate(std::span<const std::string_view> keys) const { return send(lines_of_keys(keys)); }
 
 NoticeResult Notifier::invalidate(std::string_view key) const { return invalidate({key}); }
 

@@ -3,8 +3,8 @@
 //     larder::Notifier notifier = larder::Notifier::for_cache("pages");
 //     if (larder::NoticeResult told = notifier.invalidate("page:1"); !told) complain(told.error);
 //
-// Announce a change after it is committed where it is kept, never before. Threads: any number at once. Forks: nothing is
-// held between two calls. Signals: a listener that is gone raises no SIGPIPE.
+// Announce a change after it is committed where it is kept, never before. Threads: any number at once. Forks: nothing
+// is held between two calls. Signals: a listener that is gone raises no SIGPIPE.
 #pragma once
 
 #include <chrono>
@@ -28,16 +28,16 @@ struct NoticeResult {
     explicit operator bool() const noexcept { return ok; }
 };
 
-/// Each call connects, sends, waits for the answer and closes, so that an idle program takes none of the listener's places.
-/// It returns within `deadline`. A listener that dies, or is just being replaced, is asked again within it: announcing
-/// twice is harmless. Failures are results; nothing is thrown but std::bad_alloc.
+/// Each call connects, sends, waits for the answer and closes, so that an idle program takes none of the listener's
+/// places. It returns within `deadline`. A listener that dies, or is just being replaced, is asked again within it:
+/// announcing twice is harmless. Failures are results; nothing is thrown but std::bad_alloc.
 class Notifier {
 public:
     static constexpr std::chrono::milliseconds kDeadline{1000};
 
     explicit Notifier(std::string socket_path, std::chrono::milliseconds deadline = kDeadline);
-    /// The socket of the cache of that name. Empty: LARDER_CACHE, else `default`. An empty directory: the one that Cache
-    /// would use. What is wrong with either is the error of every call.
+    /// The socket of the cache of that name. Empty: LARDER_CACHE, else `default`. An empty directory: the one that
+    /// Cache would use. What is wrong with either is the error of every call.
     static Notifier for_cache(std::string_view name = {}, const std::string& directory = {},
                               std::chrono::milliseconds deadline = kDeadline);
 

@@ -106,7 +106,8 @@ std::optional<std::uint64_t> notice_in(std::string_view text) {
 // A line break between JSON tokens is white space; within strings JSON allows none.
 std::string on_one_line(std::string_view text) {
     std::string line(text);
-    std::replace_if(line.begin(), line.end(), [](char byte) { return byte == '\n' || byte == '\r'; }, ' ');
+    std::replace_if(
+        line.begin(), line.end(), [](char byte) { return byte == '\n' || byte == '\r'; }, ' ');
     return line;
 }
 

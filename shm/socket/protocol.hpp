@@ -35,7 +35,8 @@ struct ParsedLine {
 ParsedLine parse_request(std::string_view line);
 
 std::string encode_argument(std::string_view bytes);
-/// Nothing where the text is not what encode_argument could have meant: a bare control byte, a `%` without two hex digits.
+/// Nothing where the text is not what encode_argument could have meant: a bare control byte, a `%` without two hex
+/// digits.
 std::optional<std::string> decode_argument(std::string_view text);
 
 /// What may be sent, without LF. REQUIRES: arguments that parse_request accepts.

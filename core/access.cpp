@@ -1,0 +1,73 @@
+#include "core/access.hpp"
+
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "core/cache_keys.hpp"
+
+namespace larder {
+namespace {
+
+constexpr std::string_view author_prefix = "author=";
+
+std::string encode(const Ownership& ownership) {
+    std::string text(author_prefix);
+    if (ownership.author_id) text += std::to_string(*ownership.author_id);
+    return text;
+}
+
+/// nullopt: not what encode wrote.
+std::optional<Ownership> decode(std::string_view text) {
+    if (!text.starts_with(author_prefix)) return std::nullopt;
+    text.remove_prefix(author_prefix.size());
+    if (text.empty()) return Ownership{};
+    UserId author_id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), author_id);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return Ownership{author_id};
+}
+
+}  // namespace
+
+std::optional<Role> role_from(std::string_view name) {
+    constexpr std::array<std::string_view, 4> names{"student", "tutor", "teacher", "admin"};
+    for (std::size_t i = 0; i < names.size(); ++i)
+        if (names[i] == name) return static_cast<Role>(i);
+    return std::nullopt;
+}
+
+AccessRule::AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl)
+    : cache_(std::move(cache)), sources_(sources), ttl_(ttl) {}
+
+Access AccessRule::check(const Caller& caller, AssignmentId id) {
+    if (caller.role == Role::student) return Access::forbidden;
+    const std::optional<Ownership> found = ownership(id);
+    if (!found) return Access::not_found;
+    if (caller.role == Role::admin) return Access::ok;
+    return found->author_id == caller.user_id ? Access::ok : Access::forbidden;
+}
+
+std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
+    if (id <= 0) return std::nullopt;
+    const Pinned kept = cache_.peek(access_key(id));
+    if (kept.state() == State::negative) return std::nullopt;
+    if (kept) {
+        const std::optional<Ownership> decoded = decode(kept.value());
+        if (decoded) return decoded;
+    }
+    return read_and_keep(id);
+}
+
+std::optional<Ownership> AccessRule::read_and_keep(AssignmentId id) {
+    EntryOptions options;
+    options.as_of = cache_.stamp();
+    const std::optional<Ownership> found = sources_.borrow()->ownership(id);
+    options.negative = !found;
+    if (found) options.ttl = ttl_;
+    // Not kept (full, fenced): the next caller asks the source again, and that is all.
+    static_cast<void>(cache_.put(access_key(id), found ? encode(*found) : std::string(), options));
+    return found;
+}
+
+}  // namespace larder

@@ -1,0 +1,47 @@
+// AccessRule: who may see the statistics of an assignment.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/assignment.hpp"
+#include "core/source_pool.hpp"
+#include "shm/cache.hpp"
+
+namespace larder {
+
+enum class Role : std::uint8_t { student, tutor, teacher, admin };
+
+/// nullopt: no such role.
+std::optional<Role> role_from(std::string_view name);
+
+struct Caller {
+    UserId user_id = 0;
+    Role role = Role::student;
+};
+
+enum class Access : std::uint8_t { ok, forbidden, not_found };
+
+/// A teacher or tutor sees the assignments of which he is the author, an admin every one, a student none.
+/// The source is asked at most once an assignment and lifetime: existence and author are kept in the cache, under a key
+/// of their own, looked up without counting, and gone with the same notices as the document. Threads: safe.
+class AccessRule {
+public:
+    AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl);
+
+    /// In this order: role (a student is forbidden whatever the id), existence, author. Throws SourceError.
+    Access check(const Caller& caller, AssignmentId id);
+
+    /// nullopt: no such assignment. Throws SourceError.
+    std::optional<Ownership> ownership(AssignmentId id);
+
+private:
+    std::optional<Ownership> read_and_keep(AssignmentId id);
+    Cache cache_;
+    SourcePool& sources_;
+    std::chrono::milliseconds ttl_;
+};
+
+}  // namespace larder

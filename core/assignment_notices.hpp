@@ -1,0 +1,37 @@
+// AssignmentNotices: changes of assignments, announced to a cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/log.hpp"
+#include "core/notice_sink.hpp"
+#include "shm/cache.hpp"
+
+namespace larder {
+
+/// Each assignment's document and access entry go together. From the return on nobody on the host is served either of
+/// them as it was. Threads: safe. The position of the outbox is kept in the cache itself: lost with it, it costs a cold
+/// cache.
+class AssignmentNotices final : public NoticeSink {
+public:
+    static constexpr std::size_t max_named = 500;  ///< above it both namespaces go as a whole
+
+    AssignmentNotices(Cache cache, Log log);
+
+    /// The number of the last notice; 0: no ids.
+    std::uint64_t announce(std::span<const AssignmentId> ids);
+
+    void changed(std::span<const AssignmentId> ids) override { announce(ids); }
+    void everything_changed() override;
+    std::optional<OutboxPosition> position() override;
+    void remember(const OutboxPosition& position) override;
+
+private:
+    std::uint64_t announce_all();
+    Cache cache_;
+    Log log_;
+};
+
+}  // namespace larder

@@ -1,0 +1,93 @@
+// AssignmentStatsCache: the statistics of assignments, computed once on the host and kept until something changes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/access.hpp"
+#include "core/assignment_notices.hpp"
+#include "core/hit_rate.hpp"
+#include "core/log.hpp"
+#include "core/source_pool.hpp"
+#include "core/warmer.hpp"
+#include "shm/cache.hpp"
+
+namespace larder {
+
+/// How a document was come by: found, computed here, found past its soft TTL, or computed by another meanwhile.
+enum class DocumentState : std::uint8_t { hit, miss, stale, wait };
+std::string_view name_of(DocumentState state);
+
+struct Document {
+    Pinned bytes;  ///< the JSON text, in shared memory; valid until dropped
+    DocumentState state = DocumentState::hit;
+    std::chrono::nanoseconds compute_time{
+        0};  ///< reading, computing and writing it; 0 unless that happened in this call
+};
+
+struct StatsCacheOptions {
+    std::chrono::milliseconds ttl{300'000};
+    std::chrono::milliseconds soft_ttl{
+        0};  ///< past it a document is stale, served while one caller recomputes; 0: never
+    std::chrono::milliseconds stale_if_error{0};  ///< past the ttl: served only when computing failed; 0: never
+    Log log;
+    std::function<Timestamp()> wall_clock;  ///< of generated_at and cached_at; empty: the system's
+};
+
+/// The document of an assignment is kept under `assignment_stats:{id}`, with the tags `author:{id}` and
+/// `course:{name}`. Threads: safe. Fork: a child may go on with the one it inherited; sources are opened again there.
+class AssignmentStatsCache {
+public:
+    static constexpr int teacher_assignments = 10;
+
+    AssignmentStatsCache(Cache cache, SourceFactory open_source, StatsCacheOptions options = {});
+    AssignmentStatsCache(const AssignmentStatsCache&) = delete;
+    AssignmentStatsCache& operator=(const AssignmentStatsCache&) = delete;
+
+    /// Counts one hit or one miss. nullopt: no such assignment, which counts nothing and leaves nothing under
+    /// `assignment_stats:`. A hit asks the source nothing while the access entry lives. Throws SourceError, and
+    /// ComputeFailed when another process's computation failed.
+    std::optional<Document> get_or_calculate(AssignmentId id);
+
+    /// Of the last 24 hours, over all processes; counts nothing. Known or not: see access().
+    HitRate hit_rate(AssignmentId id) const;
+
+    /// From the return on nobody on the host is served what was cached, or computed from what was read, before.
+    /// REQUIRES: the change is committed. Returns the notice's number.
+    std::uint64_t invalidate_assignment(AssignmentId id) { return notices_.announce({&id, 1}); }
+    std::uint64_t invalidate_assignments(std::span<const AssignmentId> ids) { return notices_.announce(ids); }
+
+    /// Fills what is missing; counts nothing. See Warmer.
+    WarmResult warm(std::vector<AssignmentId> ids, std::size_t batch_size = 10);
+    /// The 10 most recently created assignments of that author. Throws SourceError.
+    WarmResult warm_teacher(UserId author_id);
+    Warmer& warmer() { return warmer_; }
+
+    AccessRule& access() { return access_; }
+    AssignmentNotices& notices() { return notices_; }
+
+private:
+    std::optional<std::string> compute(AssignmentId id, EntryOptions& options);
+    EntryOptions entry_options() const;
+    bool warm_one(AssignmentId id);
+    void note_compute_time(std::chrono::nanoseconds time);
+    std::optional<std::chrono::nanoseconds> mean_compute_time() const;
+    Timestamp wall_clock() const;
+
+    Cache cache_;
+    StatsCacheOptions options_;
+    SourcePool sources_;
+    AccessRule access_;
+    AssignmentNotices notices_;
+    std::atomic<std::int64_t> computed_{0},
+        computed_ns_{0};  // of this process, for the estimate until the cache has one
+    Warmer warmer_;       // last: its thread uses all of the above
+};
+
+}  // namespace larder

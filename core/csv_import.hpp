@@ -1,0 +1,34 @@
+// Import: assignments and submissions from CSV files into the SQLite database.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/csv_reader.hpp"
+
+namespace larder {
+
+struct ImportProgress {
+    std::string file;
+    std::uint64_t rows = 0;  ///< of this file
+    std::uint64_t bytes_read = 0, bytes_total = 0;
+};
+
+struct ImportFiles {
+    std::string assignments;  ///< empty: none
+    std::string submissions;  ///< empty: none; plain or gzip, as the other
+};
+
+struct ImportCounts {
+    std::uint64_t assignments = 0, submissions = 0;
+};
+
+/// Makes the database where it is absent, and puts the rows of both files into it in one transaction; a known id
+/// replaces the old row. Of each assignment that it touched it leaves one row in the outbox. Throws CsvError naming
+/// file, line and column at the first bad row, SourceError when the database cannot be written: nothing is imported
+/// then. `progress` is called every few thousand rows and at the end of each file.
+ImportCounts import_csv(const std::string& database_path, const ImportFiles& files,
+                        const std::function<void(const ImportProgress&)>& progress = {});
+
+}  // namespace larder

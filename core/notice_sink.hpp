@@ -1,0 +1,32 @@
+// NoticeSink: who is told what the outbox says.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/assignment.hpp"
+
+namespace larder {
+
+/// How far a cache has been told: every row of that database's outbox up to `seq`.
+struct OutboxPosition {
+    std::int64_t seq = 0;
+    std::string database;  ///< the file itself, not its path: another one begins at 0
+    friend bool operator==(const OutboxPosition&, const OutboxPosition&) = default;
+};
+
+/// REQUIRES: from the return of a member on, nobody is served what was computed before.
+class NoticeSink {
+public:
+    virtual ~NoticeSink() = default;
+    virtual void changed(std::span<const AssignmentId> ids) = 0;
+    /// Changes were missed: nothing may be kept.
+    virtual void everything_changed() = 0;
+    /// The position last remembered; nullopt: not known (any more).
+    virtual std::optional<OutboxPosition> position() = 0;
+    virtual void remember(const OutboxPosition& position) = 0;
+};
+
+}  // namespace larder

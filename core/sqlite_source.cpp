@@ -1,0 +1,220 @@
+#include "core/sqlite_source.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+
+#include "core/schema.hpp"
+
+namespace larder {
+namespace {
+
+constexpr const char* select_assignment =
+    "SELECT title, author_id, max_score, assigned_count, course FROM assignments WHERE assignment_id = ?";
+constexpr const char* select_submissions =
+    "SELECT status, score, max_score, is_late, submitted_at, graded_at FROM submissions WHERE assignment_id = ?";
+constexpr const char* select_author = "SELECT author_id FROM assignments WHERE assignment_id = ?";
+constexpr const char* select_recent =
+    "SELECT assignment_id FROM assignments WHERE author_id = ? "
+    "ORDER BY julianday(created_at) DESC, assignment_id DESC LIMIT ?";
+constexpr const char* select_ids = "SELECT assignment_id FROM assignments ORDER BY assignment_id";
+
+/// A statement in use: bound by the caller, reset whatever happens, so that no read transaction outlives the call.
+class Query {
+public:
+    explicit Query(SQLite::Statement& statement) : statement_(statement) {}
+    ~Query() { statement_.tryReset(); }
+    Query(const Query&) = delete;
+    Query& operator=(const Query&) = delete;
+    bool next() { return statement_.executeStep(); }
+    SQLite::Column column(int index) { return statement_.getColumn(index); }
+
+private:
+    SQLite::Statement& statement_;
+};
+
+std::string_view text_of(const SQLite::Column& column) {
+    const char* text = column.getText();
+    return {text, static_cast<std::size_t>(column.getBytes())};
+}
+
+std::optional<std::string> optional_text(const SQLite::Column& column) {
+    if (column.isNull()) return std::nullopt;
+    return std::string(text_of(column));
+}
+
+std::optional<std::int64_t> optional_integer(const SQLite::Column& column) {
+    if (column.isNull()) return std::nullopt;
+    return column.getInt64();
+}
+
+/// A time that no one can read is one that is not known.
+std::optional<Timestamp> optional_time(const SQLite::Column& column) {
+    if (column.isNull()) return std::nullopt;
+    return parse_timestamp(text_of(column));
+}
+
+std::optional<Points> optional_points(const SQLite::Column& column) {
+    if (column.isNull()) return std::nullopt;
+    const std::optional<Points> points = points_from(column.getDouble());
+    if (!points) throw SourceError("a score in the database is not below 1e9: correct that row");
+    return points;
+}
+
+std::optional<Assignment> read_assignment(SQLite::Statement& statement, AssignmentId id) {
+    statement.bind(1, static_cast<std::int64_t>(id));
+    Query query(statement);
+    if (!query.next()) return std::nullopt;
+    Assignment assignment;
+    assignment.id = id;
+    assignment.title = optional_text(query.column(0));
+    assignment.author_id = optional_integer(query.column(1));
+    assignment.max_score = optional_points(query.column(2));
+    assignment.assigned_count = query.column(3).getInt64();
+    assignment.course = optional_text(query.column(4));
+    return assignment;
+}
+
+std::vector<Submission> read_submissions(SQLite::Statement& statement, AssignmentId id) {
+    statement.bind(1, static_cast<std::int64_t>(id));
+    Query query(statement);
+    std::vector<Submission> submissions;
+    while (query.next()) {
+        Submission& submission = submissions.emplace_back();
+        submission.graded = text_of(query.column(0)) == "graded";
+        submission.score = optional_points(query.column(1));
+        submission.max_score = optional_points(query.column(2));
+        submission.late = query.column(3).getInt64() != 0;
+        submission.submitted_at = optional_time(query.column(4));
+        submission.graded_at = optional_time(query.column(5));
+    }
+    return submissions;
+}
+
+std::vector<AssignmentId> read_ids(SQLite::Statement& statement) {
+    Query query(statement);
+    std::vector<AssignmentId> ids;
+    while (query.next()) ids.push_back(query.column(0).getInt64());
+    return ids;
+}
+
+SQLite::Database open_database(const std::string& path) {
+    try {
+        return SQLite::Database(path, SQLite::OPEN_READWRITE, SqliteSource::busy_timeout_ms);
+    } catch (const SQLite::Exception& error) {
+        throw SourceError("cannot open the database " + path + " (" + error.what() +
+                          "): name an existing file, or make one with `larder import`");
+    }
+}
+
+}  // namespace
+
+struct SqliteSource::Connection {
+    explicit Connection(const std::string& name)
+        : path(name),
+          database(open_database(name)),
+          checked(check(database, name)),
+          assignment(database, select_assignment),
+          submissions(database, select_submissions),
+          author(database, select_author),
+          recent(database, select_recent),
+          ids(database, select_ids) {}
+
+    static bool check(SQLite::Database& database, const std::string& path) {
+        check_schema(database, path);
+        database.exec("PRAGMA query_only = 1");
+        return true;
+    }
+
+    /// A read inside somebody's older transaction would see its snapshot, from before the caller's stamp.
+    void require_no_transaction() {
+        if (sqlite3_txn_state(database.getHandle(), nullptr) != SQLITE_TXN_NONE)
+            throw SourceError("a read of " + path +
+                              " began inside another transaction: give each thread its own source");
+    }
+
+    std::string path;
+    SQLite::Database database;
+    bool checked;  // before the statements below are prepared
+    SQLite::Statement assignment, submissions, author, recent, ids;
+};
+
+namespace {
+
+template <class Read>
+auto reading(const std::string& path, Read read) {
+    try {
+        return read();
+    } catch (const SQLite::Exception& error) {
+        throw SourceError("cannot read the database " + path + " (" + error.what() +
+                          "): check that it is a whole SQLite file");
+    }
+}
+
+}  // namespace
+
+SqliteSource::SqliteSource(const std::string& path)
+    : connection_(reading(path, [&path] { return std::make_unique<Connection>(path); })) {}
+
+SqliteSource::~SqliteSource() = default;
+
+std::optional<AssignmentRecord> SqliteSource::load(AssignmentId id) {
+    return reading(connection_->path, [&]() -> std::optional<AssignmentRecord> {
+        connection_->require_no_transaction();
+        SQLite::Transaction snapshot(connection_->database, SQLite::TransactionBehavior::DEFERRED);
+        std::optional<Assignment> assignment = read_assignment(connection_->assignment, id);
+        if (!assignment) return std::nullopt;
+        AssignmentRecord record{std::move(*assignment), read_submissions(connection_->submissions, id)};
+        snapshot.commit();
+        return record;
+    });
+}
+
+std::optional<Ownership> SqliteSource::ownership(AssignmentId id) {
+    return reading(connection_->path, [&]() -> std::optional<Ownership> {
+        connection_->require_no_transaction();
+        connection_->author.bind(1, static_cast<std::int64_t>(id));
+        Query query(connection_->author);
+        if (!query.next()) return std::nullopt;
+        return Ownership{optional_integer(query.column(0))};
+    });
+}
+
+std::vector<AssignmentId> SqliteSource::recent_of_author(UserId author_id, int limit) {
+    return reading(connection_->path, [&] {
+        connection_->recent.bind(1, static_cast<std::int64_t>(author_id));
+        connection_->recent.bind(2, limit);
+        return read_ids(connection_->recent);
+    });
+}
+
+std::vector<AssignmentId> SqliteSource::all_ids() {
+    return reading(connection_->path, [&] { return read_ids(connection_->ids); });
+}
+
+std::string sqlite_path(const std::string& url) {
+    const std::size_t scheme_end = url.find("://");
+    const bool is_sqlite = url.starts_with("sqlite:");
+    if (!is_sqlite && scheme_end != std::string::npos)
+        throw SourceError("cannot open " + url.substr(0, scheme_end) + " databases: name a SQLite file");
+    std::string path = url;
+    if (is_sqlite) path = url.substr(url.starts_with("sqlite://") ? 9 : 7);
+    if (path.empty()) throw SourceError("no database is named: give the path of a SQLite file");
+    return path;
+}
+
+std::unique_ptr<SubmissionSource> open_source(const std::string& url) {
+    return std::make_unique<SqliteSource>(sqlite_path(url));
+}
+
+std::string database_identity(const std::string& url) {
+    std::error_code error;
+    const std::filesystem::path path =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(sqlite_path(url)), error);
+    if (error)
+        throw SourceError("cannot resolve the path " + url + " (" + error.message() + "): check its directories");
+    return path.string();
+}
+
+}  // namespace larder

@@ -1,0 +1,33 @@
+// SqliteSource: assignments and submissions from a SQLite database.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/submission_source.hpp"
+
+namespace larder {
+
+/// One connection of its own, which never writes. Opening throws SourceError when the file is missing or has another
+/// schema. Reading waits at most busy_timeout_ms for a lock, which in WAL mode only recovery and shutdown take.
+class SqliteSource final : public SubmissionSource {
+public:
+    static constexpr int busy_timeout_ms = 1'000;
+
+    explicit SqliteSource(const std::string& path);
+    ~SqliteSource() override;
+
+    std::optional<AssignmentRecord> load(AssignmentId id) override;
+    std::optional<Ownership> ownership(AssignmentId id) override;
+    std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) override;
+    std::vector<AssignmentId> all_ids() override;
+
+private:
+    struct Connection;
+    std::unique_ptr<Connection> connection_;
+};
+
+/// The path that a URL of open_source names. Throws SourceError for what is not SQLite.
+std::string sqlite_path(const std::string& url);
+
+}  // namespace larder

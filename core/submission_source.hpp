@@ -1,0 +1,54 @@
+// SubmissionSource: where assignments and submissions are read from.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/assignment.hpp"
+
+namespace larder {
+
+/// A source could not be opened or read; the text says which, why, and what to do.
+struct SourceError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// What the access rule asks: the assignment exists, and who wrote it.
+struct Ownership {
+    std::optional<UserId> author_id;  ///< absent: nobody's
+};
+
+/// Threads: one at a time. Fork: a child opens its own, after the fork; it does not use or destroy an inherited one.
+/// Every member throws SourceError.
+class SubmissionSource {
+public:
+    virtual ~SubmissionSource() = default;
+
+    /// The assignment with its submissions as of one read transaction, which begins inside this call: whatever was
+    /// committed before the call is in it. nullopt: no such assignment.
+    virtual std::optional<AssignmentRecord> load(AssignmentId id) = 0;
+
+    /// nullopt: no such assignment.
+    virtual std::optional<Ownership> ownership(AssignmentId id) = 0;
+
+    /// The `limit` most recently created assignments of an author, the newest first; those without a time of creation
+    /// last, the higher id first.
+    virtual std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) = 0;
+
+    /// Ascending.
+    virtual std::vector<AssignmentId> all_ids() = 0;
+};
+
+using SourceFactory = std::function<std::unique_ptr<SubmissionSource>()>;
+
+/// Opens the source that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path. Throws SourceError.
+std::unique_ptr<SubmissionSource> open_source(const std::string& url);
+
+/// A name that two URLs of one database share, for Options::identity: its canonical absolute path. Throws SourceError.
+std::string database_identity(const std::string& url);
+
+}  // namespace larder

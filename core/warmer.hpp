@@ -1,0 +1,71 @@
+// Warmer: fills the cache before anybody asks, at once when it is quick, else in the background.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/assignment.hpp"
+#include "core/log.hpp"
+
+namespace larder {
+
+/// What came of one `warm`. When async_scheduled, nothing is warmed yet: the log says how it ended.
+struct WarmResult {
+    std::size_t total = 0, warmed = 0, failed = 0;
+    bool async_scheduled = false;
+    std::chrono::duration<double> duration{0};
+};
+
+/// `{ total, warmed, failed, async_scheduled, duration_seconds }`
+std::string to_json(const WarmResult& result);
+
+/// Threads: safe. Fork: a child has a background thread of its own, from its first job on; jobs stay with the parent.
+/// Its end waits for the assignment that is being computed, and drops the rest.
+class Warmer {
+public:
+    static constexpr std::chrono::milliseconds default_estimate{500};  ///< of an assignment, until one was measured
+    static constexpr std::chrono::milliseconds at_once_limit{2'000};
+    static constexpr std::size_t max_queued_jobs = 64;
+    static constexpr std::size_t max_queued_ids = 1'000'000;
+
+    /// Fills one entry; false, or an exception: it failed.
+    using WarmOne = std::function<bool(AssignmentId)>;
+    /// The mean time of real computations; nullopt: none yet.
+    using Estimate = std::function<std::optional<std::chrono::nanoseconds>()>;
+
+    Warmer(WarmOne warm_one, Estimate estimate, Log log);
+    ~Warmer();
+    Warmer(const Warmer&) = delete;
+    Warmer& operator=(const Warmer&) = delete;
+
+    /// One id that fails never stops the others. Jobs in the background take turns of batch_size ids. A job that the
+    /// full queue has no room for fails as a whole.
+    WarmResult warm(std::vector<AssignmentId> ids, std::size_t batch_size = 10);
+
+    /// Whether so many are warmed at once.
+    bool at_once(std::size_t count) const;
+
+    /// Waits until the background has nothing to do; false: not within `limit`.
+    bool wait_until_idle(std::chrono::milliseconds limit);
+
+private:
+    struct Background;
+    bool warm_quietly(AssignmentId id);
+    bool schedule(std::vector<AssignmentId> ids, std::size_t batch_size);
+    Background& background();
+
+    WarmOne warm_one_;
+    Estimate estimate_;
+    Log log_;
+    std::mutex mutex_;
+    std::unique_ptr<Background> background_;
+    int owner_pid_ = 0;
+};
+
+}  // namespace larder

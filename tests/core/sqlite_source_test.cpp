@@ -1,0 +1,149 @@
+#include "core/sqlite_source.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "core/source_pool.hpp"
+#include "tests/core/school.hpp"
+#include "tests/support/child_process.hpp"
+
+using namespace larder;
+using larder::test::School;
+
+TEST_CASE("an assignment is loaded with all its submissions and their nulls") {
+    School school;
+    school.sql("INSERT INTO assignments VALUES (1, 'Essay', 7, 99.5, NULL, 30, 'Law', NULL, NULL)");
+    school.sql("INSERT INTO submissions VALUES (10, 1, 5, 'graded', 78.2501, 100, 1, '2024-01-01T00:00:00Z', NULL)");
+    school.sql("INSERT INTO submissions VALUES (11, 1, 6, 'submitted', NULL, NULL, NULL, 'yesterday', NULL)");
+    school.sql("INSERT INTO submissions VALUES (12, 2, 6, 'graded', 1, 1, 0, NULL, NULL)");
+    SqliteSource source(school.path());
+
+    const auto record = source.load(1);
+
+    REQUIRE(record);
+    CHECK(record->assignment.title == "Essay");
+    CHECK(record->assignment.author_id == 7);
+    CHECK(record->assignment.max_score == Points{995'000});
+    CHECK(record->assignment.assigned_count == 30);
+    CHECK(record->assignment.course == "Law");
+    REQUIRE(record->submissions.size() == 2);
+    const Submission& first = record->submissions[0];
+    CHECK(first.graded);
+    CHECK(first.late);
+    CHECK(first.score == Points{782'501});
+    CHECK(first.submitted_at == parse_timestamp("2024-01-01T00:00:00Z"));
+    CHECK_FALSE(first.graded_at);
+    const Submission& second = record->submissions[1];
+    CHECK_FALSE(second.graded);
+    CHECK_FALSE(second.late);
+    CHECK_FALSE(second.score);
+    CHECK_FALSE(second.submitted_at);
+}
+
+TEST_CASE("existence and author are told apart") {
+    School school;
+    school.add_assignment(1, "7");
+    school.add_assignment(2, "NULL");
+    SqliteSource source(school.path());
+    REQUIRE(source.ownership(1));
+    CHECK(source.ownership(1)->author_id == 7);
+    REQUIRE(source.ownership(2));
+    CHECK_FALSE(source.ownership(2)->author_id);
+    CHECK_FALSE(source.ownership(3));
+    CHECK_FALSE(source.load(3));
+    CHECK(source.all_ids() == std::vector<AssignmentId>{1, 2});
+}
+
+TEST_CASE("an author's most recent assignments come first, those without a date last") {
+    School school;
+    for (const int id : {1, 2, 3, 4, 5}) school.add_assignment(id, id == 5 ? "8" : "7");
+    school.sql("UPDATE assignments SET created_at = '2024-01-02T00:00:00Z' WHERE assignment_id = 1");
+    school.sql("UPDATE assignments SET created_at = '2024-01-02T00:00:00.500Z' WHERE assignment_id = 2");
+    SqliteSource source(school.path());
+    CHECK(source.recent_of_author(7, 10) == std::vector<AssignmentId>{2, 1, 4, 3});
+    CHECK(source.recent_of_author(7, 2) == std::vector<AssignmentId>{2, 1});
+    CHECK(source.recent_of_author(9, 10).empty());
+}
+
+TEST_CASE("each load sees what was committed before it, and only that") {
+    School school;
+    school.add_assignment(1);
+    SqliteSource source(school.path());
+    CHECK(source.load(1)->submissions.empty());
+
+    school.sql("BEGIN");
+    school.add_score(10, 1, "50");
+    CHECK(source.load(1)->submissions.empty());
+    school.sql("COMMIT");
+
+    CHECK(source.load(1)->submissions.size() == 1);
+    CHECK_FALSE(source.load(2));
+    school.add_assignment(2);
+    CHECK(source.load(2));
+}
+
+TEST_CASE("a source cannot be opened on what is no Larder database, and says what to do") {
+    const test::ScopedDirectory directory;
+    CHECK_THROWS_WITH(open_source(directory.file("absent.db")), Catch::Contains("larder import"));
+    CHECK_FALSE(std::filesystem::exists(directory.file("absent.db")));
+    CHECK_THROWS_AS(
+        open_source(test::write_file(directory, "text.db", "certainly not a database, but long enough to look at")),
+        SourceError);
+    CHECK_THROWS_AS(open_source(test::write_file(directory, "empty.db", "")), SourceError);
+    CHECK_THROWS_WITH(open_source("postgresql://host/school"), Catch::Contains("postgresql"));
+    CHECK_THROWS_AS(open_source(""), SourceError);
+}
+
+TEST_CASE("paths and URLs of one file have one identity") {
+    School school;
+    const std::string link = school.directory().file("link.db");
+    std::filesystem::create_symlink(school.path(), link);
+    CHECK(open_source("sqlite:" + school.path())->all_ids().empty());
+    CHECK(open_source("sqlite://" + school.path())->all_ids().empty());
+    CHECK(database_identity(link) == database_identity("sqlite://" + school.path()));
+    CHECK(database_identity(school.path()) == std::filesystem::canonical(school.path()).string());
+    CHECK(database_identity("sqlite:x.db") == (std::filesystem::current_path() / "x.db").string());
+}
+
+TEST_CASE("a pool opens a source only when none is idle, and drops one that failed") {
+    School school;
+    int opened = 0;
+    SourcePool pool([&] {
+        ++opened;
+        return open_source(school.path());
+    });
+    { CHECK(pool.borrow()->all_ids().empty()); }
+    { CHECK(pool.borrow()->all_ids().empty()); }
+    CHECK(opened == 1);
+    {
+        const auto first = pool.borrow();
+        const auto second = pool.borrow();
+    }
+    CHECK(opened == 2);
+    try {
+        const auto source = pool.borrow();
+        throw SourceError("broken");
+    } catch (const SourceError&) {}
+    {
+        const auto first = pool.borrow();
+        const auto second = pool.borrow();
+    }
+    CHECK(opened == 3);
+}
+
+TEST_CASE("a forked child opens a source of its own and leaves its parent's alone") {
+    School school;
+    school.add_assignment(1);
+    int opened = 0;
+    SourcePool pool([&] {
+        ++opened;
+        return open_source(school.path());
+    });
+    { CHECK(pool.borrow()->load(1)); }
+    auto child = test::ChildProcess::start([&](test::Channel&) {
+        if (!pool.borrow()->load(1)) return 1;
+        return opened == 2 ? 0 : 2;
+    });
+    CHECK(child.wait().exited_with(0));
+    CHECK(pool.borrow()->load(1));
+    CHECK(opened == 1);
+}

@@ -1,0 +1,418 @@
+#include "shm/registry.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+
+#include "shm/process.hpp"
+#include "shm/segment.hpp"
+#include "shm/testing.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/shm_fixture.hpp"
+
+using namespace larder;
+using namespace larder::shm;
+using test::Channel;
+using test::ChildProcess;
+using test::ScopedDirectory;
+
+namespace {
+
+/// A segment and its lock file, as every process of a test sees them; nobody is registered.
+struct Host {
+    ScopedDirectory directory;
+    Location location = test::location_of(directory);
+    std::unique_ptr<Segment> segment = Segment::create(location, test::small_options(directory.path()), nullptr, 0);
+    LockFile* lock_file = open_lock_file();
+    Registry registry{segment->view(), lock_file};
+
+    LockFile* open_lock_file() const {
+        const process::Lock lock(test::kWatchdog);
+        return LockFile::open(location.lock_path());
+    }
+    std::optional<Registration> claim(const std::string& role = "test") {
+        const process::Lock lock(test::kWatchdog);
+        return registry.claim(role);
+    }
+    bool reap(std::uint32_t slot) {
+        const process::Lock lock(test::kWatchdog);
+        return registry.reap(slot);
+    }
+    const SegmentView& view() const { return segment->view(); }
+    ProcessSlot& slot(std::uint32_t index) const { return view().process(index); }
+    Word64& cell(std::uint32_t index, std::uint32_t block = 0, std::uint32_t cell_index = 0) const {
+        return view().threads(index)[block].cells[cell_index];
+    }
+    void pin(std::uint32_t index, std::uint64_t units, std::uint32_t block = 0, std::uint32_t cell_index = 0) const {
+        if (slot(index).blocks_high < block + 1) slot(index).blocks_high = block + 1;
+        cell(index, block, cell_index) = units;
+    }
+
+    /// A child that has claimed a slot and pins units 77 in it; the parent knows which.
+    ChildProcess attached_child(std::uint32_t& index) {
+        auto child = ChildProcess::start([this](Channel& parent) {
+            const auto registration = claim("child");
+            if (!registration) return 1;
+            pin(registration->slot, 77);
+            view().threads(registration->slot)[0].owner = 1;
+            view().threads(registration->slot)[0].inside = 1;
+            view().threads(registration->slot)[0].counts[0] = 5;
+            parent.tell_bytes(&registration->slot, sizeof registration->slot);
+            parent.hear();
+            return 0;
+        });
+        REQUIRE(child.channel().hear_bytes(&index, sizeof index));
+        return child;
+    }
+    bool is_cleared(std::uint32_t index) const {
+        const ThreadBlock& block = view().threads(index)[0];
+        return block.cells[0] == 0 && block.owner == 0 && block.inside == 0;
+    }
+};
+
+constexpr auto kLive = static_cast<std::uint32_t>(SlotState::live);
+
+}  // namespace
+
+TEST_CASE("a claimed slot says whose it is") {
+    Host host;
+    const auto mine = host.claim("a role of more than 15 bytes");
+    REQUIRE(mine);
+    const ProcessSlot& slot = host.slot(mine->slot);
+    CHECK(slot.state == kLive);
+    CHECK(slot.pid == static_cast<std::uint32_t>(::getpid()));
+    CHECK(slot.start_ticks == process::own_start_ticks());
+    CHECK(slot.incarnation == mine->incarnation);
+    CHECK(std::string(slot.role) == "a role of more ");
+    CHECK_FALSE(std::string(slot.name).empty());
+    CHECK(host.view().header().registry_high == mine->slot + 1);
+}
+
+TEST_CASE("a dead process's slot goes to the next one, clean") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    const std::uint64_t incarnation = host.slot(slot).incarnation;
+    child.kill(SIGKILL);
+    REQUIRE(child.wait().was_killed_by(SIGKILL));
+    const auto mine = host.claim();
+    REQUIRE(mine);
+    CHECK(mine->slot == slot);
+    CHECK(mine->incarnation == incarnation + 1);
+    CHECK(host.is_cleared(slot));
+    CHECK(host.view().threads(slot)[0].counts[0] == 5);
+    CHECK(host.registry.dead_for_leases(slot, incarnation));
+    CHECK_FALSE(host.registry.dead_for_leases(slot, incarnation + 1));
+}
+
+TEST_CASE("a live process is alive by both verdicts, running or stopped") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    const std::uint64_t incarnation = host.slot(slot).incarnation;
+    for (const bool stopped : {false, true}) {
+        if (stopped) {
+            child.kill(SIGSTOP);
+            REQUIRE(child.wait_for_stop());
+        }
+        CHECK_FALSE(host.registry.dead_for_pins(slot));
+        CHECK_FALSE(host.registry.dead_for_leases(slot, incarnation));
+        CHECK_FALSE(host.reap(slot));
+    }
+    CHECK(host.registry.dead_for_leases(slot, incarnation + 1));
+    CHECK(host.claim()->slot != slot);
+}
+
+TEST_CASE("a dead process is dead by both verdicts, reaped by its parent or not") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    const std::uint64_t incarnation = host.slot(slot).incarnation;
+    child.kill(SIGKILL);
+    REQUIRE(child.wait_for_zombie());
+    CHECK(process::status_of(static_cast<std::uint32_t>(child.pid())).is_zombie_without_threads());
+    CHECK(host.registry.dead_for_pins(slot));
+    CHECK(host.registry.dead_for_leases(slot, incarnation));
+    child.wait();
+    CHECK(process::status_of(static_cast<std::uint32_t>(child.pid())).gone);
+    CHECK(host.registry.dead_for_pins(slot));
+    CHECK(host.registry.dead_for_leases(slot, incarnation));
+}
+
+TEST_CASE("this process is alive to itself") {
+    Host host;
+    const auto mine = host.claim();
+    CHECK_FALSE(host.registry.dead_for_pins(mine->slot));
+    CHECK_FALSE(host.registry.dead_for_leases(mine->slot, mine->incarnation));
+    CHECK_FALSE(host.reap(mine->slot));
+    CHECK(host.slot(mine->slot).state == kLive);
+}
+
+TEST_CASE("a process that lost its byte keeps its pins and its slot") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = ChildProcess::start([&](Channel& parent) {
+        const auto registration = host.claim();
+        host.pin(registration->slot, 77);
+        // Closing any descriptor of a file drops the process's locks on it.
+        { const system::Descriptor other = system::open_file(host.location.lock_path(), O_RDWR); }
+        parent.tell_bytes(&registration->slot, sizeof registration->slot);
+        parent.hear();
+        return 0;
+    });
+    REQUIRE(child.channel().hear_bytes(&slot, sizeof slot));
+    CHECK_FALSE(host.lock_file->held_by_other(slot));
+    CHECK_FALSE(host.registry.dead_for_pins(slot));
+    CHECK(host.registry.dead_for_leases(slot, host.slot(slot).incarnation));
+    CHECK_FALSE(host.reap(slot));
+    CHECK(host.claim()->slot != slot);
+    CHECK(host.cell(slot) == 77);
+}
+
+TEST_CASE("an unreadable /proc says alive for pins") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    child.kill(SIGKILL);
+    child.wait();
+    process::own_start_ticks();
+    system::fail_nth(system::Call::read_file, 1, EMFILE, true);
+    CHECK_FALSE(host.registry.dead_for_pins(slot));
+    system::fail_nothing();
+    system::fail_nth(system::Call::query_lock, 1, ENOLCK, true);
+    CHECK_FALSE(host.registry.dead_for_pins(slot));
+    system::fail_nothing();
+    CHECK(host.registry.dead_for_pins(slot));
+}
+
+TEST_CASE("an exiting process is dead for leases alone") {
+    process::Status status;
+    status.readable = true;
+    for (const std::uint32_t flag : {0x4u, 0x8u, 0x200u}) {
+        status.flags = flag | 0x400000u;
+        CHECK(status.is_exiting());
+        CHECK_FALSE(status.is_zombie_without_threads());
+    }
+    status.flags = 0x400000u;
+    CHECK_FALSE(status.is_exiting());
+}
+
+TEST_CASE("a leader that ended before its threads is alive") {
+    auto child = ChildProcess::start([](Channel& parent) {
+        static Channel* to_parent = &parent;
+        pthread_t thread;
+        const auto wait = [](void*) -> void* {
+            to_parent->tell('t');
+            to_parent->hear();
+            ::_exit(0);
+        };
+        ::pthread_create(&thread, nullptr, wait, nullptr);
+        ::syscall(SYS_exit, 0);  // this thread alone
+        return 1;
+    });
+    REQUIRE(child.hear() == 't');
+    process::Status status;
+    for (int looks = 0; looks < 1'000'000 && status.state != 'Z'; ++looks)
+        status = process::status_of(static_cast<std::uint32_t>(child.pid()));
+    CHECK(status.state == 'Z');
+    CHECK_FALSE(status.is_zombie_without_threads());
+    child.tell('e');
+    CHECK(child.wait().exited_with(0));
+}
+
+TEST_CASE("reaping cleans a dead slot and keeps its totals") {
+    Host host;
+    REQUIRE(host.claim());
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    child.kill(SIGKILL);
+    child.wait();
+    std::uint32_t cursor = 0;
+    const process::Lock lock(test::kWatchdog);
+    CHECK(host.registry.reap_some(cursor, 8) == 1);
+    CHECK(host.registry.reap_some(cursor, 8) == 0);
+    CHECK(host.slot(slot).state == static_cast<std::uint32_t>(SlotState::free));
+    CHECK(host.is_cleared(slot));
+    CHECK(host.view().threads(slot)[0].counts[0] == 5);
+    CHECK_FALSE(host.lock_file->holds(slot));
+}
+
+TEST_CASE("a reaper that is killed half-way is followed by the next") {
+    for (const char* point : {"lock_file.taken", "registry.reaping", "registry.reaped"}) {
+        Host host;
+        std::uint32_t slot = 0;
+        auto child = host.attached_child(slot);
+        child.kill(SIGKILL);
+        child.wait();
+        auto reaper = ChildProcess::start([&](Channel&) {
+            testing::arm_crash(point);
+            host.reap(slot);
+            return 0;
+        });
+        REQUIRE(reaper.wait().was_killed_by(SIGKILL));
+        CHECK(host.reap(slot));
+        CHECK(host.is_cleared(slot));
+    }
+}
+
+TEST_CASE("a claimer that is killed anywhere is followed by the next") {
+    for (const char* point :
+         {"lock_file.taken", "registry.claiming", "registry.cleared", "registry.named", "registry.live"}) {
+        Host host;
+        auto claimer = ChildProcess::start([&](Channel&) {
+            testing::arm_crash(point);
+            host.claim();
+            return 0;
+        });
+        REQUIRE(claimer.wait().was_killed_by(SIGKILL));
+        INFO(point);
+        CHECK(host.registry.dead_for_pins(0));
+        const auto mine = host.claim();
+        REQUIRE(mine);
+        CHECK(mine->slot == 0);
+        CHECK(host.slot(0).state == kLive);
+    }
+}
+
+TEST_CASE("what this process left in a slot before it replaced its program is taken over") {
+    Host host;
+    host.slot(3).pid = static_cast<std::uint32_t>(::getpid());
+    host.slot(3).start_ticks = process::own_start_ticks();
+    host.slot(3).state = kLive;
+    host.pin(3, 77);
+    CHECK(host.claim()->slot == 3);
+    CHECK(host.cell(3) == 0);
+}
+
+TEST_CASE("with every slot taken there is none to claim") {
+    Host host;
+    const process::Status other = process::status_of(static_cast<std::uint32_t>(::getppid()));
+    for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
+        host.slot(slot).pid = other.pid;
+        host.slot(slot).start_ticks = other.start_ticks;
+        host.slot(slot).state = kLive;
+    }
+    CHECK_FALSE(host.claim());
+    CHECK(host.lock_file->held_slot() == kProcesses);
+    host.slot(200).start_ticks = other.start_ticks + 1;
+    CHECK(host.claim()->slot == 200);
+}
+
+TEST_CASE("a lock file of the same name proves nothing about who holds the old one") {
+    Host host;
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    std::filesystem::remove(host.location.lock_path());
+    CHECK_FALSE(host.lock_file->is_current());
+    LockFile* next = host.open_lock_file();
+    REQUIRE(next != host.lock_file);
+    CHECK(next->is_current());
+    CHECK(host.open_lock_file() == next);
+    Registry registry(host.view(), next);
+    CHECK_FALSE(registry.dead_for_pins(slot));
+    const process::Lock lock(test::kWatchdog);
+    CHECK(registry.claim("test")->slot != slot);
+    child.kill(SIGKILL);
+    child.wait();
+    CHECK_FALSE(host.registry.reap(slot));  // by the old file: anybody may have the slot by the new one
+    CHECK(host.cell(slot) == 77);
+    CHECK(registry.reap(slot));
+}
+
+TEST_CASE("a lock file that is no file of ours is refused") {
+    const ScopedDirectory directory;
+    const process::Lock lock(test::kWatchdog);
+    std::filesystem::create_symlink(directory.file("elsewhere"), directory.file("link"));
+    CHECK(test::refused_at([&] { LockFile::open(directory.file("link")); }) == "registry");
+    REQUIRE(system::open_file(directory.file("open"), O_RDWR | O_CREAT, 0600).is_open());
+    REQUIRE(system::change_mode(directory.file("open"), 0666) == 0);
+    CHECK(test::refused_at([&] { LockFile::open(directory.file("open")); }) == "registry");
+}
+
+TEST_CASE("a forked child holds none of its parent's bytes") {
+    Host host;
+    const auto mine = host.claim();
+    auto child = ChildProcess::start([&](Channel&) {
+        const process::Lock lock(test::kWatchdog);
+        if (host.lock_file->holds(mine->slot) || host.lock_file->take(mine->slot)) return 1;
+        if (!host.lock_file->any_slot_held_by_other()) return 2;
+        const auto own = host.registry.claim("child");
+        return own && own->slot != mine->slot ? 0 : 3;
+    });
+    CHECK(child.wait().exited_with(0));
+    CHECK_FALSE(host.lock_file->any_slot_held_by_other());
+}
+
+TEST_CASE("a scan finds pins of the living, and not of the dead") {
+    Host host;
+    const auto mine = host.claim();
+    host.pin(mine->slot, 1000, 15, 3);
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    {
+        PinScan scan(host.view(), host.registry);
+        CHECK(scan.count() == 2);
+        CHECK(scan.pinned(1000));
+        CHECK(scan.pinned(77));
+        CHECK_FALSE(scan.pinned(78));
+        CHECK(scan.any_between(70, 80));
+        CHECK(scan.any_between(77, 78));
+        CHECK_FALSE(scan.any_between(70, 77));
+        CHECK_FALSE(scan.any_between(78, 1000));
+        CHECK(scan.any_between(0, ~0ULL));
+    }
+    child.kill(SIGKILL);
+    child.wait();
+    PinScan scan(host.view(), host.registry);
+    CHECK_FALSE(scan.pinned(77));
+    CHECK(scan.pinned(1000));
+    CHECK(scan.any_between(70, 1001));
+}
+
+TEST_CASE("one record pinned by a dead and a living process is pinned") {
+    Host host;
+    std::uint32_t first = 0, second = 0;
+    auto dead = host.attached_child(first);
+    auto living = host.attached_child(second);
+    dead.kill(SIGKILL);
+    dead.wait();
+    CHECK(PinScan(host.view(), host.registry).pinned(77));
+}
+
+TEST_CASE("a scan sees as many pins as there can be") {
+    Host host;
+    const auto mine = host.claim();
+    host.view().header().registry_high = kProcesses;
+    host.slot(mine->slot).blocks_high = kThreadBlocks;
+    const process::Status other = process::status_of(static_cast<std::uint32_t>(::getppid()));
+    std::uint64_t units = 10;
+    for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
+        if (slot != mine->slot) {
+            host.slot(slot).pid = other.pid;
+            host.slot(slot).start_ticks = other.start_ticks;
+        }
+        for (std::uint32_t block = 0; block < kThreadBlocks; ++block)
+            for (std::uint32_t cell = 0; cell < kPinCells; ++cell) host.pin(slot, units += 10, block, cell);
+    }
+    PinScan scan(host.view(), host.registry);
+    CHECK(scan.count() == kProcesses * kThreadBlocks * kPinCells);
+    for (std::uint64_t pinned = 20; pinned <= units; pinned += 10) {
+        REQUIRE(scan.pinned(pinned));
+        REQUIRE_FALSE(scan.pinned(pinned + 1));
+    }
+}
+
+TEST_CASE("a process alone has no dead") {
+    Options options = test::small_options("unused");
+    const Segment segment = Segment::create_in_memory(options, nullptr);
+    Registry registry(segment.view(), nullptr);
+    const auto mine = registry.claim("alone");
+    REQUIRE(mine);
+    CHECK(mine->slot == 0);
+    CHECK_FALSE(registry.dead_for_pins(0));
+    CHECK_FALSE(registry.dead_for_leases(0, mine->incarnation));
+    CHECK_FALSE(registry.reap(0));
+}

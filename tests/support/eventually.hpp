@@ -1,0 +1,22 @@
+// Waiting for what another process will do, without knowing when.
+#pragma once
+
+#include <poll.h>
+
+#include <chrono>
+#include <functional>
+
+namespace larder::test {
+
+/// Asks again and again; false: it did not come true within `patience`.
+inline bool eventually(const std::function<bool()>& condition,
+                       std::chrono::milliseconds patience = std::chrono::seconds(20)) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        ::poll(nullptr, 0, 2);
+    }
+    return true;
+}
+
+}  // namespace larder::test

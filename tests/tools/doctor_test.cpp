@@ -1,0 +1,218 @@
+// larder doctor: a healthy cache has no errors; each kind of damage is found and named.
+#include <sys/stat.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shm/cache.hpp"
+#include "shm/directory.hpp"
+#include "shm/segment.hpp"
+#include "tests/support/larder_command.hpp"
+#include "tests/support/scoped_directory.hpp"
+#include "tests/support/shm_fixture.hpp"
+
+using namespace larder;
+using namespace std::chrono_literals;
+using test::CommandResult;
+using test::ScopedDirectory;
+
+namespace {
+
+/// A cache with some entries, and its file to be damaged.
+struct Patient {
+    ScopedDirectory directory;
+    Cache cache = Cache::open(test::small_options(directory.path(), "default"));
+    shm::SegmentView view;
+    std::unique_ptr<shm::Segment> segment;
+
+    Patient() {
+        for (int i = 0; i < 50; ++i) cache.put("key:" + std::to_string(i), "value " + std::to_string(i));
+        segment = shm::Segment::attach(shm::locate(directory.path(), "default", false));
+        view = segment->view();
+    }
+    CommandResult doctor(std::vector<std::string> arguments = {}) const {
+        arguments.insert(arguments.begin(), {"doctor", "--json"});
+        return test::run_larder(directory.path(), arguments);
+    }
+    /// Severity of a finding, "" where it is not found.
+    std::string severity(const std::string& name, const std::vector<std::string>& arguments = {}) const {
+        const CommandResult result = doctor(arguments);
+        const boost::json::value report = result.json();
+        for (const auto& finding : report.at("findings").as_array())
+            if (finding.at("name") == name.c_str()) {
+                CHECK(!finding.at("what").as_string().empty());
+                CHECK(!finding.at("remedy").as_string().empty());
+                const std::string severity(finding.at("severity").as_string());
+                CHECK((result.code == 1 || severity != "error"));
+                return severity;
+            }
+        return {};
+    }
+    std::uint32_t used_slot() const {
+        for (std::uint32_t slot = 0;; ++slot)
+            if (view.directory(0)[slot].load() != 0) return slot;
+    }
+    shm::Record& record(std::uint32_t slot) const {
+        return *view.at<shm::Record>(shm::slot_units(view.directory(0)[slot].load()) * shm::kUnitBytes);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a healthy cache has no errors", "[cli][doctor]") {
+    const Patient patient;
+    const CommandResult result = patient.doctor({"--checksums"});
+    CHECK(result.code == 0);
+    const boost::json::value report = result.json();
+    for (const auto& finding : report.at("findings").as_array()) CHECK(finding.at("severity") != "error");
+    CHECK(patient.severity("no_listener") == "info");
+    CHECK(test::run_larder(patient.directory.path(), {"doctor"}).code == 0);
+}
+
+TEST_CASE("a slot that names no record is found", "[cli][doctor]") {
+    const Patient patient;
+    SECTION("outside the segment") {
+        patient.view.directory(0)[patient.used_slot()] = shm::slot_word(0xFFFFFFF0, 1, 1);
+    }
+    SECTION("in the header") { patient.view.directory(0)[patient.used_slot()] = shm::slot_word(4, 1, 1); }
+    SECTION("in the index's part of an arena") {
+        patient.view.directory(0)[patient.used_slot()] =
+            shm::slot_word(patient.view.geometry->arenas_at / shm::kUnitBytes + 4, 1, 1);
+    }
+    SECTION("so near the end that no record fits") {
+        patient.view.directory(0)[patient.used_slot()] = shm::slot_word(
+            (patient.view.geometry->arenas_at + patient.view.geometry->arena_bytes) / shm::kUnitBytes - 1, 1, 1);
+    }
+    CHECK(patient.severity("slot_outside") == "error");
+}
+
+TEST_CASE("a damaged record is found", "[cli][doctor]") {
+    const Patient patient;
+    shm::Record& record = patient.record(patient.used_slot());
+    SECTION("an endless value") { record.value_bytes = 0xFFFFFFFF; }
+    SECTION("a key too long") { record.key_bytes = 60'000; }
+    SECTION("no key") { record.key_bytes = 0; }
+    SECTION("another key") { reinterpret_cast<char*>(&record)[sizeof(shm::Record)] ^= 1; }
+    SECTION("another hash") { record.hash ^= 1; }
+    SECTION("too many tags") { record.tags = 200; }
+    CHECK(patient.severity("record_damaged") == "error");
+}
+
+TEST_CASE("an entry behind a gap in its probe is found", "[cli][doctor]") {
+    const Patient patient;
+    shm::Word64* const slots = patient.view.directory(0);
+    const std::uint32_t from = patient.used_slot(), mask = patient.view.geometry->directory_slots - 1;
+    std::uint32_t to = (from + 1) & mask;
+    while (slots[to].load() != 0 || slots[(to - 1) & mask].load() != 0) to = (to + 1) & mask;
+    slots[to] = slots[from].load();
+    slots[from] = 0;
+    CHECK(patient.severity("entry_unreachable") == "error");
+}
+
+TEST_CASE("a gauge that is off is found", "[cli][doctor]") {
+    const Patient patient;
+    patient.view.shard(0).entries += 1;
+    CHECK(patient.severity("gauge_mismatch") == "error");
+}
+
+TEST_CASE("a changed value is found when checksums are asked for", "[cli][doctor]") {
+    const Patient patient;
+    shm::Record& record = patient.record(patient.used_slot());
+    reinterpret_cast<char*>(&record)[record.value_at] ^= 1;
+    CHECK(patient.severity("checksum_mismatch") == "");
+    CHECK(patient.severity("checksum_mismatch", {"--checksums"}) == "error");
+}
+
+TEST_CASE("a shard left half edited is found", "[cli][doctor]") {
+    const Patient patient;
+    SECTION("mutating") { patient.view.shard(0).mutating = 1; }
+    SECTION("moves odd") { patient.view.shard(0).moves += 1; }
+    CHECK(patient.severity("half_edited") == "error");
+}
+
+TEST_CASE("an arena that belongs to no shard is found", "[cli][doctor]") {
+    const Patient patient;
+    SECTION("of another kind") { patient.view.arena_state(0) = shm::arena_state(shm::ArenaKind::spare, 0, 9); }
+    SECTION("of no number") { patient.view.shard(0).arena = 77; }
+    CHECK(patient.severity("arena_owner") == "error");
+}
+
+TEST_CASE("a header that no build wrote is found, and the rest is not believed", "[cli][doctor]") {
+    const Patient patient;
+    shm::SegmentHeader& header = patient.view.header();
+    SECTION("magic") {
+        header.magic ^= 1;
+        CHECK(patient.severity("open_header") == "error");
+    }
+    SECTION("layout number") {
+        header.layout_number += 1;
+        CHECK(patient.severity("open_header") == "error");
+    }
+    SECTION("signature") {
+        header.signature ^= 1;
+        CHECK(patient.severity("open_signature") == "error");
+    }
+    SECTION("geometry") {
+        header.geometry.directories_at += 64;
+        CHECK(patient.severity("open_header") == "error");
+    }
+    SECTION("cut") {
+        std::filesystem::copy_file(patient.directory.file("default.seg"), patient.directory.file("cut.seg"));
+        ::chmod(patient.directory.file("cut.seg").c_str(), 0600);
+        std::filesystem::resize_file(patient.directory.file("cut.seg"), 4'096);
+        CHECK(patient.severity("open_header", {"-c", "cut"}) == "error");
+    }
+}
+
+TEST_CASE("a segment that was closed for good is found", "[cli][doctor]") {
+    const Patient patient;
+    shm::close_for_good(patient.view);
+    CHECK(patient.severity("closed_for_good") == "error");
+}
+
+TEST_CASE("a file that others may read is found", "[cli][doctor]") {
+    const Patient patient;
+    ::chmod(patient.directory.file("default.lock").c_str(), 0644);
+    CHECK(patient.severity("file_mode") == "error");
+}
+
+TEST_CASE("a directory that is not on tmpfs is a warning and no failure", "[cli][doctor]") {
+    const ScopedDirectory directory("/var/tmp");
+    if (shm::system::is_tmpfs(directory.path())) {
+        WARN("skipped: /var/tmp is on tmpfs");
+        return;
+    }
+    REQUIRE(test::run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
+    const CommandResult result = test::run_larder(directory.path(), {"doctor"});
+    CHECK(result.code == 0);
+    CHECK_THAT(result.out, Catch::Contains("warning") && Catch::Contains("not_tmpfs"));
+}
+
+TEST_CASE("a storm of flushes is a warning", "[cli][doctor]") {
+    Patient patient;
+    for (int i = 0; i < 20; ++i) patient.cache.invalidate_all();
+    CHECK(patient.severity("invalidation_storm") == "warning");
+}
+
+TEST_CASE("the slot of a dead process is a fact", "[cli][doctor]") {
+    const Patient patient;
+    REQUIRE(test::run_larder(patient.directory.path(), {"put", "k"}, "v").code == 0);  // it attached and ended
+    CHECK(patient.severity("dead_processes") == "info");
+}
+
+TEST_CASE("the doctor changes nothing", "[cli][doctor]") {
+    const Patient patient;
+    const auto bytes = [&patient] {
+        std::ifstream file(patient.directory.file("default.seg"), std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    const std::string before = bytes();
+    patient.doctor({"--checksums"});
+    test::run_larder(patient.directory.path(), {"dump", "--all", "--values"});
+    test::run_larder(patient.directory.path(), {"stat", "--shards"});
+    CHECK(bytes() == before);
+}

@@ -1,0 +1,161 @@
+// larder replay against traces counted by hand and the table of an exact LRU.
+#include <zlib.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/larder_command.hpp"
+#include "tests/support/scoped_directory.hpp"
+#include "tests/support/shared_data.hpp"
+#include "tools/trace_replay.hpp"
+
+using namespace larder;
+using namespace std::chrono_literals;
+using test::CommandResult;
+using test::ScopedDirectory;
+using tools::ReplayOptions;
+using tools::ReplayResult;
+
+namespace {
+
+class Trace {
+public:
+    explicit Trace(const std::string& text, const std::string& name = "trace.csv") : path_(directory_.file(name)) {
+        std::ofstream(path_) << text;
+    }
+    const std::string& path() const { return path_; }
+    const std::string& directory() const { return directory_.path(); }
+    ReplayResult strict(std::uint64_t entries, std::chrono::milliseconds ttl = 0ms) const {
+        ReplayOptions options;
+        options.trace = path_;
+        options.entries = entries;
+        options.ttl = ttl;
+        options.strict = true;
+        return tools::replay(options);
+    }
+
+private:
+    ScopedDirectory directory_;
+    std::string path_;
+};
+
+}  // namespace
+
+TEST_CASE("the least recently used of exactly N entries makes room", "[cli][replay]") {
+    // a b a c: c drops b where two fit; then a is a hit, b a miss.
+    const Trace trace("time,key,size\n1,a,9\n2,b,9\n3,a,9\n4,c,9\n5,a,9\n6,b,9\n");
+    const ReplayResult two = trace.strict(2);
+    CHECK(two.requests == 6);
+    CHECK(two.hits == 2);
+    CHECK(two.misses == 4);
+    CHECK(trace.strict(1).hits == 0);
+    CHECK(trace.strict(3).hits == 3);
+    CHECK(two.refused == 0);
+}
+
+TEST_CASE("an entry is dead at insertion + ttl, whatever was read since", "[cli][replay]") {
+    const Trace trace("1.0,a,1\n1.9,a,1\n2.999999999,a,1\n3.0,a,1\n4.5,a,1\n");
+    CHECK(trace.strict(4, 2s).hits == 3);  // 1.9 and 2.999999999; 3.0 is a miss, 4.5 hits what was put at 3.0
+    CHECK(trace.strict(4).hits == 4);
+    CHECK(trace.strict(4, 1ms).hits == 1);  // 3.0, a nanosecond after the put before it
+}
+
+TEST_CASE("entries are counted, bytes never bind", "[cli][replay]") {
+    std::string text;
+    const std::string pad(900, 'k');
+    for (int round = 0; round < 2; ++round)
+        for (int i = 0; i < 5'000; ++i) text += "1," + pad + std::to_string(i) + ",1000000000\n";
+    CHECK(Trace(text).strict(5'000).hits == 5'000);
+    CHECK(Trace(text).strict(4'999).hits == 0);  // a loop one longer than the cache
+}
+
+TEST_CASE("a size holds as many bytes as it says", "[cli][replay]") {
+    std::string text;
+    for (int round = 0; round < 2; ++round)
+        for (int i = 0; i < 100; ++i) text += std::to_string(round) + ",key" + std::to_string(i) + ",10000\n";
+    const Trace trace(text);
+    const auto hits = [&trace](std::uint64_t size_bytes) {
+        ReplayOptions options;
+        options.trace = trace.path();
+        options.size_bytes = size_bytes;
+        options.strict = true;
+        return tools::replay(options).hits;
+    };
+    CHECK(hits(32 << 20) == 100);
+    CHECK(hits(2'000'000) == 100);
+    CHECK(hits(500'000) == 0);
+    CHECK(hits(5'000) == 0);
+}
+
+TEST_CASE("replay prints four lines, or their names in JSON, and reads gzip", "[cli][replay]") {
+    const std::string text = "time,key,size\n1,a,1\n2,a,1\n3,b,1\n4,a,1\n";
+    const Trace trace(text, "trace.csv.gz");
+    gzFile file = gzopen(trace.path().c_str(), "wb");
+    gzwrite(file, text.data(), static_cast<unsigned>(text.size()));
+    gzclose(file);
+    const CommandResult plain =
+        test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "2", "--strict"});
+    CHECK(plain.code == 0);
+    CHECK(plain.out == "requests 4\nhits 2\nmisses 2\nhit_ratio 0.500000\n");
+    CHECK(plain.err.empty());
+    const CommandResult json =
+        test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "2", "--json"});
+    CHECK(json.out == "{\"requests\":4,\"hits\":2,\"misses\":2,\"hit_ratio\":0.5}\n");
+}
+
+TEST_CASE("a bad line of a trace is named with its number, and nothing is printed", "[cli][replay]") {
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"1,a,1\nx,a,1\n", "line 2, column 1"},
+        {"1,a,1\n\n-1,a,1\n", "line 3, column 1"},
+        {"2,a,1\n1,a,1\n", "line 2, column 1"},
+        {"1,a\n", "line 1"},
+        {"1,a,1,1\n", "line 1"},
+        {"1,,1\n", "line 1, column 2"},
+        {"1,a,big\n", "line 1, column 3"},
+        {"1,a,-1\n", "line 1, column 3"},
+        {"1.,a,1\n", "line 1, column 1"},
+        {"1e3,a,1\n", "line 1, column 1"},
+        {"1700000000000,a,1\n", "line 1, column 1"},
+        {"1," + std::string(1025, 'k') + ",1\n", "line 1, column 2"}};
+    for (const auto& [text, place] : wrong) {
+        INFO(text.substr(0, 40));
+        const Trace trace(text);
+        const CommandResult result = test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "9"});
+        CHECK(result.code == 3);
+        CHECK(result.out.empty());
+        CHECK_THAT(result.err, Catch::Contains(place));
+    }
+    CHECK(test::run_larder("/dev/shm", {"replay", "/nonexistent.csv", "--entries", "9"}).code == 3);
+}
+
+TEST_CASE("an empty trace has a hit ratio of 0", "[cli][replay]") {
+    const ReplayResult result = Trace("time,key,size\n").strict(5);
+    CHECK(result.requests == 0);
+    CHECK(result.hit_ratio() == 0.0);
+}
+
+TEST_CASE("strict replay of GLI is equal to an exact LRU", "[cli][replay]") {
+    const auto shared = testing::shared_dir();
+    if (!shared || !std::filesystem::exists(*shared / "data/traces/gli.csv.gz")) {
+        WARN("skipped: the traces of the shared data are not here");
+        return;
+    }
+    std::ifstream table(*shared / "data/traces/gli_expected.tsv");
+    std::string header;
+    std::getline(table, header);
+    std::uint64_t entries = 0, hits = 0, misses = 0, rows = 0;
+    for (; table >> entries >> hits >> misses; ++rows) {
+        INFO(entries << " entries");
+        ReplayOptions options;
+        options.trace = (*shared / "data/traces/gli.csv.gz").string();
+        options.entries = entries;
+        options.strict = true;
+        const ReplayResult result = tools::replay(options);
+        CHECK(result.hits == hits);
+        CHECK(result.misses == misses);
+    }
+    CHECK(rows == 8);
+}

@@ -1,0 +1,396 @@
+// `larder serve` as its users meet it: the real program, a real database, real sockets.
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/cache_keys.hpp"
+#include "core/schema.hpp"
+#include "shm/cache.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/scoped_directory.hpp"
+#include "tools/http/token.hpp"
+
+using namespace larder;
+using namespace std::chrono_literals;
+using larder::test::ChildProcess;
+using larder::test::eventually;
+using larder::test::http_get;
+using larder::test::HttpAnswer;
+using larder::test::HttpClient;
+
+namespace {
+
+const std::string secret = "0123456789abcdef0123456789abcdef";
+
+std::string text_of(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+// The parent's and the state's column of /proc/PID/stat; 0 and '?' where there is no such process.
+std::pair<pid_t, char> process_stat(pid_t pid) {
+    const std::string stat = text_of("/proc/" + std::to_string(pid) + "/stat");
+    const std::size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) return {0, '?'};
+    std::istringstream rest(stat.substr(name_end + 1));
+    char state = '?';
+    pid_t parent = 0;
+    rest >> state >> parent;
+    return {parent, state};
+}
+
+bool is_alive(pid_t pid) {
+    const char state = process_stat(pid).second;
+    return state != '?' && state != 'Z' && state != 'X';
+}
+
+std::set<pid_t> children_of(pid_t parent) {
+    std::set<pid_t> children;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const pid_t pid = std::atoi(entry.path().filename().c_str());
+        if (pid > 0 && process_stat(pid).first == parent && is_alive(pid)) children.insert(pid);
+    }
+    return children;
+}
+
+// Two assignments of author 7, one of author 8; a cache directory of their own.
+class School {
+public:
+    School() : database_(directory_.file("school.db"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000) {
+        create_schema(database_);
+        sql("INSERT INTO assignments(assignment_id, title, author_id, max_score, assigned_count) VALUES"
+            " (1, 'Essay', 7, 100, 4), (2, 'Lab', 7, 100, 4), (3, 'Exam', 8, 100, 4)");
+        for (int id = 1; id <= 3; ++id)
+            for (int student = 1; student <= 3; ++student)
+                sql("INSERT INTO submissions(submission_id, assignment_id, student_id, status, score, max_score) "
+                    "VALUES (" +
+                    std::to_string(id * 10 + student) + ", " + std::to_string(id) + ", " + std::to_string(student) +
+                    ", 'graded', " + std::to_string(60 + 10 * student) + ", 100)");
+        std::ofstream(directory_.file("key")) << secret << '\n';
+        ::chmod(directory_.file("key").c_str(), 0600);
+        ::mkdir(directory_.file("cache").c_str(), 0700);
+    }
+    void sql(const std::string& statement) { database_.exec(statement); }
+    std::int64_t outbox_rows() { return database_.execAndGet("SELECT count(*) FROM outbox").getInt64(); }
+    std::string file(const std::string& name) const { return directory_.file(name); }
+    Cache cache() const {
+        return Cache::open({.directory = directory_.file("cache"), .create = false, .role = "test"});
+    }
+
+private:
+    test::ScopedDirectory directory_;
+    SQLite::Database database_;
+};
+
+// `larder ARGUMENTS`, its output in NAME.log.
+ChildProcess start_larder(const School& school, const std::string& name, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), LARDER_BINARY);
+    return ChildProcess::start([&school, &name, &arguments](test::Channel&) {
+        const int log = ::open(school.file(name + ".log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        ::dup2(log, STDOUT_FILENO);
+        ::dup2(log, STDERR_FILENO);
+        std::vector<char*> argv;
+        for (std::string& argument : arguments) argv.push_back(argument.data());
+        argv.push_back(nullptr);
+        ::execv(LARDER_BINARY, argv.data());
+        return 72;
+    });
+}
+
+class Service {
+public:
+    explicit Service(const School& school, const std::vector<std::string>& more = {}, const std::string& name = "serve")
+        : school_(school), name_(name), child_(start_larder(school, name, arguments(school, more, name))) {
+        const bool is_up =
+            eventually([this] { return !is_alive(child_.pid()) || std::filesystem::exists(port_file()); }) &&
+            std::filesystem::exists(port_file());
+        INFO(log());
+        REQUIRE(is_up);
+        port_ = static_cast<std::uint16_t>(std::stoi(text_of(port_file())));
+        std::set<std::string> ready;
+        REQUIRE(eventually([&] {
+            const HttpAnswer answer = http_get(port_, "/healthz");
+            if (answer.status == 200) ready.insert(answer.header("X-Worker"));
+            return ready.size() == 2;
+        }));
+    }
+    static std::vector<std::string> arguments(const School& school, const std::vector<std::string>& more,
+                                              const std::string& name) {
+        std::vector<std::string> all{"serve",
+                                     "--db",
+                                     school.file("school.db"),
+                                     "--directory",
+                                     school.file("cache"),
+                                     "--size",
+                                     "16MiB",
+                                     "--listen",
+                                     "127.0.0.1:0",
+                                     "--port-file",
+                                     school.file(name + ".port")};
+        all.insert(all.end(), more.begin(), more.end());
+        return all;
+    }
+    std::uint16_t port() const { return port_; }
+    ChildProcess& child() { return child_; }
+    std::string log() const { return text_of(school_.file(name_ + ".log")); }
+    std::set<pid_t> workers() const { return children_of(child_.pid()); }
+    HttpAnswer get(const std::string& target, const std::string& more_headers = {}) const {
+        return http_get(port_, target, more_headers);
+    }
+
+private:
+    std::string port_file() const { return school_.file(name_ + ".port"); }
+    const School& school_;
+    std::string name_;
+    ChildProcess child_;
+    std::uint16_t port_ = 0;
+};
+
+std::string analytics(std::int64_t id) { return "/api/assignments/" + std::to_string(id) + "/analytics/"; }
+std::string hit_rate(std::int64_t id) { return "/api/assignments/" + std::to_string(id) + "/cache_hit_rate/"; }
+const std::vector<std::string> no_more;
+
+std::vector<std::string> with_key(const School& school) { return {"--auth-key-file", school.file("key")}; }
+
+std::string bearer(Role role, UserId user_id) {
+    const auto keys = tools::KeyRing::parse(secret);
+    return "Authorization: Bearer " +
+           tools::make_token({.user_id = user_id, .role = role}, 1h, keys, tools::WallClock::now()) + "\r\n";
+}
+
+// Exit code of a `larder` that is expected to end by itself.
+int exit_code(const School& school, const std::string& name, const std::vector<std::string>& arguments) {
+    ChildProcess child = start_larder(school, name, arguments);
+    for (int code = 0; code < 4; ++code)
+        if (child.wait().exited_with(code)) return code;
+    return -1;
+}
+
+}  // namespace
+
+TEST_CASE("the first request of a page is a miss, the next a hit with the same bytes", "[serve]") {
+    const School school;
+    const Service service(school);
+    const HttpAnswer first = service.get(analytics(1));
+    CHECK(first.status == 200);
+    CHECK(first.header("X-Cache") == "miss");
+    CHECK(first.body.find(R"("mean":80.0)") != std::string::npos);
+    const HttpAnswer second = service.get(analytics(1));
+    CHECK(second.header("X-Cache") == "hit");
+    CHECK(second.body == first.body);
+    const HttpAnswer rate = service.get(hit_rate(1));
+    CHECK(
+        rate.body.find(
+            R"("hits":1,"misses":1,"total":2,"hit_rate_percentage":50.0,"cache_key":"assignment_stats:1","ttl_seconds":300)") !=
+        std::string::npos);
+    CHECK(rate.header("X-Cache").empty());
+    CHECK(service.get("/healthz").header("X-Cache").empty());
+}
+
+TEST_CASE("both workers are given the entry that one of them computed", "[serve]") {
+    const School school;
+    const Service service(school);
+    REQUIRE(service.get(analytics(1)).status == 200);
+    std::set<std::string> workers;
+    CHECK(eventually([&] {
+        const HttpAnswer answer = service.get(analytics(1));
+        REQUIRE(answer.header("X-Cache") == "hit");
+        workers.insert(answer.header("X-Worker"));
+        return workers.size() == 2;
+    }));
+    std::set<std::string> children;
+    for (const pid_t pid : service.workers()) children.insert(std::to_string(pid));
+    CHECK(workers == children);
+}
+
+TEST_CASE("a change that anybody commits is on the page soon after", "[serve]") {
+    School school;
+    const Service service(school);
+    REQUIRE(service.get(analytics(1)).status == 200);
+    school.sql("UPDATE submissions SET score = 100 WHERE submission_id = 11");
+    CHECK(eventually([&] { return service.get(analytics(1)).body.find(R"("mean":90.0)") != std::string::npos; }));
+    school.sql("UPDATE assignments SET author_id = 8 WHERE assignment_id = 1");
+    school.sql("DELETE FROM submissions WHERE assignment_id = 2");
+    school.sql("DELETE FROM assignments WHERE assignment_id = 2");
+    CHECK(eventually([&] { return service.get(analytics(2)).status == 404; }));
+    CHECK(eventually([&] { return school.outbox_rows() == 0; }));
+}
+
+TEST_CASE("a worker killed with -9 is replaced, and the entry is still a hit", "[serve]") {
+    const School school;
+    Service service(school);
+    const HttpAnswer page = service.get(analytics(1));
+    const std::set<pid_t> before = service.workers();
+    REQUIRE(before.size() == 2);
+    const pid_t victim = std::stoi(page.header("X-Worker"));
+    REQUIRE(::kill(victim, SIGKILL) == 0);
+    std::string newcomer;
+    CHECK(eventually([&] {
+        for (const pid_t pid : service.workers())
+            if (before.count(pid) == 0) newcomer = std::to_string(pid);
+        return !newcomer.empty() && service.workers().size() == 2;
+    }));
+    CHECK(eventually([&] {
+        const HttpAnswer answer = service.get(analytics(1));
+        if (answer.status == 0) return false;  // was waiting at the dead worker's socket
+        REQUIRE(answer.header("X-Cache") == "hit");
+        REQUIRE(answer.body == page.body);
+        return answer.header("X-Worker") == newcomer;
+    }));
+    CHECK(service.get("/healthz").status == 200);
+}
+
+TEST_CASE("SIGTERM ends supervisor and workers, with exit code 0", "[serve]") {
+    const School school;
+    Service service(school);
+    const std::set<pid_t> workers = service.workers();
+    HttpClient idle(service.port());
+    CHECK(idle.get(analytics(1)).status == 200);
+    service.child().kill(SIGTERM);
+    CHECK(service.child().wait().exited_with(0));
+    CHECK(idle.is_ended());
+    CHECK_FALSE(HttpClient(service.port()).connected());
+    for (const pid_t worker : workers) CHECK_FALSE(is_alive(worker));
+}
+
+TEST_CASE("workers do not outlive a supervisor that is killed", "[serve]") {
+    const School school;
+    Service service(school);
+    const std::set<pid_t> workers = service.workers();
+    REQUIRE(workers.size() == 2);
+    service.child().kill(SIGKILL);
+    CHECK(service.child().wait().was_killed_by(SIGKILL));
+    for (const pid_t worker : workers) CHECK(eventually([&] { return !is_alive(worker); }));
+    const Service next(school, no_more, "next");
+    CHECK(next.get(analytics(1)).status == 200);
+}
+
+TEST_CASE("a second service on a taken port is refused, on another port it shares the entries", "[serve]") {
+    School school;
+    const Service service(school);
+    REQUIRE(service.get(analytics(1)).header("X-Cache") == "miss");
+    std::vector<std::string> same = Service::arguments(school, no_more, "same");
+    same[8] = "127.0.0.1:" + std::to_string(service.port());
+    CHECK(exit_code(school, "same", same) == 3);
+    CHECK(text_of(school.file("same.log")).find("is taken") != std::string::npos);
+
+    const Service second(school, no_more, "second");
+    CHECK(second.get(analytics(1)).header("X-Cache") == "hit");
+    REQUIRE(second.get(analytics(3)).status == 200);
+    school.sql("UPDATE submissions SET score = 100 WHERE submission_id = 11");
+    CHECK(eventually([&] { return second.get(analytics(1)).body.find(R"("mean":90.0)") != std::string::npos; }));
+    CHECK(second.get(analytics(3)).header("X-Cache") == "hit");
+}
+
+TEST_CASE("without a key file only loopback is served, and everybody is let in", "[serve]") {
+    const School school;
+    std::vector<std::string> everywhere = Service::arguments(school, no_more, "everywhere");
+    everywhere[8] = "0.0.0.0:0";
+    CHECK(exit_code(school, "everywhere", everywhere) == 2);
+    const Service service(school);
+    CHECK(service.log().find("everybody on this host is let in") != std::string::npos);
+    CHECK(service.get(analytics(3)).status == 200);
+}
+
+TEST_CASE("what cannot be served is said at once", "[serve]") {
+    const School school;
+    const auto with = [&](std::size_t index, const std::string& value) {
+        std::vector<std::string> arguments = Service::arguments(school, no_more, "wrong");
+        arguments[index] = value;
+        return exit_code(school, "wrong", arguments);
+    };
+    CHECK(with(2, school.file("absent.db")) == 3);
+    CHECK(with(8, "nonsense") == 2);
+    CHECK(with(6, "nonsense") == 2);
+    ::chmod(school.file("key").c_str(), 0644);
+    CHECK(exit_code(school, "wrong", Service::arguments(school, with_key(school), "wrong")) == 3);
+    CHECK(exit_code(school, "wrong", Service::arguments(school, {"--workers", "0"}, "wrong")) == 2);
+}
+
+TEST_CASE("tutors and teachers see their own assignments, an admin all, a student none", "[serve]") {
+    const School school;
+    const Service service(school, with_key(school));
+    for (const std::string& target : {analytics(1), hit_rate(1)}) {
+        CHECK(service.get(target).status == 401);
+        CHECK(service.get(target, "Authorization: Bearer x.y.z\r\n").status == 401);
+        CHECK(service.get(target, bearer(Role::student, 7)).status == 403);
+        CHECK(service.get(target, bearer(Role::teacher, 8)).status == 403);
+        CHECK(service.get(target, bearer(Role::tutor, 8)).status == 403);
+        CHECK(service.get(target, bearer(Role::tutor, 7)).status == 200);
+        CHECK(service.get(target, bearer(Role::teacher, 7)).status == 200);
+        CHECK(service.get(target, bearer(Role::admin, 999)).status == 200);
+    }
+    CHECK(service.get("/healthz").status == 200);
+}
+
+TEST_CASE("refused requests count nothing, and an unknown assignment leaves nothing", "[serve]") {
+    const School school;
+    const Service service(school, with_key(school));
+    service.get(analytics(1));
+    service.get(analytics(1), bearer(Role::student, 7));
+    service.get(analytics(1), bearer(Role::teacher, 8));
+    service.get(analytics(77), bearer(Role::admin, 1));
+    CHECK(service.get(analytics(77), bearer(Role::admin, 1)).status == 404);
+    CHECK(service.get(hit_rate(77), bearer(Role::admin, 1)).status == 404);
+    const Cache cache = school.cache();
+    CHECK(cache.key_use(stats_key(1)).misses == 0);
+    CHECK_FALSE(cache.contains(stats_key(1)));
+    CHECK(cache.peek(stats_key(77)).state() == State::none);
+    CHECK_FALSE(cache.key_use(stats_key(77)).tracked);
+    REQUIRE(service.get(analytics(1), bearer(Role::teacher, 7)).status == 200);
+    CHECK(cache.key_use(stats_key(1)).misses == 1);
+    service.get(analytics(1), bearer(Role::teacher, 8));
+    service.get(analytics(1));
+    CHECK(cache.key_use(stats_key(1)).hits == 0);
+}
+
+TEST_CASE("a token of `larder token` is let in", "[serve]") {
+    const School school;
+    const Service service(school, with_key(school));
+    REQUIRE(exit_code(school, "token",
+                      {"token", "--user", "7", "--role", "teacher", "--auth-key-file", school.file("key")}) == 0);
+    std::string token = text_of(school.file("token.log"));
+    token.pop_back();
+    CHECK(service.get(analytics(1), "Authorization: Bearer " + token + "\r\n").status == 200);
+    CHECK(service.log().find(token) == std::string::npos);
+    for (const char* role : {"root", ""})
+        CHECK(exit_code(school, "no",
+                        {"token", "--user", "7", "--role", role, "--auth-key-file", school.file("key")}) == 2);
+    CHECK(exit_code(school, "no",
+                    {"token", "--user", "7", "--role", "tutor", "--expires", "0", "--auth-key-file",
+                     school.file("key")}) == 2);
+    CHECK(exit_code(school, "no",
+                    {"token", "--user", "7", "--role", "tutor", "--auth-key-file", school.file("absent")}) == 3);
+}
+
+TEST_CASE("a hit asks the database nothing", "[serve]") {
+    School school;
+    const Service service(school);
+    REQUIRE(service.get(analytics(1)).status == 200);
+    const std::string moved = school.file("moved.db");
+    REQUIRE(std::rename(school.file("school.db").c_str(), moved.c_str()) == 0);
+    // The worker that did not compute has no connection yet, and cannot make one.
+    std::set<std::string> workers;
+    CHECK(eventually([&] {
+        const HttpAnswer answer = service.get(analytics(1));
+        REQUIRE(answer.header("X-Cache") == "hit");
+        workers.insert(answer.header("X-Worker"));
+        return workers.size() == 2;
+    }));
+}

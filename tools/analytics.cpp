@@ -1,0 +1,73 @@
+// larder analytics: the JSON document of one assignment, from the cache or computed.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "core/assignment_stats_cache.hpp"
+#include "core/outbox_relay.hpp"
+#include "core/sqlite_source.hpp"
+#include "shm/location.hpp"
+#include "shm/socket/listener_role.hpp"
+#include "tools/json_lines.hpp"
+#include "tools/logging.hpp"
+#include "tools/options.hpp"
+#include "tools/verbs.hpp"
+
+namespace larder::tools {
+namespace {
+
+struct Arguments {
+    Options cache;
+    AssignmentId id = 0;
+    std::string db;
+    bool json = false;
+};
+
+/// Whoever listens relays the outbox; else its changes are announced here, before anything is answered.
+void relay_outbox(const Arguments& arguments, AssignmentStatsCache& statistics, const Log& log) {
+    const shm::Location location = shm::locate(arguments.cache.directory, arguments.cache.name, false);
+    if (!shm::somebody_listens(location.listen_path()))
+        relay_once(sqlite_path(arguments.db), statistics.notices(), log);
+}
+
+void show(const Document& document, bool json) {
+    const std::string_view bytes = document.bytes.value();
+    if (!json) return print(std::string(bytes) + "\n");
+    const double compute_ms = std::chrono::duration<double, std::milli>(document.compute_time).count();
+    // The document's own bytes: parsed and written again, its numbers might look different.
+    print(fmt::format(R"({{"document":{},"state":"{}","compute_ms":{:.3f}}})", bytes, name_of(document.state),
+                      compute_ms) +
+          "\n");
+}
+
+int run(const Arguments& arguments) {
+    const Log log{LogLevel::debug, log_line};
+    open_source(arguments.db);  // a database that cannot be read makes no cache
+    Options options = arguments.cache;
+    options.identity = database_identity(arguments.db);
+    const Cache cache = Cache::open(options);
+    AssignmentStatsCache statistics(cache, [&arguments] { return open_source(arguments.db); },
+                                    {options.ttl, std::chrono::milliseconds(0), std::chrono::milliseconds(0), log, {}});
+    relay_outbox(arguments, statistics, log);
+    const std::optional<Document> document = statistics.get_or_calculate(arguments.id);
+    if (!document) throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.db));
+    show(*document, arguments.json);
+    return kOk;
+}
+
+}  // namespace
+
+void add_analytics(CLI::App& program, Action& action) {
+    const auto arguments = std::make_shared<Arguments>();
+    arguments->cache.role = "analytics";
+    arguments->cache.log = log_line;
+    CLI::App* const verb = program.add_subcommand("analytics", "Print the statistics of an assignment as JSON");
+    add_cache_options(*verb, arguments->cache);
+    add_id(*verb, arguments->id);
+    add_text_option(*verb, "db", arguments->db)->required();
+    verb->add_flag("--json", arguments->json, "{document, state: hit|miss|stale|wait, compute_ms}");
+    verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
+}
+
+}  // namespace larder::tools

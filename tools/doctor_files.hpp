@@ -1,0 +1,14 @@
+// The doctor's look at a cache's files: directory, file system, modes, socket.
+#pragma once
+
+#include <vector>
+
+#include "shm/doctor.hpp"
+#include "shm/location.hpp"
+
+namespace larder::tools {
+
+/// REQUIRES: the segment's file is there.
+std::vector<shm::Finding> examine_files(const shm::Location& location);
+
+}  // namespace larder::tools

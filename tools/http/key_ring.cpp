@@ -1,0 +1,113 @@
+#include "tools/http/key_ring.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace larder::tools {
+namespace {
+
+struct Descriptor {
+    explicit Descriptor(int number) : fd(number) {}
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int fd;
+};
+
+[[noreturn]] void refuse(const std::string& path, const std::string& what) {
+    throw KeyFileError("key file " + path + ": " + what);
+}
+
+void check_owner_and_mode(int fd, const std::string& path) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) refuse(path, std::generic_category().message(errno));
+    if (!S_ISREG(status.st_mode)) refuse(path, "it is not a regular file; name one that holds the secret");
+    if (status.st_uid != ::geteuid() && status.st_uid != 0)
+        refuse(path, "it belongs to another user; take a copy of your own, with mode 0600");
+    if ((status.st_mode & 077) != 0) refuse(path, "others can read it; run `chmod 600 " + path + "`");
+}
+
+std::string read_all(int fd, const std::string& path) {
+    std::string bytes(KeyRing::max_file_bytes + 1, '\0');
+    std::size_t size = 0;
+    while (size < bytes.size()) {
+        const ssize_t count = ::read(fd, bytes.data() + size, bytes.size() - size);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) refuse(path, std::generic_category().message(errno));
+        if (count == 0) break;
+        size += static_cast<std::size_t>(count);
+    }
+    if (size > KeyRing::max_file_bytes) refuse(path, "it is above 64 KiB; a key of 32 to 128 bytes is enough");
+    bytes.resize(size);
+    return bytes;
+}
+
+bool is_name_byte(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' || c == '_' ||
+           c == '-';
+}
+
+bool is_text_byte(char c) { return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n'; }
+
+Key key_of_line(std::string_view line) {
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    if (colon == std::string_view::npos || name.empty() || name.size() > 64 ||
+        !std::all_of(name.begin(), name.end(), is_name_byte))
+        return Key{.id = {}, .secret = std::string(line)};
+    return Key{.id = std::string(name), .secret = std::string(line.substr(colon + 1))};
+}
+
+}  // namespace
+
+KeyRing KeyRing::from_file(const std::string& path) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (file.fd < 0) refuse(path, std::generic_category().message(errno) + "; make one with `openssl rand -hex 32`");
+    check_owner_and_mode(file.fd, path);
+    try {
+        return parse(read_all(file.fd, path));
+    } catch (const KeyFileError& error) {
+        refuse(path, error.what());
+    }
+}
+
+KeyRing KeyRing::parse(std::string_view bytes) {
+    if (!bytes.empty() && bytes.back() == '\n') bytes.remove_suffix(1);
+    KeyRing ring;
+    if (!std::all_of(bytes.begin(), bytes.end(), is_text_byte)) {
+        ring.keys_.push_back(Key{.id = {}, .secret = std::string(bytes)});
+    } else {
+        for (std::size_t begin = 0; begin <= bytes.size() && ring.keys_.size() <= max_keys;) {
+            const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
+            if (end > begin) ring.keys_.push_back(key_of_line(bytes.substr(begin, end - begin)));
+            begin = end + 1;
+        }
+    }
+    if (ring.keys_.empty()) throw KeyFileError("it is empty; make one with `openssl rand -hex 32`");
+    if (ring.keys_.size() > max_keys) throw KeyFileError("it has more than 16 lines; keep the keys that are in use");
+    for (const Key& key : ring.keys_)
+        if (key.secret.size() < min_secret_bytes)
+            throw KeyFileError("a key has fewer than 32 bytes; make one with `openssl rand -hex 32`");
+    return ring;
+}
+
+std::vector<const Key*> KeyRing::candidates(std::string_view kid) const {
+    std::vector<const Key*> named, unnamed, all;
+    for (const Key& key : keys_) {
+        all.push_back(&key);
+        if (key.id.empty()) unnamed.push_back(&key);
+        if (!kid.empty() && key.id == kid) named.push_back(&key);
+    }
+    if (kid.empty()) return all;
+    return named.empty() ? unnamed : named;
+}
+
+}  // namespace larder::tools

@@ -1,0 +1,139 @@
+#include "tools/http/listen_address.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace larder::tools {
+namespace {
+
+constexpr int backlog = 1'024;
+
+std::pair<std::string, std::string> split(std::string_view text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string_view::npos) throw AddressError(fmt::format("`{}` has no port: write HOST:PORT", text));
+    std::string_view host = text.substr(0, colon);
+    const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+    if (bracketed) host = host.substr(1, host.size() - 2);
+    const bool bare_ipv6 = !bracketed && host.find(':') != std::string_view::npos;
+    if (host.empty() || bare_ipv6)
+        throw AddressError(fmt::format("`{}` is no address: write 127.0.0.1:8080 or [::1]:8080", text));
+    return {std::string(host), std::string(text.substr(colon + 1))};
+}
+
+std::uint16_t parse_port(const std::string& text) {
+    std::uint16_t port = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (error != std::errc() || end != text.data() + text.size() || text.empty())
+        throw AddressError(fmt::format("`{}` is no port: write a number from 0 to 65535", text));
+    return port;
+}
+
+std::string reason() { return std::generic_category().message(errno); }
+
+int open_socket(const ListenAddress& address) {
+    const int fd = ::socket(address.raw()->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) throw AddressError("no socket could be made: " + reason());
+    return fd;
+}
+
+void switch_on(int fd, int option) {
+    const int on = 1;
+    static_cast<void>(::setsockopt(fd, SOL_SOCKET, option, &on, sizeof on));
+}
+
+[[noreturn]] void refuse(int fd, const ListenAddress& address) {
+    const int error = errno;
+    ::close(fd);
+    errno = error;
+    if (error == EADDRINUSE)
+        throw AddressError(fmt::format("port {} is taken: end what listens on {}, or choose another with --listen",
+                                       address.port(), address.url()));
+    throw AddressError(fmt::format("cannot listen on {}: {}", address.url(), reason()));
+}
+
+// Without SO_REUSEPORT the kernel says who is there already: listening workers, and the reservation of another
+// supervisor.
+void check_free(const ListenAddress& address) {
+    const int probe = open_socket(address);
+    switch_on(probe, SO_REUSEADDR);  // past the connections that have ended a moment ago
+    if (::bind(probe, address.raw(), address.raw_size()) != 0) refuse(probe, address);
+    ::close(probe);
+}
+
+}  // namespace
+
+ListenAddress ListenAddress::parse(std::string_view text) {
+    const auto [host, port_text] = split(text);
+    const std::uint16_t port = parse_port(port_text);
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_family = host == "localhost" ? AF_INET : AF_UNSPEC;
+    addrinfo* found = nullptr;
+    const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    if (error != 0) throw AddressError(fmt::format("`{}` is no address of this host: {}", host, ::gai_strerror(error)));
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
+    ListenAddress address;
+    std::memcpy(&address.storage_, found->ai_addr, found->ai_addrlen);
+    address.size_ = found->ai_addrlen;
+    address.set_port(port);
+    return address;
+}
+
+bool ListenAddress::is_loopback() const {
+    if (storage_.ss_family == AF_INET)
+        return (ntohl(reinterpret_cast<const sockaddr_in&>(storage_).sin_addr.s_addr) >> 24) == 127;
+    return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr);
+}
+
+// The port stands at the same place in both families.
+static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+std::uint16_t ListenAddress::port() const { return ntohs(reinterpret_cast<const sockaddr_in&>(storage_).sin_port); }
+void ListenAddress::set_port(std::uint16_t port) { reinterpret_cast<sockaddr_in&>(storage_).sin_port = htons(port); }
+
+std::string ListenAddress::url() const {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    const bool v4 = storage_.ss_family == AF_INET;
+    const void* const binary = v4 ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in&>(storage_).sin_addr)
+                                  : &reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr;
+    ::inet_ntop(storage_.ss_family, binary, text.data(), text.size());
+    return v4 ? fmt::format("http://{}:{}", text.data(), port()) : fmt::format("http://[{}]:{}", text.data(), port());
+}
+
+PortReservation::PortReservation(ListenAddress& address) {
+    if (address.port() != 0) check_free(address);
+    fd_ = open_socket(address);
+    switch_on(fd_, SO_REUSEPORT);  // and not SO_REUSEADDR: check_free of another supervisor must fail from now on
+    if (::bind(fd_, address.raw(), address.raw_size()) != 0) {
+        // Ended connections of a program that did not share its port.
+        if (errno != EADDRINUSE) refuse(fd_, address);
+        switch_on(fd_, SO_REUSEADDR);
+        if (::bind(fd_, address.raw(), address.raw_size()) != 0) refuse(fd_, address);
+    }
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size) != 0) refuse(fd_, address);
+    address.set_port(ntohs(reinterpret_cast<const sockaddr_in&>(bound).sin_port));
+}
+
+PortReservation::~PortReservation() { ::close(fd_); }
+
+int open_listener(const ListenAddress& address) {
+    const int fd = open_socket(address);
+    switch_on(fd, SO_REUSEADDR);
+    switch_on(fd, SO_REUSEPORT);
+    if (::bind(fd, address.raw(), address.raw_size()) != 0 || ::listen(fd, backlog) != 0) refuse(fd, address);
+    return fd;
+}
+
+}  // namespace larder::tools

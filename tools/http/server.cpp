@@ -1,0 +1,228 @@
+#include "tools/http/server.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace larder::tools {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds tick_interval{100};
+constexpr std::chrono::milliseconds first_byte_time{250};  // for a client that had just connected when draining began
+constexpr std::size_t max_refusals = 64;                   // connections that are being told 503, beside the others
+constexpr int max_accepts_in_a_row = 64;
+
+// The calls that have to wait for something, on threads of their own; the reply comes back to the server's thread.
+class ComputePool {
+public:
+    ComputePool(asio::io_context& io, Service& service, std::size_t threads, std::size_t max_pending)
+        : io_(io), service_(service), pool_(threads), max_pending_(max_pending + threads) {}
+
+    // Moves `reply` away unless it is refused.
+    bool submit(const Call& call, ConnectionHost::Reply& reply) {
+        if (pending_.load(std::memory_order_relaxed) >= max_pending_) return false;
+        pending_.fetch_add(1, std::memory_order_relaxed);
+        asio::post(pool_, [this, call, reply = std::move(reply)]() mutable {
+            auto answer = std::make_shared<Answer>(service_.answer(call));
+            asio::post(io_, [reply = std::move(reply), answer = std::move(answer)] { reply(std::move(*answer)); });
+            pending_.fetch_sub(1, std::memory_order_release);
+        });
+        return true;
+    }
+
+    bool is_idle() const { return pending_.load(std::memory_order_acquire) == 0; }
+
+private:
+    asio::io_context& io_;
+    Service& service_;
+    asio::thread_pool pool_;
+    const std::size_t max_pending_;
+    std::atomic<std::size_t> pending_{0};
+};
+
+class Loop final : public ConnectionHost {
+public:
+    Loop(const ServerOptions& options, int listening_fd, Service& service, const KeyRing* keys,
+         const std::function<Health()>& health)
+        : options_(options),
+          service_(service),
+          keys_(keys),
+          health_(health),
+          listener_(io_, listening_fd),
+          signals_(io_, SIGTERM),
+          timer_(io_),
+          pool_(io_, service, options.compute_threads, options.max_queued_computations) {}
+
+    bool run();
+
+    Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
+    void execute(const Call& call, Reply reply) override;
+    bool is_draining() const override { return draining_; }
+    void on_closed(Connection& connection) override { connections_.erase(&connection); }
+
+private:
+    void await_clients();
+    void accept_clients();
+    void take(int fd);
+    bool make_room();
+    void tick();
+    void drain();
+    void close_where(bool (Connection::*condition)() const);
+    bool is_done() const { return draining_ && connections_.empty(); }
+    Answer health_answer() const;
+
+    const ServerOptions options_;
+    Service& service_;
+    const KeyRing* keys_;
+    const std::function<Health()>& health_;
+    asio::io_context io_{1};
+    asio::posix::stream_descriptor listener_;
+    asio::signal_set signals_;
+    asio::steady_timer timer_;
+    std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    Connection::Clock::time_point drain_deadline_;
+    bool draining_ = false;
+    bool accept_paused_ = false;
+    ComputePool pool_;  // the last member: its threads end first
+};
+
+bool Loop::run() {
+    signals_.async_wait([this](error_code error, int) {
+        if (!error) drain();
+    });
+    await_clients();
+    tick();
+    io_.run();
+    return connections_.empty() && pool_.is_idle();
+}
+
+void Loop::execute(const Call& call, Reply reply) {
+    if (call.endpoint == Endpoint::health) return reply(health_answer());
+    if (service_.is_ready(call)) return reply(service_.answer(call));
+    if (!pool_.submit(call, reply))
+        reply(error_answer(Fault::unavailable, "Too much to compute; try again in a moment."));
+}
+
+Answer Loop::health_answer() const {
+    const Health health = draining_ ? Health::draining : health_();
+    if (health == Health::starting)
+        return error_answer(Fault::unavailable, "Starting: changes are still being relayed.");
+    if (health == Health::draining) return error_answer(Fault::unavailable, "Ending: no new requests are taken.");
+    return json_answer(R"({"status":"ok"})");
+}
+
+void Loop::await_clients() {
+    listener_.async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
+        if (error || draining_) return;
+        accept_clients();
+        if (!accept_paused_) await_clients();
+    });
+}
+
+void Loop::accept_clients() {
+    for (int i = 0; i < max_accepts_in_a_row; ++i) {
+        const int fd = ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take(fd);
+            continue;
+        }
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        // No descriptors or no memory: the next tick tries again, since readiness would be reported without end.
+        if (errno != EAGAIN && errno != EWOULDBLOCK) accept_paused_ = true;
+        return;
+    }
+}
+
+void Loop::take(int fd) {
+    const bool has_room = connections_.size() < options_.max_connections || make_room();
+    if (!has_room && connections_.size() >= options_.max_connections + max_refusals) {
+        ::close(fd);
+        return;
+    }
+    auto connection = make_connection(io_, fd, *this, options_.limits);
+    connections_.emplace(connection.get(), connection);
+    if (has_room)
+        connection->start();
+    else
+        connection->refuse();
+}
+
+bool Loop::make_room() {
+    Connection* longest_idle = nullptr;
+    for (const auto& [connection, owner] : connections_)
+        if (connection->is_idle() && (longest_idle == nullptr || connection->deadline() < longest_idle->deadline()))
+            longest_idle = connection;
+    if (longest_idle == nullptr) return false;
+    longest_idle->close();
+    return true;
+}
+
+void Loop::tick() {
+    const auto now = Connection::Clock::now();
+    std::vector<std::shared_ptr<Connection>> due;  // a connection that closes leaves the map
+    for (const auto& [connection, owner] : connections_)
+        if (connection->deadline() <= now) due.push_back(owner);
+    for (const auto& connection : due) connection->tick(now);
+    if (accept_paused_ && !draining_) {
+        accept_paused_ = false;
+        await_clients();
+    }
+    if (draining_ && now >= drain_deadline_ - options_.drain_time + first_byte_time)
+        close_where(&Connection::is_unused);
+    if (is_done() || (draining_ && now >= drain_deadline_)) return io_.stop();
+    timer_.expires_after(draining_ ? tick_interval / 10 : tick_interval);
+    timer_.async_wait([this](error_code error) {
+        if (!error) tick();
+    });
+}
+
+void Loop::drain() {
+    accept_clients();  // who was already connected to us is still served
+    draining_ = true;
+    drain_deadline_ = Connection::Clock::now() + options_.drain_time;
+    listener_.close();
+    close_where(&Connection::is_idle);
+    timer_.cancel();
+    tick();
+}
+
+void Loop::close_where(bool (Connection::*condition)() const) {
+    std::vector<std::shared_ptr<Connection>> chosen;  // a connection that closes leaves the map
+    for (const auto& [connection, owner] : connections_)
+        if ((connection->*condition)()) chosen.push_back(owner);
+    for (const auto& connection : chosen) connection->close();
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
+               std::function<Health()> health)
+    : options_(options), listening_fd_(listening_fd), service_(service), keys_(keys), health_(std::move(health)) {}
+
+bool Server::run() {
+    auto loop = std::make_unique<Loop>(options_, listening_fd_, service_, keys_, health_);
+    if (loop->run()) return true;
+    static_cast<void>(loop.release());  // its threads are still at work on what it owns
+    return false;
+}
+
+}  // namespace larder::tools

@@ -1,0 +1,43 @@
+// Server: one worker's share of a port. Its thread reads, answers what is in the cache, and writes; what has to ask the
+// database is done by a few other threads, so that hits and `/healthz` never wait for it.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+
+#include "tools/http/connection.hpp"
+#include "tools/http/service.hpp"
+
+namespace larder::tools {
+
+enum class Health : unsigned char { ok, starting, draining };
+
+struct ServerOptions {
+    ConnectionLimits limits;
+    std::size_t max_connections = 1'024;          ///< the longest idle one makes room, else 503
+    std::size_t compute_threads = 4;              ///< also the number of documents that are computed at a time
+    std::size_t max_queued_computations = 256;    ///< above: 503
+    std::chrono::milliseconds drain_time{4'500};  ///< after SIGTERM, for requests that have begun
+};
+
+class Server {
+public:
+    /// `listening_fd`: a listening, non-blocking socket, closed by the server. `keys` null: nobody needs a token.
+    /// `health` is asked on every /healthz. All of them outlive the server.
+    Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
+           std::function<Health()> health);
+
+    /// Serves until SIGTERM, then drains. False: something was still being done when drain_time was over; the process
+    /// then ends at once (std::_Exit), since its threads cannot be waited for. One call.
+    bool run();
+
+private:
+    ServerOptions options_;
+    int listening_fd_;
+    Service& service_;
+    const KeyRing* keys_;
+    std::function<Health()> health_;
+};
+
+}  // namespace larder::tools

@@ -1,0 +1,22 @@
+// Service: what answers the calls that the router let through. The HTTP server knows nothing more of what is served.
+#pragma once
+
+#include "tools/http/answer.hpp"
+#include "tools/http/router.hpp"
+
+namespace larder::tools {
+
+/// Threads: safe.
+class Service {
+public:
+    virtual ~Service() = default;
+
+    /// The call can be answered at once, without asking the database. Counts nothing; may be wrong a moment later.
+    virtual bool is_ready(const Call& call) const = 0;
+
+    /// Checks existence and author, then answers. May wait for the database, and for another process that computes the
+    /// same document. What goes wrong is an answer too.
+    virtual Answer answer(const Call& call) = 0;
+};
+
+}  // namespace larder::tools

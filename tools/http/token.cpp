@@ -1,0 +1,146 @@
+#include "tools/http/token.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <jwt/jwt.hpp>
+#include <stdexcept>
+#include <system_error>
+
+namespace larder::tools {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::array<std::string_view, 4> role_names{"student", "tutor", "teacher", "admin"};
+constexpr std::size_t signature_chars = 43;  // 32 bytes in base64url
+
+std::int64_t seconds_of(WallClock::time_point time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+bool is_base64url(std::string_view part) {
+    return !part.empty() && part.size() % 4 != 1 && std::all_of(part.begin(), part.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+    });
+}
+
+// The decoder of cpp-jwt indexes a table with a signed char and takes for granted that there are two dots: nothing but
+// three parts of base64url may reach it.
+bool has_form(std::string_view token) {
+    if (token.size() > max_token_bytes) return false;
+    const std::size_t first = token.find('.');
+    if (first == std::string_view::npos) return false;
+    const std::size_t second = token.find('.', first + 1);
+    if (second == std::string_view::npos) return false;
+    const std::string_view signature = token.substr(second + 1);
+    return is_base64url(token.substr(0, first)) && is_base64url(token.substr(first + 1, second - first - 1)) &&
+           signature.size() == signature_chars && is_base64url(signature);
+}
+
+Json header_of(std::string_view token) { return Json::parse(jwt::base64_uri_decode(token.data(), token.find('.'))); }
+
+const Json* find(const Json& object, const char* name) {
+    const auto found = object.find(name);
+    return found == object.end() ? nullptr : &*found;
+}
+
+bool is_string(const Json* json, std::string_view text) {
+    return json != nullptr && json->is_string() && json->get_ref<const std::string&>() == text;
+}
+
+// The algorithm to the letter (cpp-jwt compares without regard to case), and no extension that we would have to know.
+bool is_pinned(const Json& header) {
+    return header.is_object() && is_string(find(header, "alg"), "HS256") && find(header, "crit") == nullptr;
+}
+
+std::string kid_of(const Json& header) {
+    const Json* kid = find(header, "kid");
+    if (kid == nullptr) return {};
+    const auto& text = kid->get_ref<const std::string&>();  // throws on any other type
+    if (text.empty()) throw std::invalid_argument("kid");
+    return text;
+}
+
+// A whole number of seconds, written as an integer without a sign: as JSON, not as cpp-jwt converts it.
+std::optional<std::uint64_t> seconds_claim(const Json& claims, const char* name) {
+    const Json* claim = find(claims, name);
+    if (claim == nullptr || !claim->is_number_unsigned()) return std::nullopt;
+    return claim->get<std::uint64_t>();
+}
+
+bool is_in_time(const Json& claims, std::int64_t now) {
+    const auto present = static_cast<std::uint64_t>(std::max<std::int64_t>(now, 0));
+    const auto expiry = seconds_claim(claims, "exp");
+    if (!expiry || *expiry <= present) return false;
+    if (find(claims, "iat") != nullptr && !seconds_claim(claims, "iat")) return false;
+    if (find(claims, "nbf") == nullptr) return true;
+    const auto not_before = seconds_claim(claims, "nbf");
+    return not_before && *not_before <= present;
+}
+
+std::optional<std::int64_t> user_of(const Json& claims) {
+    const Json* claim = find(claims, "sub");
+    if (claim == nullptr || !claim->is_string()) return std::nullopt;
+    const auto& text = claim->get_ref<const std::string&>();
+    if (text.empty() || text.front() < '0' || text.front() > '9' || (text.size() > 1 && text.front() == '0'))
+        return std::nullopt;
+    std::int64_t user_id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), user_id);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return user_id;
+}
+
+std::optional<Caller> caller_of(const Json& claims, std::int64_t now) {
+    if (!claims.is_object() || find(claims, "aud") != nullptr || !is_in_time(claims, now)) return std::nullopt;
+    const auto user_id = user_of(claims);
+    const Json* role_claim = find(claims, "role");
+    if (!user_id || role_claim == nullptr || !role_claim->is_string()) return std::nullopt;
+    const auto role = role_from(role_claim->get_ref<const std::string&>());
+    if (!role) return std::nullopt;
+    return Caller{.user_id = *user_id, .role = *role};
+}
+
+std::optional<Caller> verify(std::string_view token, const KeyRing& keys, std::int64_t now) {
+    const Json header = header_of(token);
+    if (!is_pinned(header)) return std::nullopt;
+    for (const Key* key : keys.candidates(kid_of(header))) {
+        std::error_code error;
+        const jwt::jwt_object decoded = jwt::decode(
+            jwt::string_view(token.data(), token.size()), jwt::params::algorithms({"HS256"}), error,
+            jwt::params::secret(jwt::string_view(key->secret.data(), key->secret.size())), jwt::params::verify(true));
+        if (!error) return caller_of(decoded.payload().create_json_obj(), now);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view name_of(Role role) { return role_names[static_cast<std::size_t>(role)]; }
+
+std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now) noexcept {
+    try {
+        if (!has_form(token)) return std::nullopt;
+        return verify(token, keys, seconds_of(now));
+    } catch (...) {  // cpp-jwt throws nlohmann exceptions past its error_code: whatever it is, the token is not valid
+        return std::nullopt;
+    }
+}
+
+std::string make_token(const Caller& caller, std::chrono::milliseconds lifetime, const KeyRing& keys,
+                       WallClock::time_point now) {
+    const Key& key = keys.signing_key();
+    jwt::jwt_object token{jwt::params::algorithm("HS256"),
+                          jwt::params::secret(jwt::string_view(key.secret.data(), key.secret.size()))};
+    if (!key.id.empty()) token.header().add_header("kid", key.id);
+    const auto whole = std::chrono::duration_cast<std::chrono::seconds>(lifetime).count();
+    token.add_claim("sub", std::to_string(caller.user_id));
+    token.add_claim("role", std::string(name_of(caller.role)));
+    token.add_claim("exp", static_cast<std::uint64_t>(seconds_of(now) + whole));
+    std::error_code error;
+    std::string text = token.signature(error);
+    if (error) throw std::runtime_error("the token could not be signed: " + error.message());
+    return text;
+}
+
+}  // namespace larder::tools

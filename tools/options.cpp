@@ -1,0 +1,199 @@
+#include "tools/options.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "tools/durations_sizes.hpp"
+
+namespace larder::tools {
+namespace {
+
+using Text = std::string_view;
+using Group = OptionGroup;
+
+std::uint32_t parse_count32(Text text) {
+    const std::uint64_t count = parse_count(text);
+    if (count > std::numeric_limits<std::uint32_t>::max())
+        throw std::invalid_argument(fmt::format("`{}` is too large a number", text));
+    return static_cast<std::uint32_t>(count);
+}
+
+Options::Recency parse_recency(Text text) {
+    if (text == "clock") return Options::Recency::clock;
+    if (text == "strict") return Options::Recency::strict;
+    throw std::invalid_argument(fmt::format("`{}` is not a recency: write clock or strict", text));
+}
+
+bool parse_switch(Text text) {
+    for (const Text yes : {"1", "true", "yes", "on"})
+        if (text == yes) return true;
+    for (const Text no : {"0", "false", "no", "off"})
+        if (text == no) return false;
+    throw std::invalid_argument(fmt::format("`{}` is neither true nor false", text));
+}
+
+// clang-format off
+constexpr std::array kTable = {
+    OptionRow{"cache", "-c,--cache", "LARDER_CACHE", "NAME", "default",
+        "Name of the cache: letters, digits, dot, dash, underline; at most 64", Group::selection,
+        [](Options& o, Text t) { o.name = t; }},
+    OptionRow{"directory", "--directory", "LARDER_DIR", "DIR",
+        "the first usable of /run/larder, $XDG_RUNTIME_DIR/larder, /dev/shm/larder-UID",
+        "Where the caches' files are", Group::selection,
+        [](Options& o, Text t) { o.directory = t; }},
+
+    OptionRow{"size", "--size", "LARDER_SIZE", "SIZE", "256MiB",
+        "Of the whole segment, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.size_bytes = parse_size(t); }},
+    OptionRow{"expected-entries", "--expected-entries", "LARDER_EXPECTED_ENTRIES", "N", "one per 8 KiB of --size",
+        "Sizes directories and indexes, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.expected_entries = parse_count(t); }},
+    OptionRow{"shards", "--shards", "LARDER_SHARDS", "N",
+        "the largest power of two <= expected entries / 2048, at least 1",
+        "Parts with a lock of their own (a power of two), when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.shards = parse_count32(t); }},
+    OptionRow{"tracked-keys", "--tracked-keys", "LARDER_TRACKED_KEYS", "N", "a sixteenth of --size at 256 bytes a key",
+        "Keys with hit and miss counts of their own, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.tracked_keys = parse_count(t); }},
+    OptionRow{"max-entries", "--max-entries", "LARDER_MAX_ENTRIES", "N", "as many as fit",
+        "Limit on entries, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.max_entries = parse_count(t); }},
+    OptionRow{"max-bytes", "--max-bytes", "LARDER_MAX_BYTES", "SIZE", "as many as fit",
+        "Limit on the bytes of keys and values, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.max_bytes = parse_size(t); }},
+    OptionRow{"recency", "--recency", "LARDER_RECENCY", "clock|strict", "clock",
+        "Order of eviction: last use to 128 ms, or exact to the access, when the cache is made", Group::geometry,
+        [](Options& o, Text t) { o.recency = parse_recency(t); }},
+
+    OptionRow{"ttl", "--ttl", "LARDER_TTL", "DURATION", "300s",
+        "Time to live of an entry that names none", Group::behaviour,
+        [](Options& o, Text t) { o.ttl = parse_duration(t); }},
+    OptionRow{"negative-ttl", "--negative-ttl", "LARDER_NEGATIVE_TTL", "DURATION", "30s",
+        "The same for `known to be absent`", Group::behaviour,
+        [](Options& o, Text t) { o.negative_ttl = parse_duration(t); }},
+    OptionRow{"lock-budget", "--lock-budget", "LARDER_LOCK_BUDGET", "DURATION", "20ms",
+        "Longest wait of a put for a shard's lock", Group::behaviour,
+        [](Options& o, Text t) { o.lock_budget = parse_duration(t); }},
+    OptionRow{"lease-time", "--lease-time", "LARDER_LEASE_TIME", "DURATION", "10s",
+        "A computation that takes longer may be begun by another", Group::behaviour,
+        [](Options& o, Text t) { o.lease_time = parse_duration(t); }},
+    OptionRow{"wait-time", "--wait-time", "LARDER_WAIT_TIME", "DURATION", "10s",
+        "Longest wait for another's computation", Group::behaviour,
+        [](Options& o, Text t) { o.wait_time = parse_duration(t); }},
+    OptionRow{"verify-checksums", "--verify-checksums", "LARDER_VERIFY_CHECKSUMS", "true|false", "false",
+        "Check the bytes of a value at every read", Group::behaviour,
+        [](Options& o, Text t) { o.verify_checksums = parse_switch(t); }},
+
+    OptionRow{"db", "--db", "", "URL", "",
+        "The SQLite database: a path or sqlite:PATH", Group::service, nullptr},
+    OptionRow{"assignments", "--assignments", "", "FILE", "",
+        "assignments.csv", Group::service, nullptr},
+    OptionRow{"submissions", "--submissions", "", "FILE", "",
+        "submissions.csv or submissions.csv.gz", Group::service, nullptr},
+    OptionRow{"listen", "--listen", "LARDER_LISTEN", "HOST:PORT", "127.0.0.1:8080",
+        "Where HTTP is served; port 0: a free one", Group::service, nullptr},
+    OptionRow{"workers", "--workers", "LARDER_WORKERS", "N", "2",
+        "Worker processes", Group::service, nullptr},
+    OptionRow{"auth-key-file", "--auth-key-file", "LARDER_AUTH_KEY_FILE", "FILE", "none: loopback only, everybody is let in",
+        "Keys that tokens are signed with: at least 32 bytes, mode 0600, a line kid:secret names a key",
+        Group::service, nullptr},
+    OptionRow{"log-level", "--log-level", "LARDER_LOG", "debug|info|warning|error",
+        "info for serve and listen, else warning",
+        "What is logged on stderr", Group::service, nullptr},
+};
+// clang-format on
+
+std::string help_of(const OptionRow& row) {
+    return row.default_text.empty() ? std::string(row.meaning)
+                                    : fmt::format("{} [default: {}]", row.meaning, row.default_text);
+}
+
+void dress(CLI::Option* option, const OptionRow& row) {
+    option->type_name(std::string(row.unit));
+    if (!row.environment.empty()) option->envname(std::string(row.environment));
+    if (row.group == Group::geometry) option->group("New cache");
+    if (row.group == Group::behaviour) option->group("Behaviour");
+}
+
+/// `take` parses the text and throws std::invalid_argument.
+template <class Take>
+CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::string& meaning, Take take) {
+    const auto checked = [flag, take](const std::string& text) {
+        try {
+            take(text);
+        } catch (const std::invalid_argument& error) {
+            throw CLI::ValidationError(flag, error.what());
+        }
+    };
+    return verb.add_option_function<std::string>(flag, checked, meaning);
+}
+
+}  // namespace
+
+std::span<const OptionRow> option_table() { return kTable; }
+
+const OptionRow& option_row(std::string_view name) {
+    const auto* const row =
+        std::find_if(kTable.begin(), kTable.end(), [&](const OptionRow& r) { return r.name == name; });
+    if (row == kTable.end()) throw std::logic_error(fmt::format("no option named {}", name));
+    return *row;
+}
+
+CLI::Option* add_cache_option(CLI::App& verb, std::string_view name, Options& options) {
+    const OptionRow& row = option_row(name);
+    const auto apply = [&row, &options](const std::string& text) { row.apply(options, text); };
+    CLI::Option* const option = add_parsed(verb, std::string(row.flag), help_of(row), apply);
+    dress(option, row);
+    return option;
+}
+
+CLI::Option* add_count(CLI::App& verb, const std::string& flag, std::uint64_t& target, const std::string& meaning) {
+    return add_parsed(verb, flag, meaning, [&target](const std::string& text) { target = parse_count(text); })
+        ->type_name("N");
+}
+
+CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::milliseconds& target,
+                          const std::string& meaning) {
+    const auto take = [&target](const std::string& text) {
+        target = parse_duration(text);
+        if (target.count() == 0) throw std::invalid_argument(fmt::format("`{}` is no time at all", text));
+    };
+    return add_parsed(verb, flag, meaning, take)->type_name("DURATION");
+}
+
+CLI::Option* add_text_option(CLI::App& verb, std::string_view name, std::string& target) {
+    const OptionRow& row = option_row(name);
+    CLI::Option* const option = verb.add_option(std::string(row.flag), target, help_of(row));
+    dress(option, row);
+    return option;
+}
+
+void add_group(CLI::App& verb, OptionGroup group, Options& options) {
+    for (const OptionRow& row : kTable)
+        if (row.group == group) add_cache_option(verb, row.name, options);
+}
+
+CLI::Option* add_id(CLI::App& verb, std::int64_t& target) {
+    const auto take = [&target](const std::string& text) {
+        target = static_cast<std::int64_t>(parse_count(text));
+        if (target == 0) throw std::invalid_argument("an id is a whole number above 0");
+    };
+    return add_parsed(verb, "ID", "The assignment", take)->required();
+}
+
+void add_selection(CLI::App& verb, Options& options) {
+    options.create = false;
+    add_group(verb, Group::selection, options);
+}
+
+void add_cache_options(CLI::App& verb, Options& options) {
+    add_group(verb, Group::selection, options);
+    add_group(verb, Group::geometry, options);
+    add_group(verb, Group::behaviour, options);
+}
+
+}  // namespace larder::tools

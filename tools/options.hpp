@@ -1,0 +1,62 @@
+// The one table of options: flags, environment variables, help text, and the README's list come from its rows.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "shm/cache.hpp"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace larder::tools {
+
+/// Which cache; what a new cache is like; how this process behaves; what a service needs.
+enum class OptionGroup { selection, geometry, behaviour, service };
+
+struct OptionRow {
+    std::string_view name;          ///< without dashes; unique
+    std::string_view flag;          ///< as on the command line
+    std::string_view environment;   ///< empty: none
+    std::string_view unit;          ///< NAME, SIZE, DURATION, N, FILE, ...
+    std::string_view default_text;  ///< as the user would write it, or a sentence
+    std::string_view meaning;
+    OptionGroup group;
+    /// Parses the text into the cache's options; throws std::invalid_argument. Null for a service's own options.
+    void (*apply)(Options&, std::string_view text);
+};
+
+std::span<const OptionRow> option_table();
+
+/// REQUIRES: the table has it.
+const OptionRow& option_row(std::string_view name);
+
+/// Adds one row's flag to a verb; what is given goes through `apply` into `options`.
+CLI::Option* add_cache_option(CLI::App& verb, std::string_view name, Options& options);
+
+/// Adds one row of a service's own options; the text goes into `target`.
+CLI::Option* add_text_option(CLI::App& verb, std::string_view name, std::string& target);
+
+/// A whole number from 0 on, a duration above 0: options of one verb alone.
+CLI::Option* add_count(CLI::App& verb, const std::string& flag, std::uint64_t& target, const std::string& meaning);
+CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::milliseconds& target,
+                          const std::string& meaning);
+
+/// The required positional ID: a whole number above 0.
+CLI::Option* add_id(CLI::App& verb, std::int64_t& target);
+
+/// -c/--cache and --directory. Sets `create` to false: verbs that only look make no cache.
+void add_selection(CLI::App& verb, Options& options);
+
+/// The rows of one group, each through its `apply`. REQUIRES: not the service's.
+void add_group(CLI::App& verb, OptionGroup group, Options& options);
+
+/// All rows for the cache: selection, geometry and behaviour. `options.create` stays true.
+void add_cache_options(CLI::App& verb, Options& options);
+
+}  // namespace larder::tools

@@ -1,0 +1,67 @@
+#include "tools/relay_thread.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "tools/serve_config.hpp"
+
+namespace larder::tools {
+namespace {
+
+constexpr std::chrono::milliseconds retry_interval{200};
+
+int open_segment_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw std::system_error(errno, std::generic_category(), path);
+    return fd;
+}
+
+}  // namespace
+
+RelayThread::RelayThread(std::string database_path, Cache cache)
+    : path_(std::move(database_path)),
+      notices_(cache, core_log()),
+      role_fd_(open_segment_file(cache.segment_path())),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+RelayThread::~RelayThread() {
+    thread_ = {};  // stopped and waited for
+    ::close(role_fd_);
+}
+
+bool RelayThread::caught_up() const {
+    const OutboxRelay* const relay = published_.load(std::memory_order_acquire);  // pairs with the release in run
+    return another_relays_.load(std::memory_order_relaxed) || (relay != nullptr && relay->caught_up());
+}
+
+void RelayThread::await_role(const std::stop_token& stop) {
+    while (!stop.stop_requested() && ::flock(role_fd_, LOCK_EX | LOCK_NB) != 0) {
+        another_relays_.store(true, std::memory_order_relaxed);
+        std::this_thread::sleep_for(retry_interval);
+    }
+    another_relays_.store(false, std::memory_order_relaxed);
+}
+
+void RelayThread::run(const std::stop_token& stop) {
+    await_role(stop);
+    while (!stop.stop_requested()) {
+        try {
+            relay_ = std::make_unique<OutboxRelay>(path_, notices_, core_log());
+            published_.store(relay_.get(), std::memory_order_release);
+            return relay_->run(stop);
+        } catch (const std::exception& error) {
+            spdlog::error("Outbox relay: {}", error.what());
+            std::this_thread::sleep_for(retry_interval);
+        }
+    }
+}
+
+}  // namespace larder::tools

@@ -1,0 +1,44 @@
+// RelayThread: the outbox of a database, relayed for as long as a service runs; of several services on one cache, one
+// does.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "core/assignment_notices.hpp"
+#include "core/outbox_relay.hpp"
+#include "shm/cache.hpp"
+
+namespace larder::tools {
+
+/// The role is an flock on the cache's segment file, through a descriptor of its own: such a lock disturbs nobody's
+/// record locks, and the kernel takes it back when the process dies. (Two relays would be safe, but each would take the
+/// other's deletions for missed changes and announce everything.)
+class RelayThread {
+public:
+    /// Throws std::system_error when the segment file cannot be opened.
+    RelayThread(std::string database_path, Cache cache);
+    ~RelayThread();
+    RelayThread(const RelayThread&) = delete;
+    RelayThread& operator=(const RelayThread&) = delete;
+
+    /// Everything in the outbox was told, or another service has the role. Any thread.
+    bool caught_up() const;
+
+private:
+    void run(const std::stop_token& stop);
+    void await_role(const std::stop_token& stop);
+
+    const std::string path_;
+    AssignmentNotices notices_;
+    int role_fd_ = -1;
+    std::unique_ptr<OutboxRelay> relay_;                  // the thread's
+    std::atomic<const OutboxRelay*> published_{nullptr};  // the same, once it is there; it stays
+    std::atomic<bool> another_relays_{false};
+    std::jthread thread_;  // the last member: it ends first
+};
+
+}  // namespace larder::tools

@@ -1,0 +1,40 @@
+// ServeConfig: what `larder serve` was asked for; supervisor and workers parse the same command line.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "core/log.hpp"
+#include "shm/cache.hpp"
+
+namespace larder::tools {
+
+/// What a supervisor tells a worker that it starts, as `PID:PORT:SLOT` behind its own command line.
+struct WorkerTicket {
+    pid_t supervisor = 0;
+    std::uint16_t port = 0;
+    std::size_t slot = 0;
+
+    std::string to_text() const;
+    /// Throws std::invalid_argument.
+    static WorkerTicket parse(const std::string& text);
+};
+
+struct ServeConfig {
+    Options cache;              ///< with the database's identity, and logging
+    std::string database;       ///< URL
+    std::string listen;         ///< HOST:PORT
+    std::string auth_key_file;  ///< empty: everybody is let in, on loopback only
+    std::string port_file;      ///< empty: none
+    std::size_t workers = 2;
+};
+
+inline constexpr std::size_t max_workers = 64;
+
+/// core's log lines, to spdlog.
+Log core_log();
+
+}  // namespace larder::tools

@@ -1,0 +1,77 @@
+#include "tools/serve_worker.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+
+#include "core/assignment_stats_cache.hpp"
+#include "core/submission_source.hpp"
+#include "tools/http/listen_address.hpp"
+#include "tools/http/server.hpp"
+#include "tools/http/stats_service.hpp"
+#include "tools/serve_status.hpp"
+#include "tools/verbs.hpp"
+
+namespace larder::tools {
+namespace {
+
+constexpr rlim_t wanted_descriptors = 4'096;
+
+// False: it is dead already.
+bool die_with(pid_t supervisor) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return ::getppid() == supervisor;
+}
+
+// Ctrl-C and a closed terminal reach the whole process group: the supervisor decides what comes of them.
+void leave_signals_to_the_supervisor() {
+    for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted_descriptors) return;
+    limit.rlim_cur = std::min(limit.rlim_max, wanted_descriptors);
+    static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+Health health_of(const ServeStatus& status) {
+    if (status.draining.load(std::memory_order_relaxed) != 0) return Health::draining;
+    return status.relay_caught_up.load(std::memory_order_relaxed) != 0 ? Health::ok : Health::starting;
+}
+
+}  // namespace
+
+int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
+    if (!die_with(ticket.supervisor)) return kFailure;
+    leave_signals_to_the_supervisor();
+    raise_descriptor_limit();
+    const ServeStatusPage status = ServeStatusPage::inherited();
+
+    Options options = config.cache;
+    options.role = "worker";
+    Cache cache = Cache::open(options);
+    AssignmentStatsCache stats(cache, [url = config.database] { return open_source(url); },
+                               {.ttl = options.ttl, .log = core_log()});
+    std::optional<KeyRing> keys;
+    if (!config.auth_key_file.empty()) keys = KeyRing::from_file(config.auth_key_file);
+    StatsService service(cache, stats);
+
+    ListenAddress address = ListenAddress::parse(config.listen);
+    address.set_port(ticket.port);
+    Server server({}, open_listener(address), service, keys ? &*keys : nullptr,
+                  [&status] { return health_of(*status.operator->()); });
+    status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed);
+    const bool all_done = server.run();
+    spdlog::default_logger()->flush();
+    if (!all_done) std::_Exit(kOk);
+    return kOk;
+}
+
+}  // namespace larder::tools

@@ -1,0 +1,153 @@
+#include "tools/supervisor.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <spdlog/spdlog.h>
+#include <sys/vfs.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "core/sqlite_source.hpp"
+#include "core/submission_source.hpp"
+#include "tools/http/key_ring.hpp"
+#include "tools/http/listen_address.hpp"
+#include "tools/relay_thread.hpp"
+#include "tools/serve_status.hpp"
+#include "tools/verbs.hpp"
+#include "tools/worker_crew.hpp"
+
+namespace larder::tools {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds tick_interval{50};
+constexpr milliseconds drain_limit{5'000};
+
+// Blocked in every thread made from now on; the main thread takes them one by one. A worker's death is reported by
+// SIGCHLD.
+sigset_t take_over_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&signals, signal);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return signals;
+}
+
+// True: somebody wants an end.
+bool wait_for_signal(const sigset_t& signals, milliseconds limit) {
+    const timespec time{.tv_sec = limit.count() / 1000, .tv_nsec = limit.count() % 1000 * 1'000'000};
+    const int signal = ::sigtimedwait(&signals, nullptr, &time);
+    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+}
+
+ListenAddress parse_address(const std::string& text) {
+    try {
+        return ListenAddress::parse(text);
+    } catch (const AddressError& error) {
+        throw Refusal(kUsage, fmt::format("--listen: {}", error.what()));
+    }
+}
+
+ListenAddress checked_address(const ServeConfig& config) {
+    const ListenAddress address = parse_address(config.listen);
+    if (config.auth_key_file.empty() && !address.is_loopback())
+        throw Refusal(kUsage,
+                      fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
+                                  "served; name a key file, or listen on 127.0.0.1",
+                                  address.url()));
+    return address;
+}
+
+void warn_about(const ServeConfig& config, const Cache& cache) {
+    struct statfs status {};
+    if (::statfs(cache.segment_path().c_str(), &status) == 0 && status.f_type != TMPFS_MAGIC)
+        spdlog::warn(
+            "{} is not on tmpfs: the cache is slower there, and disk is written; set LARDER_DIR to a directory below "
+            "/dev/shm or /run",
+            cache.segment_path());
+    if (config.auth_key_file.empty())
+        spdlog::warn("No --auth-key-file: everybody on this host is let in and may see every assignment");
+}
+
+void write_port_file(const std::string& path, std::uint16_t port) {
+    const std::string unfinished = path + ".new";
+    std::ofstream(unfinished) << port << '\n';
+    if (std::rename(unfinished.c_str(), path.c_str()) != 0)
+        throw Refusal(kFailure, fmt::format("the port cannot be written to {}: {}", path,
+                                            std::generic_category().message(errno)));
+}
+
+void announce(const ServeConfig& config, const ListenAddress& address) {
+    fmt::print(stderr, "larder: listening on {}\n", address.url());
+    if (!config.port_file.empty()) write_port_file(config.port_file, address.port());
+}
+
+void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {
+    spdlog::info("Ending: requests that have begun are finished");
+    status->draining.store(1, std::memory_order_relaxed);
+    workers.signal_all(SIGTERM);
+    const auto deadline = Clock::now() + drain_limit;
+    bool hurry = false;
+    while (workers.any_alive() && !hurry && Clock::now() < deadline) {
+        hurry = wait_for_signal(signals, tick_interval);
+        workers.reap(Clock::now());
+    }
+    workers.signal_all(SIGKILL);
+    while (workers.any_alive() && Clock::now() < deadline + drain_limit) {
+        workers.reap(Clock::now());
+        wait_for_signal(signals, milliseconds{10});
+    }
+}
+
+// False: no worker ever came to listen.
+bool supervise(const ServeConfig& config, const ListenAddress& address, WorkerCrew& workers,
+               const ServeStatusPage& status, const RelayThread& relay, const sigset_t& signals) {
+    bool announced = false;
+    do {
+        workers.reap(Clock::now());
+        workers.start_due(Clock::now());
+        status->relay_caught_up.store(relay.caught_up() ? 1 : 0, std::memory_order_relaxed);
+        if (!announced && workers.any_listening()) {
+            announce(config, address);
+            announced = true;
+        }
+        if (!announced && workers.deaths() >= BackOff::patient_deaths) return false;
+    } while (!wait_for_signal(signals, announced ? tick_interval : tick_interval / 5));
+    return true;
+}
+
+}  // namespace
+
+int run_supervisor(ServeConfig config) {
+    ListenAddress address = checked_address(config);
+    if (!config.auth_key_file.empty()) static_cast<void>(KeyRing::from_file(config.auth_key_file));
+    static_cast<void>(open_source(config.database));
+    const PortReservation reservation(address);
+    if (!config.port_file.empty()) std::remove(config.port_file.c_str());  // of an earlier run
+    const sigset_t signals = take_over_signals();
+
+    config.cache.role = "supervisor";
+    config.cache.listen = true;
+    Cache cache = Cache::open(config.cache);
+    warn_about(config, cache);
+    const ServeStatusPage status = ServeStatusPage::create();
+    const RelayThread relay(sqlite_path(config.database), cache);
+    WorkerCrew workers(config.workers, address.port(), status);
+    const bool served = supervise(config, address, workers, status, relay, signals);
+    drain(workers, status, signals);
+    if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
+    return kOk;
+}
+
+}  // namespace larder::tools

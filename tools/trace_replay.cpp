@@ -1,0 +1,116 @@
+#include "tools/trace_replay.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <memory>
+
+#include "shm/cache.hpp"
+#include "shm/geometry.hpp"
+#include "tools/trace_reader.hpp"
+
+namespace larder::tools {
+namespace {
+
+constexpr std::int64_t kBaseNs = 3'600'000'000'000;  // the trace's first request: time 0 is no time
+constexpr std::uint64_t kSmallestSegment = 16ULL << 20;
+constexpr std::uint64_t kEntriesPerShard = 2'048;
+constexpr std::uint64_t kEntryBytes = 256;  // a record beside its key, with what the allocator adds
+constexpr std::uint64_t kSlack = 3;         // shards fill unevenly, one arena is a spare
+constexpr std::chrono::hours kForever{24 * 365 * 100};
+constexpr std::uint64_t kReportEvery = 4'096;
+
+struct TraceClock final : Clock {
+    std::int64_t now_ns() override { return now.load(std::memory_order_relaxed); }
+    std::atomic<std::int64_t> now{kBaseNs};
+};
+
+/// What a first reading tells.
+struct TraceFacts {
+    std::uint64_t requests = 0, longest_key = 0;
+    std::int64_t first_ns = 0;
+};
+
+TraceFacts survey(const std::string& path) {
+    TraceReader reader(path);
+    TraceRequest request;
+    TraceFacts facts;
+    for (; reader.next(request); ++facts.requests) {
+        if (facts.requests == 0) facts.first_ns = request.at_ns;
+        facts.longest_key = std::max<std::uint64_t>(facts.longest_key, request.key.size());
+    }
+    return facts;
+}
+
+std::uint32_t shards_for(const ReplayOptions& replay) {
+    if (replay.shards != 0) return replay.shards;
+    if (replay.strict) return 1;
+    // Without a number of entries the cache counts one per 8 KiB, as everywhere.
+    return replay.entries == 0 ? 0
+                               : static_cast<std::uint32_t>(std::bit_floor(
+                                     std::clamp<std::uint64_t>(replay.entries / kEntriesPerShard, 1, shm::kMaxShards)));
+}
+
+void plan_entries(const ReplayOptions& replay, const TraceFacts& facts, Options& options) {
+    options.max_entries = options.expected_entries = replay.entries;
+    options.tracked_keys = 1;
+    options.size_bytes = shm::required_bytes(options) + replay.entries * (kEntryBytes + facts.longest_key) * kSlack;
+}
+
+void plan_size(const ReplayOptions& replay, Options& options) {
+    options.size_bytes = std::max(replay.size_bytes, kSmallestSegment);
+    if (replay.size_bytes < kSmallestSegment) options.max_bytes = replay.size_bytes;
+}
+
+Options plan(const ReplayOptions& replay, const TraceFacts& facts, std::shared_ptr<Clock> clock) {
+    Options options;
+    options.in_memory = true;
+    options.role = "replay";
+    options.recency = replay.strict ? Options::Recency::strict : Options::Recency::clock;
+    options.ttl = replay.ttl.count() != 0 ? replay.ttl : std::chrono::milliseconds(kForever);
+    options.clock = std::move(clock);
+    options.random_seed = 1;  // the same trace gives the same numbers
+    options.shards = shards_for(replay);
+    if (replay.entries != 0)
+        plan_entries(replay, facts, options);
+    else
+        plan_size(replay, options);
+    return options;
+}
+
+}  // namespace
+
+double ReplayResult::hit_ratio() const {
+    return requests == 0 ? 0.0 : static_cast<double>(hits) / static_cast<double>(requests);
+}
+
+ReplayResult replay(const ReplayOptions& options,
+                    const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
+    const TraceFacts facts = survey(options.trace);
+    const auto clock = std::make_shared<TraceClock>();
+    Cache cache = Cache::open(plan(options, facts, clock));
+    TraceReader reader(options.trace);
+    TraceRequest request;
+    ReplayResult result;
+    std::string value;
+    while (reader.next(request)) {
+        clock->now.store(kBaseNs + request.at_ns - facts.first_ns, std::memory_order_relaxed);
+        ++result.requests;
+        if (progress && result.requests % kReportEvery == 0) progress(result.requests, facts.requests);
+        if (cache.get(request.key)) {
+            ++result.hits;
+            continue;
+        }
+        ++result.misses;
+        const std::uint64_t size = options.entries != 0 ? 1 : std::max<std::uint64_t>(request.size_bytes, 1);
+        if (size > options.size_bytes && options.entries == 0) {  // no need to make it to know
+            ++result.refused;
+            continue;
+        }
+        if (value.size() < size) value.resize(size, 'v');
+        if (cache.put(request.key, std::string_view(value).substr(0, size)) != PutResult::stored) ++result.refused;
+    }
+    return result;
+}
+
+}  // namespace larder::tools
