@@ -89,6 +89,7 @@ void Readers::serve(std::uint32_t self, const Options& options, Distribution dis
         const auto walks = static_cast<std::uint32_t>(command >> 8 & 0xFFFFFF);
         if ((who >> self & 1) == 0) continue;
         double ns = 0;
+        time_walk(keys, value_bytes, lookup);  // whoever slept begins with cold caches
         start_together(who);
         for (std::uint32_t n = 0; n < walks; ++n) ns += time_walk(keys, value_bytes, lookup);
         desk_->ns_per_lookup[self].store(ns / walks);

@@ -7,11 +7,10 @@
 #include "core/assignment_stats_cache.hpp"
 #include "core/outbox_relay.hpp"
 #include "core/sqlite_source.hpp"
-#include "shm/location.hpp"
-#include "shm/socket/listener_role.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/relay_thread.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
@@ -23,13 +22,6 @@ struct Arguments {
     std::string db;
     bool json = false;
 };
-
-/// Whoever listens relays the outbox; else its changes are announced here, before anything is answered.
-void relay_outbox(const Arguments& arguments, AssignmentStatsCache& statistics, const Log& log) {
-    const shm::Location location = shm::locate(arguments.cache.directory, arguments.cache.name, false);
-    if (!shm::somebody_listens(location.listen_path()))
-        relay_once(sqlite_path(arguments.db), statistics.notices(), log);
-}
 
 void show(const Document& document, bool json) {
     const std::string_view bytes = document.bytes.value();
@@ -49,7 +41,8 @@ int run(const Arguments& arguments) {
     const Cache cache = Cache::open(options);
     AssignmentStatsCache statistics(cache, [&arguments] { return open_source(arguments.db); },
                                     {options.ttl, std::chrono::milliseconds(0), std::chrono::milliseconds(0), log, {}});
-    relay_outbox(arguments, statistics, log);
+    // Nobody else tells the cache what changed: a listener without a database does not.
+    if (!somebody_relays(cache)) relay_once(sqlite_path(arguments.db), statistics.notices(), log);
     const std::optional<Document> document = statistics.get_or_calculate(arguments.id);
     if (!document) throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.db));
     show(*document, arguments.json);

@@ -4,13 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
-#include <thread>
 
-#include "core/assignment_notices.hpp"
-#include "core/outbox_relay.hpp"
 #include "core/sqlite_source.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/relay_thread.hpp"
 #include "tools/stop_signals.hpp"
 #include "tools/verbs.hpp"
 
@@ -22,27 +20,13 @@ struct Arguments {
     std::string db;
 };
 
-/// Relays the database's outbox in a thread of its own until it is destroyed.
-class Relay {
-public:
-    Relay(const std::string& db, const Cache& cache)
-        : notices_(cache, Log{LogLevel::debug, log_line}),
-          relay_(sqlite_path(db), notices_, Log{LogLevel::debug, log_line}),
-          thread_([this](std::stop_token stop) { relay_.run(stop); }) {}
-
-private:
-    AssignmentNotices notices_;
-    OutboxRelay relay_;
-    std::jthread thread_;
-};
-
 int run(const Arguments& arguments) {
     StopSignals signals;
     Options options = arguments.cache;
     if (!arguments.db.empty()) options.identity = database_identity(arguments.db);
     const Cache cache = Cache::open(options);
-    std::optional<Relay> relay;
-    if (!arguments.db.empty()) relay.emplace(arguments.db, cache);
+    std::optional<RelayThread> relay;
+    if (!arguments.db.empty()) relay.emplace(sqlite_path(arguments.db), cache);
     log_line(LogLevel::info, fmt::format("competing for {}", cache.socket_path()));
     while (!signals.wait(std::chrono::hours(1))) {}
     return kOk;

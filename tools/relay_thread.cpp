@@ -64,4 +64,11 @@ void RelayThread::run(const std::stop_token& stop) {
     }
 }
 
+bool somebody_relays(const Cache& cache) {
+    const int fd = open_segment_file(cache.segment_path());
+    const bool taken = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+    ::close(fd);
+    return taken;
+}
+
 }  // namespace larder::tools

@@ -41,4 +41,7 @@ private:
     std::jthread thread_;  // the last member: it ends first
 };
 
+/// Some RelayThread of the host has the role for this cache. Throws std::system_error as above.
+bool somebody_relays(const Cache& cache);
+
 }  // namespace larder::tools

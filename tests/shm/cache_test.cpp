@@ -260,13 +260,17 @@ TEST_CASE("A notice names nothing but what it says: key, tag and namespace of on
 
 TEST_CASE("Stamps of another segment and of the future are refused", "[cache]") {
     ScopedCache scoped;
-    Stamp foreign = scoped.cache.stamp(), future = foreign;
+    REQUIRE(scoped.cache.put("key", "older") == PutResult::stored);
+    Stamp foreign = scoped.cache.stamp();
     ++foreign.incarnation;
-    ++future.notice;
     CHECK(scoped.cache.put("key", "value", with_stamp(foreign)) == PutResult::fenced);
+    CHECK_FALSE(scoped.cache.contains("key"));
+    Stamp future = scoped.cache.stamp();
+    ++future.notice;
     CHECK(scoped.cache.put("key", "value", with_stamp(future)) == PutResult::fenced);
     CHECK(scoped.cache.put("key", "value", with_stamp(Stamp())) == PutResult::fenced);
     CHECK_FALSE(scoped.cache.contains("key"));
+    CHECK(scoped.count(Counter::fenced_fills) == 3);
     CHECK(scoped.cache.put("key", "value") == PutResult::stored);
 }
 

@@ -85,7 +85,9 @@ public:
         options.ttl = ttl;
         options.negative = entry.negative;
         options.tags = entry.tags;
-        return put(key, found.value, options, entry.as_of) == PutResult::stored;
+        const bool touched = put(key, found.value, options, entry.as_of) == PutResult::stored;
+        if (touched) --counts.puts;  // not a put of its own
+        return touched;
     }
 
     bool erase(const std::string& key) {

@@ -31,7 +31,7 @@ TEST_CASE("every verb has help on standard output", "[cli]") {
     }
 }
 
-TEST_CASE("--version names the program", "[cli]") {
+TEST_CASE("The option --version names the program", "[cli]") {
     const CommandResult result = run_larder(ScopedDirectory().path(), {"--version"});
     CHECK(result.code == 0);
     CHECK_THAT(result.out, Catch::StartsWith("larder 0."));
@@ -104,7 +104,7 @@ TEST_CASE("the cache is named by -c, else by LARDER_CACHE", "[cli]") {
           "larder: no cache default in " + directory.path() + "\n");
 }
 
-TEST_CASE("--directory goes before LARDER_DIR", "[cli]") {
+TEST_CASE("The option --directory goes before LARDER_DIR", "[cli]") {
     const ScopedDirectory one, two;
     CHECK(run_larder(one.path(), {"put", "k", "--directory", two.path(), "--size", "16MiB"}, "v").code == 0);
     CHECK(run_larder(one.path(), {"get", "k"}).code == 1);

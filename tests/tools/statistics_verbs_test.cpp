@@ -130,6 +130,21 @@ TEST_CASE("a change of the database is seen while `listen --db` relays it", "[cl
     CHECK(listener.finish().code == 0);
 }
 
+TEST_CASE("a change of the database is seen by the next analytics beside a listener without a database", "[cli]") {
+    const Office office;
+    REQUIRE(office.import().code == 0);
+    LarderCommand listener(office.file("cache"), {"listen", "--size", "16MiB"});
+    REQUIRE(test::eventually([&] {
+        const CommandResult caches = office.run({"ls", "--json"});
+        return !caches.out.empty() && caches.json().at("listening").as_bool();
+    }));
+    CHECK(office.mean(office.analytics("1")) == 85.0);
+    office.sql("UPDATE submissions SET score = 60 WHERE submission_id = 10");
+    CHECK(office.mean(office.analytics("1")) == 75.0);
+    listener.signal(SIGINT);
+    CHECK(listener.finish().code == 0);
+}
+
 TEST_CASE("one cache serves one database", "[cli]") {
     const Office office;
     REQUIRE(office.import().code == 0);
