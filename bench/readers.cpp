@@ -72,6 +72,12 @@ void Readers::start_together(std::uint32_t who) {
     while (desk_->arrived.load() < all) {}  // ends with the parent, whose patience has a bound
 }
 
+/// Who is not to read keeps its processor from other work, which would share caches and memory with the one that reads.
+void Readers::keep_busy(std::uint64_t command) {
+    const auto readers = static_cast<std::uint32_t>(std::popcount(command & 0xFF));
+    while (desk_->finished.load() < readers && desk_->order.load() == command) {}
+}
+
 void Readers::serve(std::uint32_t self, const Options& options, Distribution distribution, std::size_t value_bytes) {
     require(pin_to(self), "a reader cannot be bound to its processor");
     Cache cache = Cache::open(options);
@@ -87,7 +93,10 @@ void Readers::serve(std::uint32_t self, const Options& options, Distribution dis
         done = command;
         const auto who = static_cast<std::uint32_t>(command & 0xFF);
         const auto walks = static_cast<std::uint32_t>(command >> 8 & 0xFFFFFF);
-        if ((who >> self & 1) == 0) continue;
+        if ((who >> self & 1) == 0) {
+            keep_busy(command);
+            continue;
+        }
         double ns = 0;
         time_walk(keys, value_bytes, lookup);  // whoever slept begins with cold caches
         start_together(who);

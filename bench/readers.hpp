@@ -31,6 +31,7 @@ private:
     struct Desk;
     void serve(std::uint32_t self, const Options& options, Distribution distribution, std::size_t value_bytes);
     void start_together(std::uint32_t who);
+    void keep_busy(std::uint64_t command);
 
     Desk* desk_ = nullptr;
     std::array<pid_t, kMost> pids_{};

@@ -81,7 +81,7 @@ void Fences::remember(FenceKind kind, std::string_view text, std::uint64_t numbe
     mark.number.store(0, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_release);
     std::array<std::uint64_t, sizeof(NoticeMark::text) / 8> words{};
-    std::memcpy(words.data(), text.data(), std::min(text.size(), sizeof words));
+    if (!text.empty()) std::memcpy(words.data(), text.data(), std::min(text.size(), sizeof words));
     for (std::size_t i = 0; i < words.size(); ++i) mark.text[i].store(words[i], std::memory_order_relaxed);
     mark.kind.store(static_cast<std::uint32_t>(kind), std::memory_order_relaxed);
     mark.text_bytes.store(static_cast<std::uint32_t>(text.size()), std::memory_order_relaxed);

@@ -39,7 +39,8 @@ bool is_process_dead(const ProcessSlot& process) {
 }  // namespace
 
 bool Registry::is_own(const ProcessSlot& process) const {
-    if (process.pid.load(std::memory_order_acquire) != system::process_id()) return false;
+    const std::uint32_t pid = process.pid.load(std::memory_order_acquire);
+    if (pid == 0 || pid != system::process_id()) return false;  // most slots are free: no system call for those
     const std::uint64_t own = process::own_start_ticks();
     return own == 0 || process.start_ticks.load(std::memory_order_relaxed) == own;
 }

@@ -126,6 +126,9 @@ TEST_CASE("dump lists live, stale and negative entries, and dead ones on request
     scene.cache.put("expired", "value", {.ttl = 1ms});
     scene.cache.put("invalidated", "value", {.ttl = 60s});
     scene.cache.invalidate("invalidated");
+    REQUIRE(test::eventually([&scene] {
+        return !scene.cache.contains("expired") && scene.cache.peek("stale").state() == State::stale;
+    }));
     const auto states = [&scene](std::vector<std::string> arguments) {
         arguments.insert(arguments.begin(), {"dump", "--json"});
         std::set<std::string> found;
