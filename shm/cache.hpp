@@ -279,7 +279,7 @@ public:
     void abandon(Lease lease, bool failed = false);
 
     /// From their return on nobody on the host is served what was cached, or computed from what was read, before.
-    /// Lock-free, O(1). Returns the notice's number (of several keys: the last).
+    /// Lock-free, O(1). Returns the notice's number; 0: the cache was removed and cannot be opened anew.
     std::uint64_t invalidate(std::string_view key);
     std::uint64_t invalidate(std::span<const std::string_view> keys);
     std::uint64_t invalidate_tag(std::string_view tag);

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::int64_t kTendNs = 100'000'000;
 constexpr std::int64_t kReattachNs = 50'000'000;
+constexpr std::uint32_t kAnnounceTries = 200;
+constexpr std::int64_t kAnnounceRetryNs = 5'000'000;
 constexpr std::int64_t kSuspendNs = 1'000'000'000;
 constexpr std::uint32_t kSlices = 4096;      // of one put: holdings of the lock to correct recency stamps
 constexpr std::uint64_t kSampleMask = 1023;  // one lookup of so many is timed
@@ -386,9 +388,20 @@ bool CacheImpl::erase(std::string_view key) {
     return was_there;
 }
 
+/// A notice must not be lost: it needs the segment but no registration, and waits while another thread opens a new one.
+bool CacheImpl::enter_to_announce(Context& context) {
+    for (std::uint32_t n = 0; n < kAnnounceTries; ++n) {
+        if (enter(context)) return true;
+        if (!context.attached->mapping.replaced(context.now_ns)) return true;
+        if (shm::system::coarse_ns() < reattach_at_ns_.load(std::memory_order_relaxed)) return false;
+        shm::system::sleep_ns(kAnnounceRetryNs);
+    }
+    return false;
+}
+
 std::uint64_t CacheImpl::invalidate(std::span<const std::string_view> keys) {
     Context context;
-    if (!enter(context)) return 0;
+    if (!enter_to_announce(context)) return 0;
     const std::uint64_t number = context.attached->fences.announce_keys(keys);
     const std::uint32_t now_s = first_seconds(context.now_ns);
     for (const std::string_view key : keys) {
@@ -401,7 +414,7 @@ std::uint64_t CacheImpl::invalidate(std::span<const std::string_view> keys) {
 
 std::uint64_t CacheImpl::invalidate(shm::FenceKind kind, std::string_view text) {
     Context context;
-    if (!enter(context)) return 0;
+    if (!enter_to_announce(context)) return 0;
     const std::uint64_t number = context.attached->fences.announce(kind, text);
     context.count(shm::Counter::invalidations);
     return number;

@@ -97,6 +97,7 @@ private:
         return true;
     }
     bool enter_anew(Context& context);
+    bool enter_to_announce(Context& context);
 
     shm::Look find(const Context& context, const shm::HashedKey& key) const;
     shm::Look look_up(const Context& context, const shm::HashedKey& key) const;

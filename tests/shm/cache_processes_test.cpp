@@ -147,3 +147,17 @@ TEST_CASE("Processes go on correctly while others of them are killed at random",
     CHECK(first_violation(scoped.view()) == "");
     CHECK(scoped.count(Counter::damaged_reads) == 0);
 }
+
+TEST_CASE("A notice of a child that cannot register is heard by its parent", "[cache][fork]") {
+    Options options;
+    options.in_memory = true;
+    options.size_bytes = 32 << 20;
+    Cache cache = Cache::open(options);
+    REQUIRE(cache.put("key", "value") == PutResult::stored);
+    ChildProcess child = ChildProcess::start([&](Channel&) {
+        if (cache.get("key")) return 1;  // an in_memory cache is its maker's alone
+        return cache.invalidate("key") != 0 ? 0 : 2;
+    });
+    CHECK(child.wait().exited_with(0));
+    CHECK_FALSE(cache.get("key"));
+}
