@@ -75,8 +75,9 @@ PutResult Cache::put(std::string_view key, std::string_view value, const EntryOp
 bool Cache::touch(std::string_view key, std::chrono::milliseconds ttl) { return impl_->touch(key, ttl); }
 bool Cache::erase(std::string_view key) { return impl_->erase(key); }
 
-Pinned Cache::compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options) {
-    return impl_->compute_through(key, compute, options);
+Pinned Cache::compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options,
+                              bool counted) {
+    return impl_->compute_through(key, compute, options, counted);
 }
 Begun Cache::begin(std::string_view key) { return impl_->begin(key); }
 PutResult Cache::fill(Lease lease, std::string_view value, const EntryOptions& options) {

@@ -107,6 +107,7 @@ struct EntryOptions {
     std::vector<std::string> tags{};              ///< at most 16 of 1..256 bytes
     std::optional<Stamp> as_of{};                 ///< of the source's reading; absent: the stamp at the call
     bool negative = false;                        ///< "known to be absent"; the value may be empty
+    bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times
 };
 
 /// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,
@@ -265,11 +266,12 @@ public:
     /// ComputeFailed then.
     template <class Compute>
     Pinned get_or_compute(std::string_view key, Compute&& compute, const EntryOptions& options = {}) {
-        if constexpr (std::is_invocable_v<Compute&, EntryOptions&>)
-            return compute_through(key, std::ref(compute), options);
-        else
-            return compute_through(
-                key, [&compute](EntryOptions&) -> std::optional<std::string> { return compute(); }, options);
+        return compute_through(key, erased(compute), options, true);
+    }
+    /// The same, but counts neither a hit nor a miss: for warming, and for lookups that are not the application's own.
+    template <class Compute>
+    Pinned warm(std::string_view key, Compute&& compute, const EntryOptions& options = {}) {
+        return compute_through(key, erased(compute), options, false);
     }
 
     /// The same in two steps, for event loops: whoever gets the Lease computes, then fills or abandons it.
@@ -299,7 +301,15 @@ public:
 private:
     using ComputeFunction = std::function<std::optional<std::string>(EntryOptions&)>;
     explicit Cache(std::shared_ptr<detail::CacheImpl> impl) : impl_(std::move(impl)) {}
-    Pinned compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options);
+    template <class Compute>
+    static ComputeFunction erased(Compute& compute) {
+        if constexpr (std::is_invocable_v<Compute&, EntryOptions&>)
+            return std::ref(compute);
+        else
+            return [&compute](EntryOptions&) -> std::optional<std::string> { return compute(); };
+    }
+    Pinned compute_through(std::string_view key, const ComputeFunction& compute, const EntryOptions& options,
+                           bool counted);
     std::shared_ptr<detail::CacheImpl> impl_;
 };
 

@@ -139,11 +139,15 @@ bool CacheImpl::is_intact(const shm::Look& look) {
     return shm::checksum_of(shm::value_of(*look.record)) == look.record->checksum;
 }
 
-[[gnu::always_inline]] inline void CacheImpl::count_hit(const Context& context, shm::Record& record, bool stale) const {
+[[gnu::always_inline]] inline void CacheImpl::mark_used(const Context& context, shm::Record& record) {
     const std::uint64_t stamp = shm::recency_stamp(context.view(), context.now_ns);
     std::uint64_t used = record.last_used.load(std::memory_order_relaxed);
     // Only grows; pinned, so that it is this record's. Bounded: each failure is a later use's success.
     while (used < stamp && !record.last_used.compare_exchange_weak(used, stamp, std::memory_order_relaxed)) {}
+}
+
+[[gnu::always_inline]] inline void CacheImpl::count_hit(const Context& context, shm::Record& record, bool stale) const {
+    mark_used(context, record);
     context.count(shm::Counter::hits);
     if (stale) [[unlikely]]
         context.count(shm::Counter::stale_hits);
@@ -184,8 +188,11 @@ void CacheImpl::count_miss(const Context& context, const shm::HashedKey& key, co
         context.count(shm::Counter::untracked_lookups);
 }
 
-Pinned CacheImpl::hit(const Context& context, shm::Look& look) const {
-    count_hit(context, *look.record, look.verdict == shm::Verdict::stale);
+Pinned CacheImpl::hit(const Context& context, shm::Look& look, bool counted) const {
+    if (counted)
+        count_hit(context, *look.record, look.verdict == shm::Verdict::stale);
+    else
+        mark_used(context, *look.record);
     return PinAccess::from(look, state_of(look.verdict), Source::hit);
 }
 
@@ -277,6 +284,7 @@ PutResult CacheImpl::offer(const Context& context, const shm::HashedKey& key, st
         std::clamp<std::int64_t>(options.stale_if_error.count(), 0, std::numeric_limits<std::uint32_t>::max()));
     if (options.negative) wanted.flags = shm::kNegative;
     wanted.for_waiters = lease != nullptr && lease->token_ != 0;
+    wanted.tracked = options.tracked;
 
     const bool tags_fit = options.tags.size() <= shm::kMaxTags &&
                           std::all_of(options.tags.begin(), options.tags.end(), [](const std::string& tag) {
@@ -367,6 +375,7 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
         EntryOptions options;
         options.ttl = ttl;
         options.negative = look.verdict == shm::Verdict::negative;
+        options.tracked = look.record->key_entry != shm::kUntracked;
         options.stale_if_error = std::chrono::milliseconds(look.record->stale_if_error_ms);
         shm::for_each_tag(*look.record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
         const Stamp as_of{context.view().header().incarnation, look.record->as_of};
@@ -463,7 +472,7 @@ void CacheImpl::tend(const Context& context, std::uint32_t shards) {
                                    shm::system::coarse_ns(), [&mapping](const shm::Holder& holder) {
                                        return mapping.registry().dead_for_leases(holder.slot, holder.incarnation);
                                    });
-    shm::release_condemned_arenas(view, mapping.registry());
+    shm::release_condemned_arenas(view, mapping.registry(), context.block);
     for (std::uint32_t n = 0; n < shards; ++n) {
         shm::ShardWriter writer(view, mapping.registry(), (cursor + n) % view.geometry->shards, context.block,
                                 context.now_ns);

@@ -59,7 +59,7 @@ public:
     bool erase(std::string_view key);
 
     using Compute = std::function<std::optional<std::string>(EntryOptions&)>;
-    Pinned compute_through(std::string_view key, const Compute& compute, const EntryOptions& options);
+    Pinned compute_through(std::string_view key, const Compute& compute, const EntryOptions& options, bool counted);
     Begun begin(std::string_view key);
     PutResult fill(Lease& lease, std::string_view value, const EntryOptions& options);
     void end_lease(Lease& lease, shm::LeaseState outcome);
@@ -103,12 +103,13 @@ private:
     shm::Look look_up(const Context& context, const shm::HashedKey& key) const;
     void examine(const Context& context, shm::Look& look) const;
     static bool is_intact(const shm::Look& look);
+    static void mark_used(const Context& context, shm::Record& record);
     void count_hit(const Context& context, shm::Record& record, bool stale) const;
     Pinned get(const Context& context, std::string_view key) const;
     Pinned get_timed(const Context& context, std::string_view key) const;
     Pinned missed(const Context& context, const shm::HashedKey& key, shm::Look& look) const;
     void count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const;
-    Pinned hit(const Context& context, shm::Look& look) const;
+    Pinned hit(const Context& context, shm::Look& look, bool counted = true) const;
     bool is_key(std::string_view key) const { return !key.empty() && key.size() <= shm::kMaxKeyBytes; }
 
     PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
@@ -119,7 +120,7 @@ private:
     void settle(const Context& context, std::string_view key, const Stamp& as_of, PutResult result);
     bool is_foreign(const Context& context, const Stamp& stamp) const;
     double random_share();
-    shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, Lease& lease);
+    shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, bool tracked, Lease& lease);
     void hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
                   Lease& lease);
     void tend_if_due(const Context& context);

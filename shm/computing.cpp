@@ -49,8 +49,8 @@ shm::LeaseState outcome_of(PutResult result) {
 class CacheImpl::Computation {
 public:
     Computation(CacheImpl& cache, Context& context, const shm::HashedKey& key, const Compute& compute,
-                const EntryOptions& options)
-        : cache_(cache), context_(context), key_(key), compute_(compute), options_(options) {}
+                const EntryOptions& options, bool counted)
+        : cache_(cache), context_(context), key_(key), compute_(compute), options_(options), counted_(counted) {}
     ~Computation() { shm::release(fallback_); }
     Computation(const Computation&) = delete;
     Computation& operator=(const Computation&) = delete;
@@ -58,34 +58,41 @@ public:
     Pinned run() {
         arrival_ = context_.attached->fences.now();
         shm::Look look = cache_.look_up(context_, key_);
-        if (is_fresh(look.verdict)) return cache_.hit(context_, look);
+        if (is_fresh(look.verdict)) return hit(look);
         if (look.verdict == shm::Verdict::stale) return refresh(look);
-        // Before the count: the miss that begins a key's first computation is that key's too.
-        context_.attached->keys.find_or_add(key_.hash, context_.shard_of(key_));
-        cache_.count_miss(context_, key_, look);
+        count_miss(look);
         keep_for_errors(look);
         if (leases_of_this_thread()->load(std::memory_order_relaxed) > 0) return compute(nullptr);
         return wait_or_compute();
     }
 
 private:
+    Pinned hit(shm::Look& look) { return cache_.hit(context_, look, counted_); }
+
+    /// The miss that begins a key's first computation is that key's too.
+    void count_miss(const shm::Look& look) {
+        if (!counted_) return;
+        if (options_.tracked) context_.attached->keys.find_or_add(key_.hash, context_.shard_of(key_));
+        cache_.count_miss(context_, key_, look);
+    }
+
     /// Stale: one caller computes, all others are served what is there.
     Pinned refresh(shm::Look& look) {
         if (leases_of_this_thread()->load(std::memory_order_relaxed) == 0) {
             Lease lease;
-            if (cache_.take_lease(context_, key_, lease).answer == shm::Leases::Answer::granted) {
+            if (cache_.take_lease(context_, key_, options_.tracked, lease).answer == shm::Leases::Answer::granted) {
                 shm::Look again = cache_.look_up(context_, key_);
                 if (is_fresh(again.verdict)) {
                     shm::release(look);
-                    return cache_.hit(context_, again);
+                    return hit(again);
                 }
                 shm::release(again);
-                cache_.count_miss(context_, key_, look);
+                count_miss(look);
                 fallback_ = look;
                 return compute(&lease);
             }
         }
-        return cache_.hit(context_, look);
+        return hit(look);
     }
 
     void keep_for_errors(shm::Look& look) {
@@ -101,13 +108,13 @@ private:
             shm::system::monotonic_ns() + std::chrono::nanoseconds(cache_.options_.wait_time).count();
         for (bool waited = false;; waited = true) {
             Lease lease;
-            const shm::Leases::Acquired got = cache_.take_lease(context_, key_, lease);
+            const shm::Leases::Acquired got = cache_.take_lease(context_, key_, options_.tracked, lease);
             if (got.answer == shm::Leases::Answer::granted) {
                 Pinned found = look_again();
                 return found.state() != State::none ? std::move(found) : compute(&lease);
             }
             if (got.answer != shm::Leases::Answer::wait) return compute(nullptr);
-            if (!waited) context_.count(shm::Counter::lease_waits);
+            if (!waited && counted_) context_.count(shm::Counter::lease_waits);
 
             const std::int64_t left_ns = deadline_ns - shm::system::monotonic_ns();
             if (left_ns <= 0) {
@@ -159,8 +166,9 @@ private:
             if (fallback_.record != nullptr) return serve_fallback();
             throw;
         }
-        shm::add(context_.view().header().compute_us,
-                 static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
+        if (options.tracked)
+            shm::add(context_.view().header().compute_us,
+                     static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
         context_.count(shm::Counter::computations);
         return keep(value, options, stamp, lease);
     }
@@ -184,11 +192,13 @@ private:
     const shm::HashedKey key_;
     const Compute& compute_;
     const EntryOptions& options_;
+    const bool counted_;  // as a lookup
     std::uint64_t arrival_ = 0;
     shm::Look fallback_;
 };
 
-Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, const EntryOptions& options) {
+Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, const EntryOptions& options,
+                                  bool counted) {
     Context context;
     if (!is_key(key) || !enter(context)) {
         // Nothing can be kept under this key, or by this process: the caller gets its value all the same.
@@ -197,11 +207,12 @@ Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, 
         return PinAccess::own(value ? *value : std::string_view(), value ? State::live : State::negative,
                               Source::computed);
     }
-    return Computation(*this, context, context.hashed(key), compute, options).run();
+    return Computation(*this, context, context.hashed(key), compute, options, counted).run();
 }
 
 /// Granted: `lease` is it. Times of leases are the machine's, whatever clock the entries go by.
-shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::HashedKey& key, Lease& lease) {
+shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::HashedKey& key, bool tracked,
+                                            Lease& lease) {
     shm::Mapping& mapping = context.attached->mapping;
     const shm::Holder me{mapping.participant(), mapping.participant_incarnation()};
     const shm::Leases::Acquired got =
@@ -209,7 +220,7 @@ shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::H
                                          std::chrono::nanoseconds(options_.lease_time).count(), liveness(mapping));
     if (got.took_over) context.count(shm::Counter::lease_takeovers);
     if (got.answer == shm::Leases::Answer::granted) {
-        context.attached->keys.find_or_add(key.hash, context.shard_of(key));
+        if (tracked) context.attached->keys.find_or_add(key.hash, context.shard_of(key));
         hand_out(context, key, got.slot, got.token, lease);
     }
     return got;
@@ -243,7 +254,7 @@ Begun CacheImpl::begin(std::string_view key) {
     shm::Look look = look_up(context, hashed);
     if (is_fresh(look.verdict)) return Hit{hit(context, look)};
     Lease lease;
-    const shm::Leases::Acquired got = take_lease(context, hashed, lease);
+    const shm::Leases::Acquired got = take_lease(context, hashed, true, lease);
     if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted)
         return Hit{hit(context, look)};
     count_miss(context, hashed, look);

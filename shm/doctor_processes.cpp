@@ -8,7 +8,9 @@
 #include "shm/inspector.hpp"
 #include "shm/process.hpp"
 #include "shm/record.hpp"
+#include "shm/record_copy.hpp"
 #include "shm/segment.hpp"
+#include "shm/shard.hpp"
 #include "shm/system.hpp"
 
 namespace larder::shm {
@@ -96,22 +98,19 @@ void examine_half_edited(const SegmentView& view, const std::vector<ProcessFacts
 }
 
 std::string key_at(const SegmentView& view, std::uint64_t offset) {
-    const Geometry& geometry = *view.geometry;
-    const std::uint64_t inside = (offset - geometry.arenas_at) % geometry.arena_bytes;
-    const std::uint64_t room = geometry.arena_bytes - inside;
-    if (inside < geometry.node_bytes || room < sizeof(Record)) return "?";
+    const std::uint64_t room = record_room(*view.geometry, offset);
+    if (room == 0) return "?";
     const Record& record = *view.at<Record>(offset);  // pinned: nobody changes it
     return record_fits(record, room) ? std::string(key_of(record)) : "?";
 }
 
-/// Pins that keep a condemned or closed arena from being used again.
-void examine_pins(const SegmentView& view, const std::vector<ProcessFacts>& processes, std::vector<Finding>& findings) {
+/// Pins that have kept an arena from being used again for long.
+void examine_pins(const SegmentView& view, const Examination& examination, const std::vector<ProcessFacts>& processes,
+                  std::vector<Finding>& findings) {
     const Geometry& geometry = *view.geometry;
     const auto blocked = [&](std::uint32_t arena) {
-        const std::uint64_t state = view.arena_state(arena).load(std::memory_order_acquire);
-        if (arena_kind(state) == ArenaKind::condemned) return true;
-        const std::uint32_t shard = arena_shard(state);
-        return arena_kind(state) == ArenaKind::owned && shard < geometry.shards && read_shard(view, shard).closed;
+        const ArenaState& state = view.arena_state(arena);
+        return is_condemned(state.word.load(std::memory_order_acquire)) && is_long_condemned(state, examination.now_ns);
     };
     for (const ProcessFacts& process : processes) {
         if (!process.alive) continue;
@@ -121,8 +120,8 @@ void examine_pins(const SegmentView& view, const std::vector<ProcessFacts>& proc
             const auto arena = static_cast<std::uint32_t>((pin - geometry.arenas_at) / geometry.arena_bytes);
             if (!blocked(arena)) continue;
             findings.push_back({"arena_pinned", Severity::error,
-                                title(process) + " still has a handle to key `" + key_at(view, pin) + "` in arena " +
-                                    number(arena) + ", which waits to be used again.",
+                                title(process) + " still has a handle to key `" + key_at(view, pin) +
+                                    "`: for over 10 s it has kept arena " + number(arena) + " from being used again.",
                                 "Drop the handle in that process, or restart it; a shard without a spare arena takes "
                                 "no values until then."});
         }
@@ -161,7 +160,7 @@ void examine_processes(const SegmentView& view, const Examination& examination, 
     const std::vector<ProcessFacts> processes = read_processes(view);
     examine_sections(view, processes, findings);
     examine_half_edited(view, processes, findings);
-    examine_pins(view, processes, findings);
+    examine_pins(view, examination, processes, findings);
     examine_dead(processes, findings);
     examine_leases(view, examination, processes, findings);
 }

@@ -8,39 +8,26 @@
 #include "shm/fences.hpp"
 #include "shm/hash.hpp"
 #include "shm/record.hpp"
+#include "shm/record_copy.hpp"
 
 namespace larder::shm {
 namespace {
 
 constexpr int kTries = 4;
-constexpr std::int64_t kRecencyStepNs = 128'000'000;
 
 /// Private memory that a record is copied into, aligned as the record is.
 class CopyBuffer {
 public:
-    /// Keeps what was copied before.
-    void resize(std::uint64_t bytes) { words_.resize((bytes + 7) / 8); }
-    /// The source may change meanwhile; the caller's re-check finds out.
+    /// Keeps what was copied before. REQUIRES: `from` is a multiple of 8.
     void copy(const std::byte* source, std::uint64_t from, std::uint64_t to) {
-        const auto* const shared = reinterpret_cast<const Word64*>(source);
-        for (std::uint64_t i = from / 8; i < (to + 7) / 8; ++i) words_[i] = shared[i].load(std::memory_order_relaxed);
+        words_.resize((to + 7) / 8);
+        copy_words(source + from, words_.data() + from / 8, to - from);
     }
     const Record& record() const { return *reinterpret_cast<const Record*>(words_.data()); }
 
 private:
     std::vector<std::uint64_t> words_;
 };
-
-/// Bytes from the record's start to its arena's end; 0: no record can begin there.
-std::uint64_t room_at(const SegmentView& view, std::uint64_t offset) {
-    const Geometry& geometry = *view.geometry;
-    if (offset < geometry.arenas_at) return 0;
-    const std::uint64_t inside = offset - geometry.arenas_at;
-    if (inside / geometry.arena_bytes >= geometry.arenas) return 0;
-    const std::uint64_t at = inside % geometry.arena_bytes;
-    const std::uint64_t room = geometry.arena_bytes - at;
-    return at < geometry.node_bytes || room < sizeof(Record) ? 0 : room;
-}
 
 bool is_backed_and_late(const SegmentView& view, const Record& record, std::int64_t now_ns) {
     return (record.flags & kBacked) != 0 && now_ns >= view.header().fresh_until_ns.load(std::memory_order_acquire);
@@ -82,15 +69,13 @@ Entry entry_of(const SegmentView& view, const Record& record, bool with_value, s
 /// Copies the record at `offset`: the fixed fields first, the rest by the lengths that they give once those are
 /// checked.
 SlotFinding copy_record(const SegmentView& view, std::uint64_t offset, bool with_value, CopyBuffer& buffer) {
-    const std::uint64_t room = room_at(view, offset);
+    const std::uint64_t room = record_room(*view.geometry, offset);
     if (room == 0) return SlotFinding::outside;
     const std::byte* const source = view.base + offset;
-    buffer.resize(sizeof(Record));
     buffer.copy(source, 0, sizeof(Record));
     if (!record_fits(buffer.record(), room)) return SlotFinding::damaged;
     const RecordShape shape = shape_of(buffer.record());
     const std::uint64_t end = with_value ? shape.total() : shape.value_at();
-    buffer.resize(end);
     buffer.copy(source, sizeof(Record), end);
     return SlotFinding::entry;
 }
@@ -101,7 +86,7 @@ bool unchanged(const SegmentView& view, const Word64& slot, std::uint64_t word, 
     std::atomic_thread_fence(std::memory_order_acquire);
     if (slot.load(std::memory_order_relaxed) != word) return false;
     const std::uint64_t offset = slot_units(word) * kUnitBytes;
-    return room_at(view, offset) == 0 || view.at<Word64>(offset)->load(std::memory_order_relaxed) == id;
+    return record_room(*view.geometry, offset) == 0 || view.at<Word64>(offset)->load(std::memory_order_relaxed) == id;
 }
 
 bool belongs(const SegmentView& view, const Record& record, std::uint32_t shard, std::uint64_t word) {

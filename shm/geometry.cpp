@@ -39,7 +39,7 @@ bool lay_out(Geometry& geometry) {
     geometry.keys_at = area(sizeof(KeyEntry) * geometry.tracked_keys);
     geometry.key_hits_at = area(sizeof(Word64) * kHitStripes * geometry.tracked_keys);
     geometry.shards_at = area(sizeof(Shard) * geometry.shards);
-    geometry.arena_states_at = area(sizeof(Word64) * geometry.arenas);
+    geometry.arena_states_at = area(sizeof(ArenaState) * geometry.arenas);
     geometry.directories_at = area(sizeof(Word64) * geometry.shards * geometry.directory_slots);
     geometry.arenas_at = end;
     geometry.node_bytes = node_area_bytes(geometry.directory_slots);

@@ -123,7 +123,7 @@ Gauges read_gauges(const SegmentView& view) {
 std::vector<ArenaFacts> read_arenas(const SegmentView& view) {
     std::vector<ArenaFacts> arenas;
     for (std::uint32_t i = 0; i < view.geometry->arenas; ++i) {
-        const std::uint64_t state = view.arena_state(i).load(std::memory_order_acquire);
+        const std::uint64_t state = view.arena_state(i).word.load(std::memory_order_acquire);
         arenas.push_back({i, arena_kind(state), arena_shard(state), arena_changes(state)});
     }
     return arenas;
@@ -139,7 +139,7 @@ std::vector<NoticeFacts> read_notices(const SegmentView& view) {
 }
 
 LabelFacts read_label(const SegmentView& view, std::uint32_t counter) {
-    if (counter >= kCounterLabels) return {};
+    if (counter >= kThreadCounters) return {};
     const CounterLabel& label = view.header().labels[counter];
     return {text_of(label.name, sizeof label.name), text_of(label.meaning, sizeof label.meaning)};
 }
@@ -179,6 +179,8 @@ std::string_view name_of(ArenaKind kind) {
         return "owned";
     case ArenaKind::condemned:
         return "condemned";
+    case ArenaKind::pinned:
+        return "pinned";
     }
     return "unknown";
 }

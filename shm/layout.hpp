@@ -22,8 +22,7 @@ inline constexpr std::size_t kUnitBytes = 16;  // records start at a multiple of
 inline constexpr std::uint32_t kProcesses = 256;
 inline constexpr std::uint32_t kThreadBlocks = 16;  // of one process
 inline constexpr std::uint32_t kPinCells = 4;       // of one thread block
-inline constexpr std::uint32_t kThreadCounters = 27;
-inline constexpr std::uint32_t kCounterLabels = 32;
+inline constexpr std::uint32_t kThreadCounters = 43;
 inline constexpr std::uint32_t kFences = 1u << 18;
 inline constexpr std::uint32_t kLeaseLocks = 64;
 inline constexpr std::uint32_t kLeasesPerLock = 16;
@@ -58,7 +57,7 @@ struct Geometry {
     std::uint64_t keys_at;          // KeyEntry[tracked_keys]
     std::uint64_t key_hits_at;      // Word64[kHitStripes][tracked_keys]
     std::uint64_t shards_at;        // Shard[shards]
-    std::uint64_t arena_states_at;  // Word64[arenas]
+    std::uint64_t arena_states_at;  // ArenaState[arenas]
     std::uint64_t directories_at;   // Word64[shards][directory_slots]
     std::uint64_t arenas_at;        // bytes[arenas][arena_bytes]
     std::uint64_t arena_bytes;
@@ -104,22 +103,20 @@ struct SegmentHeader {
     std::uint64_t creator_pid;
 
     // Written by each notice; on a line that no reader of values touches.
-    alignas(kLineBytes) Word64 notice_number;
+    alignas(2 * kLineBytes) Word64 notice_number;
 
     // Read by every hit, written at the end of each notice.
     alignas(kLineBytes) Word64 applied;
     Word64 everything;      // the fence that all entries depend on
     Time64 fresh_until_ns;  // entries backed by a source are good until then; the maximum: no deadline
 
-    alignas(kLineBytes) Word64 recency;       // strict mode's counter of uses
-    alignas(kLineBytes) Word64 publications;  // ids of records
+    alignas(kLineBytes) Word64 recency;  // strict mode's counter of uses
     alignas(kLineBytes) Time64 tend_due_ns;
     Word32 tend_cursor;
     Word32 registry_high;  // slots that were ever used; never lowered
     Time64 suspended_ns;   // BOOTTIME - MONOTONIC when last looked at
     Time64 open_at_ns;  // puts are refused before it (a replaced segment's processes may still announce to the old one)
     Word32 identity_claimed;
-    Word32 listener_pid;
 
     alignas(kLineBytes) Geometry geometry;
     char boot_id[40];
@@ -129,11 +126,11 @@ struct SegmentHeader {
     alignas(kLineBytes) Word64 overflow_counts[kThreadCounters];  // of threads without a block
     alignas(kLineBytes) Histogram eviction_age_ms, compute_us, lookup_ns;
     NoticeMark notices[kNotices];
-    CounterLabel labels[kCounterLabels];
+    CounterLabel labels[kThreadCounters];
 };
-// The pin cells lie at multiples of 256: a load of `applied` at the same offset modulo 4096 would wait for the pin's
+// The pin cells begin at multiples of 128: a load of `applied` at the same offset modulo 4096 would wait for the pin's
 // store.
-static_assert(offsetof(SegmentHeader, applied) % 256 == 128, "`applied` must not alias a pin cell");
+static_assert(offsetof(SegmentHeader, applied) % 128 == 64, "`applied` must not alias a pin cell");
 
 /// One attached process. Written by whoever holds its byte of the lock file, and by nobody else.
 struct alignas(kLineBytes) ProcessSlot {
@@ -150,14 +147,14 @@ enum class SlotState : std::uint32_t { free = 0, claiming = 1, live = 2 };
 
 /// One thread's pins and totals. A cell is free iff 0, else it holds a record's offset in units. Totals are written by
 /// the owning thread alone and never reset.
-struct alignas(256) ThreadBlock {
+struct alignas(2 * kLineBytes) ThreadBlock {
     Word64 cells[kPinCells];
     Word32 owner;   // thread id, 0: free
     Word32 inside;  // 0, or 1 + shard while in a writing section; kRebuilding added while it rebuilds
     Word64 counts[kThreadCounters];
 };
 inline constexpr std::uint32_t kRebuilding = 1u << 31;
-static_assert(sizeof(ThreadBlock) == 256, "four lines; the first one has the pins and the hits");
+static_assert(sizeof(ThreadBlock) == 6 * kLineBytes, "the first line has the pins and the hits");
 
 /// One key that is being computed, or was a moment ago. Guarded by its group's lock, but for `word` and what inspectors
 /// read.
@@ -199,7 +196,7 @@ struct alignas(kLineBytes) Shard {
     Word32 arena;     // which one it uses
 
     alignas(kLineBytes) Word64 moves;  // odd while slots are shifted
-    Word32 closed;                     // 1: no spare arena was left; waits until no pin names its own
+    Word32 closed;                     // 1: it has no arena, since none was free; `arena` means nothing
     std::uint32_t retired_count;
     std::uint64_t publications;                 // the count in slots' words
     std::uint64_t reserved;                     // offset of a record that is being filled, 0: none
@@ -209,14 +206,26 @@ struct alignas(kLineBytes) Shard {
     alignas(kLineBytes) Word64 entries, payload_bytes, arena_used_bytes, rebuilds, evictions, expirations;
 };
 
-/// States of an arena: kind, the shard it belongs to, and a count of changes, in one word.
-enum class ArenaKind : std::uint32_t { spare, owned, condemned };
+/// What an arena is used for: kind, the shard it belongs to, and a count of changes, in one word.
+enum class ArenaKind : std::uint32_t {
+    spare,
+    owned,
+    condemned,  // left by a shard that was rebuilt; a spare once no pin names anything in it
+    pinned,     // condemned, and kept by a pin for so long that it was counted
+};
+struct ArenaState {
+    Word64 word;
+    Time64 condemned_ns;  // when it became condemned
+};
 constexpr std::uint64_t arena_state(ArenaKind kind, std::uint32_t shard, std::uint32_t changes) {
     return static_cast<std::uint64_t>(changes) << 32 | static_cast<std::uint64_t>(shard) << 8 |
            static_cast<std::uint64_t>(kind);
 }
 constexpr ArenaKind arena_kind(std::uint64_t state) { return static_cast<ArenaKind>(state & 0xFF); }
 constexpr std::uint32_t arena_shard(std::uint64_t state) { return static_cast<std::uint32_t>(state >> 8) & 0xFFFFFF; }
+constexpr bool is_condemned(std::uint64_t state) {
+    return arena_kind(state) == ArenaKind::condemned || arena_kind(state) == ArenaKind::pinned;
+}
 constexpr std::uint32_t arena_changes(std::uint64_t state) { return static_cast<std::uint32_t>(state >> 32); }
 
 /// One published value. Its bytes never change after publication, but for the atomics and the writers' `next_retired`.
@@ -246,6 +255,7 @@ struct Record {
     std::uint32_t tags_bytes;
 };
 inline constexpr std::uint32_t kUntracked = 0xFFFFFFFFu;
+inline constexpr std::int64_t kRecencyStepNs = 128'000'000;
 enum RecordFlag : std::uint8_t { kNegative = 1, kBacked = 2 };  // kBacked: subject to fresh_until_ns
 static_assert(sizeof(Record) == 112 && offsetof(Record, hash) == 48);
 
@@ -271,7 +281,7 @@ struct SegmentView {
         return at<Word64>(geometry->key_hits_at)[stripe * geometry->tracked_keys + index];
     }
     Shard& shard(std::uint32_t index) const { return at<Shard>(geometry->shards_at)[index]; }
-    Word64& arena_state(std::uint32_t arena) const { return at<Word64>(geometry->arena_states_at)[arena]; }
+    ArenaState& arena_state(std::uint32_t arena) const { return at<ArenaState>(geometry->arena_states_at)[arena]; }
     Word64* directory(std::uint32_t shard) const {
         return at<Word64>(geometry->directories_at) + static_cast<std::size_t>(shard) * geometry->directory_slots;
     }

@@ -1,26 +1,15 @@
 #include "shm/lookup.hpp"
 
-#include <cstring>
 #include <memory>
 #include <new>
+
+#include "shm/record_copy.hpp"
 
 namespace larder::shm {
 namespace {
 
 constexpr std::uint32_t kMissTries = 3;
 constexpr std::uint32_t kCopyTries = 4;
-
-// Words, since the bytes may change meanwhile: the caller's re-check tells.
-#if defined(__SANITIZE_THREAD__) || defined(__clang__)
-__attribute__((no_sanitize("thread")))
-#endif
-void copy_words(const std::byte* from, char* to, std::uint64_t bytes) {
-    const auto* shared = reinterpret_cast<const Word64*>(from);
-    for (std::uint64_t i = 0; i < (bytes + 7) / 8; ++i) {
-        const std::uint64_t word = shared[i].load(std::memory_order_relaxed);
-        std::memcpy(to + 8 * i, &word, sizeof word);
-    }
-}
 
 }  // namespace
 
@@ -61,13 +50,14 @@ bool Lookup::refuse(const Record& record, std::uint64_t room, Word64& cell) {
 /// Without a free cell; and what lies outside the arenas is found out here.
 Lookup::Taken Lookup::take_copy(const HashedKey& key, const Word64& slot, std::uint64_t word) const {
     const std::uint64_t offset = slot_units(word) * kUnitBytes;
-    if (offset < arenas_at_ || offset + sizeof(Record) > arenas_end_) return {Probed::none, true, nullptr};
+    const std::uint64_t room = record_room(*view_.geometry, offset);
+    if (room == 0) return {Probed::none, true, nullptr};
     const std::byte* const shared = view_.base + offset;
     for (std::uint32_t n = 0; n < kCopyTries; ++n) {
         alignas(Record) char head[sizeof(Record)];
         copy_words(shared, head, sizeof head);
         const Record& fixed = *reinterpret_cast<const Record*>(head);
-        const bool fits = record_fits(fixed, arenas_end_ - offset);
+        const bool fits = record_fits(fixed, room);
         const bool same = fits && fixed.hash == key.hash;
         const std::uint64_t bytes = same ? shape_of(fixed).total() : 0;
         std::unique_ptr<char[]> copy(same ? new (std::nothrow) char[bytes + 8] : nullptr);

@@ -108,7 +108,7 @@ void format_arena_states(const SegmentView& view) {
     for (std::uint32_t arena = 0; arena < view.geometry->arenas; ++arena) {
         const bool owned = arena < view.geometry->shards;
         const ArenaKind kind = owned ? ArenaKind::owned : ArenaKind::spare;
-        view.arena_state(arena).store(arena_state(kind, owned ? arena : 0, 0), std::memory_order_relaxed);
+        view.arena_state(arena).word.store(arena_state(kind, owned ? arena : 0, 0), std::memory_order_relaxed);
     }
 }
 

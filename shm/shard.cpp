@@ -231,20 +231,20 @@ void ShardWriter::fill(Record* record, const NewRecord& wanted) {
     if (!wanted.value.empty()) std::memcpy(bytes + shape.value_at(), wanted.value.data(), wanted.value.size());
 }
 
-/// Enters a filled record into index and directory. False, with nothing changed: no free slot near the key's home.
+/// Enters a filled record into index and directory. False, with nothing changed: no free slot near the key's home, or
+/// no room for an index node.
 bool ShardWriter::link(Record* record, const NewRecord& wanted) {
     const std::uint64_t units = units_of(record);
     const std::uint64_t word = slot_word(units, tag_of(wanted.key.hash), ++shard_.publications);
     const std::uint64_t stamp = recency_stamp(view_, now_ns_);
     record->last_used.store(stamp, std::memory_order_relaxed);
-    record->key_entry = key_entry_for(wanted.key);
+    record->key_entry = wanted.tracked ? key_entry_for(wanted.key) : kUntracked;
 
     auto& by_key = entry_index(arena_base()).get<ByKey>();
     const auto there = by_key.find(wanted.key);
     if (there == by_key.end()) {
         const std::uint32_t slot = directory_.find_free(wanted.key.hash);
-        if (slot == Directory::kNone) return false;
-        by_key.insert(IndexEntry{record, wanted.expires_ns, stamp});
+        if (slot == Directory::kNone || !enter_index({record, wanted.expires_ns, stamp})) return false;
         LARDER_CRASH_POINT("put.indexed");
         directory_.publish(slot, word);
         raise(shard_.entries, 1);
@@ -263,14 +263,21 @@ bool ShardWriter::link(Record* record, const NewRecord& wanted) {
     return true;
 }
 
+bool ShardWriter::enter_index(const IndexEntry& entry) try {
+    if (testing::allocation_fails()) return false;
+    return entry_index(arena_base()).get<ByKey>().insert(entry).second;
+} catch (const boost::interprocess::bad_alloc&) {  // the insertion has undone itself
+    return false;
+}
+
 std::uint32_t ShardWriter::key_entry_for(const HashedKey& key) {
     const std::uint32_t entry = keys_.find_or_add(key.hash, shard_index_);
     if (entry != kUntracked) return entry;
     // Only entries that no unreclaimed record names are handed on. Condemned arenas may hold some that cannot be
     // listed.
     for (std::uint32_t arena = 0; arena < view_.geometry->arenas; ++arena) {
-        const std::uint64_t state = view_.arena_state(arena).load(std::memory_order_acquire);
-        if (arena_kind(state) == ArenaKind::condemned && arena_shard(state) == shard_index_) return kUntracked;
+        const std::uint64_t state = view_.arena_state(arena).word.load(std::memory_order_acquire);
+        if (is_condemned(state) && arena_shard(state) == shard_index_) return kUntracked;
     }
     const auto in_use = [this](std::uint64_t hash) {
         const auto& by_key = entry_index(arena_base()).get<ByKey>();

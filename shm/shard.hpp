@@ -44,6 +44,7 @@ struct NewRecord {
     std::uint32_t stale_if_error_ms = 0;
     std::uint8_t flags = 0;
     std::uint64_t checksum = 0;
+    bool tracked = true;       ///< gets a place in the key table
     bool for_waiters = false;  ///< publish even what is fenced: who waits for it may take it, nobody else is served it
 
     RecordShape shape() const;
@@ -77,6 +78,9 @@ private:
 
     void recover();
     void rebuild();
+    void condemn_arena();
+    bool move_to_fresh_arena();
+    bool is_owned_here(std::uint64_t state) const;
     std::optional<std::uint32_t> take_arena();
     bool open_closed();
     void reset_control();
@@ -97,6 +101,7 @@ private:
     Evicted evict_one();
     void fill(Record* record, const NewRecord& wanted);
     bool link(Record* record, const NewRecord& wanted);
+    bool enter_index(const IndexEntry& entry);
     void unlink(const IndexEntry& entry, Fate fate);
     void retire(Record* record);
     std::uint32_t reclaim();
@@ -119,13 +124,15 @@ private:
     bool entered_ = false, rebuilt_ = false;
 };
 
-/// Turns condemned arenas in which no pin is left into spares. Needs no lock.
-void release_condemned_arenas(const SegmentView& view, const Registry& registry);
+/// Turns condemned arenas in which no pin is left into spares, and counts those that were pinned for too long. Needs no
+/// lock. `block`: the calling thread's, or null.
+void release_condemned_arenas(const SegmentView& view, const Registry& registry, ThreadBlock* block);
+
+/// Condemned for over 10 s: pins do not last that long unless a handle was forgotten.
+bool is_long_condemned(const ArenaState& arena, std::int64_t now_ns);
 
 /// Formats every arena that a shard owns: the last step of making a segment.
 void format_owned_arenas(const SegmentView& view);
-
-inline constexpr std::int64_t kRecencyStepNs = 128'000'000;
 
 /// The stamp of a use at this time, by the segment's kind of recency.
 inline std::uint64_t recency_stamp(const SegmentView& view, std::int64_t now_ns) {

@@ -4,9 +4,15 @@
 #include "shm/registry.hpp"
 #include "shm/robust_mutex.hpp"
 #include "shm/shard.hpp"
+#include "shm/system.hpp"
 #include "shm/testing.hpp"
 
 namespace larder::shm {
+namespace {
+
+constexpr std::int64_t kPinnedTooLongNs = 10'000'000'000;
+
+}  // namespace
 
 ShardWriter::ShardWriter(const SegmentView& view, const Registry& registry, std::uint32_t shard, ThreadBlock* block,
                          std::int64_t now_ns)
@@ -63,26 +69,10 @@ void ShardWriter::rebuild() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     reset_control();
     LARDER_CRASH_POINT("rebuild.reset");
-
-    release_condemned_arenas(view_, registry_);
-    const std::uint32_t old = shard_.arena.load(std::memory_order_relaxed);
-    if (const std::optional<std::uint32_t> fresh = take_arena()) {
-        LARDER_CRASH_POINT("rebuild.taken");
-        format_arena(view_.arena(*fresh), *view_.geometry);
-        LARDER_CRASH_POINT("rebuild.formatted");
-        // Condemned before the shard leaves it: an owned arena that is not the shard's current one may be formatted.
-        Word64& state = view_.arena_state(old);
-        const std::uint64_t was = state.load(std::memory_order_relaxed);
-        if (arena_kind(was) == ArenaKind::owned)
-            state.store(arena_state(ArenaKind::condemned, shard_index_, arena_changes(was) + 1),
-                        std::memory_order_release);
-        LARDER_CRASH_POINT("rebuild.condemned");
-        shard_.arena.store(*fresh, std::memory_order_release);
-        shard_.closed.store(0, std::memory_order_relaxed);
-    } else {
-        shard_.closed.store(1, std::memory_order_relaxed);
-    }
-    LARDER_CRASH_POINT("rebuild.switched");
+    condemn_arena();
+    LARDER_CRASH_POINT("rebuild.condemned");
+    move_to_fresh_arena();
+    LARDER_CRASH_POINT("rebuild.moved");
     shard_.rebuilds.fetch_add(1, std::memory_order_relaxed);
     count(Counter::shard_rebuilds);
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -90,36 +80,52 @@ void ShardWriter::rebuild() {
     if (block_ != nullptr) block_->inside.store(1 + shard_index_, std::memory_order_relaxed);
 }
 
+/// The shard's arena, unless a rebuild that was killed has done it: then it may be a spare by now, or another shard's.
+void ShardWriter::condemn_arena() {
+    ArenaState& arena = view_.arena_state(shard_.arena.load(std::memory_order_relaxed));
+    const std::uint64_t was = arena.word.load(std::memory_order_acquire);
+    if (!is_owned_here(was)) return;
+    arena.condemned_ns.store(system::coarse_ns(), std::memory_order_relaxed);
+    arena.word.store(arena_state(ArenaKind::condemned, shard_index_, arena_changes(was) + 1),
+                     std::memory_order_release);
+}
+
+/// Else the shard is closed until a later call finds an arena. REQUIRES: `mutating` set, its own arena condemned.
+bool ShardWriter::move_to_fresh_arena() {
+    release_condemned_arenas(view_, registry_, block_);
+    const std::optional<std::uint32_t> fresh = take_arena();
+    if (fresh) {
+        LARDER_CRASH_POINT("rebuild.taken");
+        format_arena(view_.arena(*fresh), *view_.geometry);
+        LARDER_CRASH_POINT("rebuild.formatted");
+        shard_.arena.store(*fresh, std::memory_order_release);
+    }
+    shard_.closed.store(fresh ? 0 : 1, std::memory_order_relaxed);
+    return fresh.has_value();
+}
+
+bool ShardWriter::is_owned_here(std::uint64_t state) const {
+    return arena_kind(state) == ArenaKind::owned && arena_shard(state) == shard_index_;
+}
+
 /// An arena that an earlier, killed rebuild had taken for this shard, else a spare.
 std::optional<std::uint32_t> ShardWriter::take_arena() {
-    const std::uint32_t current = shard_.arena.load(std::memory_order_relaxed);
-    const auto owned_here = [&](std::uint64_t state) {
-        return arena_kind(state) == ArenaKind::owned && arena_shard(state) == shard_index_;
-    };
     for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i)
-        if (i != current && owned_here(view_.arena_state(i).load(std::memory_order_acquire))) return i;
+        if (is_owned_here(view_.arena_state(i).word.load(std::memory_order_acquire))) return i;
     for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i) {
-        std::uint64_t state = view_.arena_state(i).load(std::memory_order_acquire);
+        Word64& word = view_.arena_state(i).word;
+        std::uint64_t state = word.load(std::memory_order_acquire);
         const std::uint64_t taken = arena_state(ArenaKind::owned, shard_index_, arena_changes(state) + 1);
         if (arena_kind(state) == ArenaKind::spare &&
-            view_.arena_state(i).compare_exchange_strong(state, taken, std::memory_order_acq_rel))
+            word.compare_exchange_strong(state, taken, std::memory_order_acq_rel))
             return i;
     }
     return std::nullopt;
 }
 
-/// A shard without a spare goes on in its own arena once no pin names anything there.
 bool ShardWriter::open_closed() {
-    release_condemned_arenas(view_, registry_);
-    const std::uint32_t current = shard_.arena.load(std::memory_order_relaxed);
-    const std::uint64_t first = (view_.geometry->arenas_at + current * view_.geometry->arena_bytes) / kUnitBytes;
-    if (PinScan(view_, registry_).any_between(first, first + view_.geometry->arena_bytes / kUnitBytes)) return false;
     const Mutation mutation(shard_);
-    format_arena(arena_base(), *view_.geometry);
-    LARDER_CRASH_POINT("reopen.formatted");
-    reset_control();
-    shard_.closed.store(0, std::memory_order_relaxed);
-    return true;
+    return move_to_fresh_arena();
 }
 
 void ShardWriter::reset_control() {
@@ -133,15 +139,27 @@ void ShardWriter::reset_control() {
 
 /// Only readers that pinned before the directory was cleared may be in there, and they can only become fewer. The count
 /// of changes in the state defeats a caller that slept since its scan.
-void release_condemned_arenas(const SegmentView& view, const Registry& registry) {
+void release_condemned_arenas(const SegmentView& view, const Registry& registry, ThreadBlock* block) {
     for (std::uint32_t i = 0; i < view.geometry->arenas; ++i) {
-        std::uint64_t state = view.arena_state(i).load(std::memory_order_acquire);
-        if (arena_kind(state) != ArenaKind::condemned) continue;
+        ArenaState& arena = view.arena_state(i);
+        std::uint64_t state = arena.word.load(std::memory_order_acquire);
+        if (!is_condemned(state)) continue;
         const std::uint64_t first = (view.geometry->arenas_at + i * view.geometry->arena_bytes) / kUnitBytes;
-        if (PinScan(view, registry).any_between(first, first + view.geometry->arena_bytes / kUnitBytes)) continue;
-        view.arena_state(i).compare_exchange_strong(state, arena_state(ArenaKind::spare, 0, arena_changes(state) + 1),
-                                                    std::memory_order_acq_rel);
+        const std::uint64_t last = first + view.geometry->arena_bytes / kUnitBytes;
+        const std::uint32_t changes = arena_changes(state) + 1;
+        if (!PinScan(view, registry).any_between(first, last)) {
+            arena.word.compare_exchange_strong(state, arena_state(ArenaKind::spare, 0, changes),
+                                               std::memory_order_acq_rel);
+        } else if (arena_kind(state) == ArenaKind::condemned && is_long_condemned(arena, system::coarse_ns()) &&
+                   arena.word.compare_exchange_strong(
+                       state, arena_state(ArenaKind::pinned, arena_shard(state), changes), std::memory_order_acq_rel)) {
+            count(block, view.header(), Counter::arenas_pinned);  // once, whoever looks
+        }
     }
+}
+
+bool is_long_condemned(const ArenaState& arena, std::int64_t now_ns) {
+    return now_ns - arena.condemned_ns.load(std::memory_order_relaxed) > kPinnedTooLongNs;
 }
 
 void format_owned_arenas(const SegmentView& view) {

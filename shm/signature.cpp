@@ -24,12 +24,12 @@ constexpr std::uint64_t shape() {
 constexpr std::uint64_t kFields[] = {
     kLayoutNumber, BOOST_VERSION, __GLIBC__, __GLIBC_MINOR__, std::endian::native == std::endian::little, sizeof(void*),
     // Numbers that size tables
-    kUnitBytes, kProcesses, kThreadBlocks, kPinCells, kThreadCounters, kCounterLabels, kFences, kLeaseLocks,
+    kUnitBytes, kProcesses, kThreadBlocks, kPinCells, kThreadCounters, kFences, kLeaseLocks,
     kLeasesPerLock, kHours, kHitStripes, kKeyWindow, kNotices, kBuckets,
     // Structures
     shape<pthread_mutex_t>(), shape<Word32>(), shape<Word64>(), shape<Time64>(), shape<Geometry>(), shape<Histogram>(),
     shape<NoticeMark>(), shape<CounterLabel>(), shape<SegmentHeader>(), shape<ProcessSlot>(), shape<ThreadBlock>(),
-    shape<LeaseSlot>(), shape<LeaseGroup>(), shape<KeyEntry>(), shape<Shard>(), shape<Record>(),
+    shape<LeaseSlot>(), shape<LeaseGroup>(), shape<KeyEntry>(), shape<Shard>(), shape<ArenaState>(), shape<Record>(),
     // Fields
     offsetof(Geometry, arena_bytes), offsetof(Geometry, max_bytes), offsetof(Geometry, strict_recency),
     offsetof(Histogram, buckets), offsetof(NoticeMark, text),
@@ -37,10 +37,9 @@ constexpr std::uint64_t kFields[] = {
     offsetof(SegmentHeader, time_namespace), offsetof(SegmentHeader, creator_pid),
     offsetof(SegmentHeader, notice_number),
     offsetof(SegmentHeader, applied), offsetof(SegmentHeader, everything), offsetof(SegmentHeader, fresh_until_ns),
-    offsetof(SegmentHeader, recency), offsetof(SegmentHeader, publications), offsetof(SegmentHeader, tend_due_ns),
+    offsetof(SegmentHeader, recency), offsetof(SegmentHeader, tend_due_ns),
     offsetof(SegmentHeader, tend_cursor), offsetof(SegmentHeader, registry_high), offsetof(SegmentHeader, suspended_ns),
     offsetof(SegmentHeader, open_at_ns), offsetof(SegmentHeader, identity_claimed),
-    offsetof(SegmentHeader, listener_pid),
     offsetof(SegmentHeader, geometry), offsetof(SegmentHeader, boot_id), offsetof(SegmentHeader, identity),
     offsetof(SegmentHeader, created_ns), offsetof(SegmentHeader, overflow_counts),
     offsetof(SegmentHeader, eviction_age_ms), offsetof(SegmentHeader, compute_us), offsetof(SegmentHeader, lookup_ns),

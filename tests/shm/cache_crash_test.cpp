@@ -160,7 +160,7 @@ TEST_CASE("A process killed while it rebuilds a shard is followed by another tha
     const Watchdog watchdog(300);
     const std::string first = GENERATE("put.linking", "put.indexed", "retire.listed", "reclaim.one");
     for (const char* second : {"rebuild.cleared", "rebuild.reset", "rebuild.taken", "arena.nodes", "arena.records",
-                               "rebuild.formatted", "rebuild.condemned", "rebuild.switched"}) {
+                               "rebuild.formatted", "rebuild.condemned", "rebuild.moved"}) {
         for (const char* third : {second, "rebuild.cleared", "rebuild.reset"}) {
             INFO(first << ", " << second << ", " << third);
             CHECK(CrashScene::run([&](CrashScene& scene, std::string& report) {

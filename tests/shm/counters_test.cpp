@@ -84,7 +84,7 @@ TEST_CASE("A header carries the labels of its counters and nothing behind them",
         CHECK(std::string(header.labels[i].name) == kCounterTable[i].name);
         CHECK(std::string(header.labels[i].meaning) == kCounterTable[i].meaning);
     }
-    for (std::uint32_t i = kCounters; i < kCounterLabels; ++i) CHECK(header.labels[i].name[0] == '\0');
+    for (std::uint32_t i = kCounters; i < kThreadCounters; ++i) CHECK(header.labels[i].name[0] == '\0');
 }
 
 TEST_CASE("Counts of many threads add up exactly while they are being read", "[counters][tsan]") {

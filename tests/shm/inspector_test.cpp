@@ -283,5 +283,5 @@ TEST_CASE("gauges add up over the shards", "[inspector][tsan]") {
     CHECK(gauges.arena_used_bytes < gauges.arena_bytes);
     CHECK(shm::read_arenas(scoped.view()).size() == scoped.view().geometry->arenas);
     CHECK(shm::read_label(scoped.view(), 0).name == "hits");
-    CHECK(shm::read_label(scoped.view(), shm::kCounterLabels).name.empty());
+    CHECK(shm::read_label(scoped.view(), shm::kThreadCounters).name.empty());
 }

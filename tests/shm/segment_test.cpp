@@ -166,7 +166,7 @@ TEST_CASE("a segment can be made in any memory") {
     CHECK(view.header().fresh_until_ns == std::numeric_limits<std::int64_t>::max());
     CHECK(std::string(view.header().identity) == "db");
     CHECK(std::string(view.header().labels[0].name) == kCounterTable[0].name);
-    CHECK(arena_kind(view.arena_state(0)) == ArenaKind::owned);
+    CHECK(arena_kind(view.arena_state(0).word) == ArenaKind::owned);
     for (std::uint32_t group = 0; group < kLeaseLocks; ++group) {
         REQUIRE(robust_mutex::acquire(view.leases(group).mutex, std::chrono::seconds(0)) ==
                 robust_mutex::Acquired::locked);
@@ -182,9 +182,9 @@ TEST_CASE("each arena of a new segment has its shard, the last is spare") {
     const SegmentView& view = segment.view();
     for (std::uint32_t shard = 0; shard < 8; ++shard) {
         CHECK(view.shard(shard).arena == shard);
-        CHECK(view.arena_state(shard) == arena_state(ArenaKind::owned, shard, 0));
+        CHECK(view.arena_state(shard).word == arena_state(ArenaKind::owned, shard, 0));
     }
-    CHECK(arena_kind(view.arena_state(8)) == ArenaKind::spare);
+    CHECK(arena_kind(view.arena_state(8).word) == ArenaKind::spare);
 }
 
 TEST_CASE("who attaches sees what the maker made, in a file of mode 0600") {

@@ -139,15 +139,47 @@ TEST_CASE("Whoever enters and finds `mutating` set rebuilds, whether or not it h
         REQUIRE(writer.enter(1s));
         CHECK(writer.rebuilt());
         CHECK(f.shard.mutating.load() == 0);
-        CHECK(f.shard.closed.load() == 1);  // the only arena there is
         CHECK(f.shard.rebuilds.load() == 1);
-        CHECK_FALSE(writer.erase({f.scoped.hash("key"), "key"}, Fate::invalidated));
-        writer.tend();
     }
     CHECK_FALSE(f.has("key"));
     REQUIRE(f.put("key", "value") == PutResult::stored);
-    CHECK(f.shard.closed.load() == 0);
     CHECK(f.has("key"));
+    CHECK(first_violation(f.view) == "");
+}
+
+TEST_CASE("A rebuilt shard is closed while a pin keeps the only arena there is", "[shard]") {
+    Fixture f;
+    REQUIRE(f.put("key", "value") == PutResult::stored);
+    larder::Pinned held = f.scoped.cache.get("key");
+    f.shard.mutating = 1;
+    {
+        ShardWriter writer = f.writer();
+        REQUIRE(writer.enter(1s));
+        CHECK(f.shard.closed.load() == 1);
+        CHECK_FALSE(writer.erase({f.scoped.hash("key"), "key"}, Fate::invalidated));
+        writer.tend();
+    }
+    CHECK(f.put("key", "value") == PutResult::rebuilding);
+    CHECK(first_violation(f.view) == "");
+    CHECK(held.value() == "value");
+    held.reset();
+    CHECK(f.put("key", "value") == PutResult::stored);
+    CHECK(f.shard.closed.load() == 0);
+    CHECK(first_violation(f.view) == "");
+}
+
+TEST_CASE("An arena that a pin keeps for over 10 s is counted, once", "[shard]") {
+    Fixture f;
+    REQUIRE(f.put("key", "value") == PutResult::stored);
+    larder::Pinned held = f.scoped.cache.get("key");
+    f.shard.mutating = 1;
+    f.scoped.cache.tend();
+    CHECK(f.scoped.count(Counter::arenas_pinned) == 0);
+    f.view.arena_state(0).condemned_ns -= 11'000'000'000;
+    for (int i = 0; i < 2; ++i) f.scoped.cache.tend();
+    CHECK(f.scoped.count(Counter::arenas_pinned) == 1);
+    held.reset();
+    CHECK(f.put("key", "value") == PutResult::stored);
     CHECK(first_violation(f.view) == "");
 }
 

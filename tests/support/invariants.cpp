@@ -37,13 +37,14 @@ public:
         require(shard_.moves.load() % 2 == 0, "moves is odd");
         require(shard_.reserved == 0, "a record is still reserved");
         require(arena_ < view_.geometry->arenas, "no such arena");
-        const std::uint64_t state = view_.arena_state(arena_).load();
-        require(arena_kind(state) == ArenaKind::owned && arena_shard(state) == index_, "its arena is not its own");
-        check_directory();
         if (shard_.closed.load() != 0) {
-            require(named_.empty(), "closed, but its directory names records");
+            for (std::uint32_t slot = 0; slot < view_.geometry->directory_slots; ++slot)
+                require(slots_[slot].load() == 0, "closed, but its directory names records");
             return;
         }
+        const std::uint64_t state = view_.arena_state(arena_).word.load();
+        require(arena_kind(state) == ArenaKind::owned && arena_shard(state) == index_, "its arena is not its own");
+        check_directory();
         check_index();
         check_retired();
         check_heaps();
@@ -138,16 +139,17 @@ private:
 };
 
 void check_arenas(const SegmentView& view) {
-    std::uint32_t owned = 0;
+    std::uint32_t owned = 0, open = 0;
     for (std::uint32_t i = 0; i < view.geometry->arenas; ++i) {
-        const std::uint64_t state = view.arena_state(i).load();
+        const std::uint64_t state = view.arena_state(i).word.load();
         if (arena_kind(state) != ArenaKind::owned) continue;
         ++owned;
         const std::uint32_t shard = arena_shard(state);
         require(shard < view.geometry->shards && view.shard(shard).arena.load() == i,
                 "arena " + std::to_string(i) + " is owned by a shard that does not use it");
     }
-    require(owned == view.geometry->shards, "an arena is lost");
+    for (std::uint32_t i = 0; i < view.geometry->shards; ++i) open += view.shard(i).closed.load() == 0 ? 1 : 0;
+    require(owned == open, "an arena is lost");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // larder doctor: a healthy cache has no errors; each kind of damage is found and named.
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -136,7 +137,7 @@ TEST_CASE("a shard left half edited is found", "[cli][doctor]") {
 
 TEST_CASE("an arena that belongs to no shard is found", "[cli][doctor]") {
     const Patient patient;
-    SECTION("of another kind") { patient.view.arena_state(0) = shm::arena_state(shm::ArenaKind::spare, 0, 9); }
+    SECTION("of another kind") { patient.view.arena_state(0).word = shm::arena_state(shm::ArenaKind::spare, 0, 9); }
     SECTION("of no number") { patient.view.shard(0).arena = 77; }
     CHECK(patient.severity("arena_owner") == "error");
 }
@@ -166,6 +167,19 @@ TEST_CASE("a header that no build wrote is found, and the rest is not believed",
         std::filesystem::resize_file(patient.directory.file("cut.seg"), 4'096);
         CHECK(patient.severity("open_header", {"-c", "cut"}) == "error");
     }
+}
+
+TEST_CASE("a handle that keeps an arena for over 10 s is found, with its process and key", "[cli][doctor]") {
+    Patient patient;
+    const Pinned held = patient.cache.get("key:7");
+    REQUIRE(held);
+    patient.view.shard(0).mutating = 1;  // as a writer leaves it that dies
+    REQUIRE(patient.cache.put("key:7", "value") == PutResult::rebuilding);
+    CHECK(patient.severity("arena_pinned").empty());
+    patient.view.arena_state(0).condemned_ns -= 11'000'000'000;
+    CHECK(patient.severity("arena_pinned") == "error");
+    const std::string report = patient.doctor().out;
+    CHECK_THAT(report, Catch::Contains("`key:7`") && Catch::Contains("process " + std::to_string(::getpid())));
 }
 
 TEST_CASE("a segment that was closed for good is found", "[cli][doctor]") {
