@@ -50,24 +50,17 @@ Access AccessRule::check(const Caller& caller, AssignmentId id) {
 
 std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     if (id <= 0) return std::nullopt;
-    const Pinned kept = cache_.peek(access_key(id));
-    if (kept.state() == State::negative) return std::nullopt;
-    if (kept) {
-        const std::optional<Ownership> decoded = decode(kept.value());
-        if (decoded) return decoded;
-    }
-    return read_and_keep(id);
-}
-
-std::optional<Ownership> AccessRule::read_and_keep(AssignmentId id) {
+    const auto read = [&]() -> std::optional<std::string> {
+        const std::optional<Ownership> found = sources_.borrow()->ownership(id);
+        return found ? std::optional(encode(*found)) : std::nullopt;
+    };
     EntryOptions options;
-    options.as_of = cache_.stamp();
-    const std::optional<Ownership> found = sources_.borrow()->ownership(id);
-    options.negative = !found;
-    if (found) options.ttl = ttl_;
-    // Not kept (full, fenced): the next caller asks the source again, and that is all.
-    static_cast<void>(cache_.put(access_key(id), found ? encode(*found) : std::string(), options));
-    return found;
+    options.ttl = ttl_;
+    options.tracked = false;  // anybody's guesses at ids must not fill the key table
+    const Pinned kept = cache_.warm(access_key(id), read, options);
+    if (!kept) return std::nullopt;
+    const std::optional<Ownership> decoded = decode(kept.value());
+    return decoded ? decoded : sources_.borrow()->ownership(id);
 }
 
 }  // namespace larder

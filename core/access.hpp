@@ -31,14 +31,13 @@ class AccessRule {
 public:
     AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl);
 
-    /// In this order: role (a student is forbidden whatever the id), existence, author. Throws SourceError.
+    /// In this order: role (a student is forbidden whatever the id), existence, author. Throws as ownership.
     Access check(const Caller& caller, AssignmentId id);
 
-    /// nullopt: no such assignment. Throws SourceError.
+    /// nullopt: no such assignment. Throws SourceError, and ComputeFailed when another process could not read it.
     std::optional<Ownership> ownership(AssignmentId id);
 
 private:
-    std::optional<Ownership> read_and_keep(AssignmentId id);
     Cache cache_;
     SourcePool& sources_;
     std::chrono::milliseconds ttl_;

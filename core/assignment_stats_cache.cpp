@@ -22,10 +22,6 @@ DocumentState state_of(const Pinned& pinned) {
     return pinned.source() == Source::waited ? DocumentState::wait : DocumentState::hit;
 }
 
-std::chrono::nanoseconds since(std::chrono::steady_clock::time_point start) {
-    return std::chrono::steady_clock::now() - start;
-}
-
 }  // namespace
 
 std::string_view name_of(DocumentState state) {
@@ -39,7 +35,8 @@ AssignmentStatsCache::AssignmentStatsCache(Cache cache, SourceFactory open_sourc
       sources_(std::move(open_source)),
       access_(cache_, sources_, options_.ttl),
       notices_(cache_, options_.log),
-      warmer_([this](AssignmentId id) { return warm_one(id); }, [this] { return mean_compute_time(); }, options_.log) {}
+      warmer_([this](AssignmentId id) { return warm_one(id); }, [this] { return cache_.mean_compute_time(); },
+              options_.log) {}
 
 EntryOptions AssignmentStatsCache::entry_options() const {
     EntryOptions options;
@@ -54,33 +51,35 @@ Timestamp AssignmentStatsCache::wall_clock() const {
     return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
-/// Reads, computes and writes the document; adds the tags to `options`. nullopt: no such assignment.
-std::optional<std::string> AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options) {
+/// Reads, computes and writes the document; adds the tags to `options`. Throws UnknownAssignment, SourceError.
+std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options) {
     const Timestamp generated_at = wall_clock();
-    const std::optional<AssignmentRecord> record = sources_.borrow()->load(id);
-    if (!record) return std::nullopt;
+    const std::optional<AssignmentRecord> record = load(id);
+    if (!record) throw UnknownAssignment();
     const Assignment& assignment = record->assignment;
     if (assignment.author_id) options.tags.push_back(author_tag(*assignment.author_id));
     if (assignment.course && !assignment.course->empty()) options.tags.push_back(course_tag(*assignment.course));
     return to_document(assignment, analyze(assignment, record->submissions), generated_at, wall_clock());
 }
 
+std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id) {
+    try {
+        return sources_.borrow()->load(id);
+    } catch (const SourceError& error) {
+        options_.log(LogLevel::error, "Computing assignment " + std::to_string(id) + " failed: " + error.what());
+        throw;
+    }
+}
+
 std::optional<Document> AssignmentStatsCache::get_or_calculate(AssignmentId id) {
     // First, so that a stranger's id takes no lease, no count and no place in the key table.
     if (!access_.ownership(id)) return std::nullopt;
     Document document;
-    const auto computing = [&](EntryOptions& options) -> std::optional<std::string> {
+    const auto computing = [&](EntryOptions& options) {
         const auto start = std::chrono::steady_clock::now();
-        try {
-            std::optional<std::string> text = compute(id, options);
-            if (!text) throw UnknownAssignment();
-            document.compute_time = since(start);
-            note_compute_time(document.compute_time);
-            return text;
-        } catch (const SourceError& error) {
-            options_.log(LogLevel::error, "Computing assignment " + std::to_string(id) + " failed: " + error.what());
-            throw;
-        }
+        std::string text = compute(id, options);
+        document.compute_time = std::chrono::steady_clock::now() - start;
+        return std::optional(std::move(text));
     };
     try {
         document.bytes = cache_.get_or_compute(stats_key(id), computing, entry_options());
@@ -109,31 +108,13 @@ HitRate AssignmentStatsCache::hit_rate(AssignmentId id) const {
     return rate;
 }
 
-void AssignmentStatsCache::note_compute_time(std::chrono::nanoseconds time) {
-    computed_ns_.fetch_add(time.count(), std::memory_order_relaxed);
-    computed_.fetch_add(1, std::memory_order_relaxed);
-}
-
-std::optional<std::chrono::nanoseconds> AssignmentStatsCache::mean_compute_time() const {
-    if (const auto shared = cache_.mean_compute_time()) return shared;
-    const std::int64_t count = computed_.load(std::memory_order_relaxed);
-    if (count == 0) return std::nullopt;
-    return std::chrono::nanoseconds{computed_ns_.load(std::memory_order_relaxed) / count};
-}
-
-/// Without a lease, because taking one counts a miss: at worst somebody else computes the same at the same time.
 bool AssignmentStatsCache::warm_one(AssignmentId id) {
+    if (!access_.ownership(id)) throw UnknownAssignment();
     const std::string key = stats_key(id);
+    cache_.warm(
+        key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, entry_options());
     if (cache_.contains(key)) return true;
-    EntryOptions options = entry_options();
-    options.as_of = cache_.stamp();
-    const auto start = std::chrono::steady_clock::now();
-    const std::optional<std::string> text = compute(id, options);
-    if (!text) throw UnknownAssignment();
-    note_compute_time(since(start));
-    const PutResult result = cache_.put(key, *text, options);
-    if (result == PutResult::stored || result == PutResult::older) return true;
-    throw std::runtime_error("the cache did not take the document (" + std::string(name_of(result)) + ")");
+    throw std::runtime_error("the cache did not keep the document: it is full, or the assignment has just changed");
 }
 
 WarmResult AssignmentStatsCache::warm(std::vector<AssignmentId> ids, std::size_t batch_size) {

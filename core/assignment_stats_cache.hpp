@@ -1,7 +1,6 @@
 // AssignmentStatsCache: the statistics of assignments, computed once on the host and kept until something changes.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -73,11 +72,10 @@ public:
     AssignmentNotices& notices() { return notices_; }
 
 private:
-    std::optional<std::string> compute(AssignmentId id, EntryOptions& options);
+    std::string compute(AssignmentId id, EntryOptions& options);
+    std::optional<AssignmentRecord> load(AssignmentId id);
     EntryOptions entry_options() const;
     bool warm_one(AssignmentId id);
-    void note_compute_time(std::chrono::nanoseconds time);
-    std::optional<std::chrono::nanoseconds> mean_compute_time() const;
     Timestamp wall_clock() const;
 
     Cache cache_;
@@ -85,9 +83,7 @@ private:
     SourcePool sources_;
     AccessRule access_;
     AssignmentNotices notices_;
-    std::atomic<std::int64_t> computed_{0},
-        computed_ns_{0};  // of this process, for the estimate until the cache has one
-    Warmer warmer_;       // last: its thread uses all of the above
+    Warmer warmer_;  // last: its thread uses all of the above
 };
 
 }  // namespace larder

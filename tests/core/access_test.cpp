@@ -83,6 +83,14 @@ TEST_CASE("an author read before a change and kept after its notice is not belie
     CHECK(access.check({8, Role::teacher}, 1) == Access::ok);
 }
 
+TEST_CASE("an access entry takes no place in the key table, and is used like its document") {
+    CachedSchool school;
+    for (const AssignmentId id : {1, 99}) static_cast<void>(school.stats.access().check({7, Role::teacher}, id));
+    CHECK_FALSE(school.cache.key_use("assignment_access:1").tracked);
+    CHECK_FALSE(school.cache.key_use("assignment_access:99").tracked);
+    CHECK_FALSE(school.cache.mean_compute_time());
+}
+
 TEST_CASE("an access entry that nobody can read is read anew from the source") {
     CachedSchool school;
     for (const char* garbage : {"x", "author=", "author=seven", "author=7x"}) {
