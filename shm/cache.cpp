@@ -29,6 +29,7 @@ Lease& Lease::operator=(Lease&& other) noexcept {
     if (this == &other) return *this;
     if (cache_ != nullptr) cache_->end_lease(*this, shm::LeaseState::abandoned);
     cache_ = std::move(other.cache_);
+    attached_ = other.attached_;
     key_ = std::move(other.key_);
     stamp_ = other.stamp_;
     held_ = std::move(other.held_);

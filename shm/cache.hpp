@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,7 +62,7 @@ struct Options {
     std::string name = "default";  ///< [A-Za-z0-9._-]{1,64}
     std::string directory{};       ///< empty: LARDER_DIR, /run/larder, $XDG_RUNTIME_DIR/larder, /dev/shm/larder-UID
     bool create = true;            ///< make it when it is absent; else OpenError
-    bool in_memory = false;        ///< a private cache of this process, without files
+    bool in_memory = false;        ///< a private cache of this process, without files; its memory stays until the end
     std::string role = "worker";   ///< what `larder stat` shows for this process, at most 15 bytes
     std::string identity{};        ///< what the cache serves (a database); empty: any. Another one is an OpenError
 
@@ -99,7 +100,7 @@ struct Stamp {
 /// What an entry is allowed to do. Durations of 0 mean the cache's default, or "not at all" for soft_ttl and
 /// stale_if_error.
 struct EntryOptions {
-    std::chrono::milliseconds ttl{0};             ///< dead at now >= insertion + ttl
+    std::chrono::milliseconds ttl{0};             ///< dead at now >= insertion + ttl; below 0: over already
     std::chrono::milliseconds soft_ttl{0};        ///< past it: stale, served while one caller recomputes
     std::chrono::milliseconds stale_if_error{0};  ///< past the ttl: served only in place of a failed computation
     std::chrono::milliseconds negative_ttl{0};    ///< of the negative entry that compute's nullopt makes
@@ -116,7 +117,8 @@ enum class PutResult : std::uint8_t {
     stored,
     fenced,      ///< something it depends on was invalidated after as_of
     older,       ///< the entry there was read from its source later
-    too_large,   ///< value above a quarter of a shard, or more than 16 tags, or a tag above 256 bytes
+    too_large,   ///< value above a quarter of a shard (or half of its records' memory), more than 16 tags, a tag above
+                 ///< 256
     no_space,    ///< nothing more could be evicted within the bound
     rebuilding,  ///< the shard waits for pins of a dead writer's arena
     bad_key,     ///< empty, or above 1024 bytes
@@ -133,6 +135,7 @@ enum class Source : std::uint8_t { none, hit, computed, waited };
 
 namespace detail {
 class CacheImpl;
+struct Attached;
 struct PinAccess;
 }  // namespace detail
 
@@ -215,6 +218,7 @@ public:
 private:
     friend class detail::CacheImpl;
     std::shared_ptr<detail::CacheImpl> cache_;
+    detail::Attached* attached_ = nullptr;  // the segment that it is in
     std::string key_;
     Stamp stamp_;
     std::shared_ptr<std::atomic<int>> held_;  // how many the thread that took it holds
@@ -255,15 +259,16 @@ public:
     /// Take it before the source is read, give it to put as `as_of`.
     Stamp stamp() const;
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options = {});
-    /// Gives a live entry a new ttl. False: there is none, or its shard was busy.
+    /// Gives a live entry a new ttl; when it becomes stale stays as it is. False: there is none, or its shard was busy.
     bool touch(std::string_view key, std::chrono::milliseconds ttl);
     /// As invalidate of one key; says whether a live entry was there.
     bool erase(std::string_view key);
 
     /// The value, computed once on the whole host: `compute()` or `compute(EntryOptions&)` (which may add what it
-    /// learned from the source: tags, ttl) returns std::optional<std::string>, nullopt for a negative entry. It runs
-    /// outside all locks. What it throws passes through, unless the entry allows a stale answer; a waiter gets
-    /// ComputeFailed then.
+    /// learned from the source: tags, ttl) returns std::optional<std::string>, nullopt for a negative entry; an empty
+    /// string is given to the caller and not kept. It runs outside all locks. A thread that holds a lease computes
+    /// without waiting for another's. What it throws passes through, unless the entry allows a stale answer; a waiter
+    /// gets ComputeFailed then.
     template <class Compute>
     Pinned get_or_compute(std::string_view key, Compute&& compute, const EntryOptions& options = {}) {
         return compute_through(key, erased(compute), options, true);
@@ -284,8 +289,11 @@ public:
     /// Lock-free, O(1). Returns the notice's number; 0: the cache was removed and cannot be opened anew.
     std::uint64_t invalidate(std::string_view key);
     std::uint64_t invalidate(std::span<const std::string_view> keys);
+    std::uint64_t invalidate(std::initializer_list<std::string_view> keys) {
+        return invalidate(std::span<const std::string_view>(keys.begin(), keys.size()));
+    }
     std::uint64_t invalidate_tag(std::string_view tag);
-    /// All keys `name:...`.
+    /// All keys `name:...`; `name` without a ':', or with the one at its end.
     std::uint64_t invalidate_namespace(std::string_view name);
     std::uint64_t invalidate_all();
 

@@ -2,6 +2,7 @@
 // of.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -19,7 +20,7 @@
 
 namespace larder::detail {
 
-/// One mapped segment with what works on it. Made once, never destroyed: threads may still be in it after a
+/// One mapped segment with what works on it. Lives as long as the cache: threads may still be in it after a
 /// replacement.
 struct Attached {
     explicit Attached(shm::Mapping& mapping_)
@@ -31,7 +32,13 @@ struct Attached {
     shm::KeyTable keys;
     const shm::Leases leases;
     shm::Fences fences;
+    Attached* next = nullptr;  // attached before
 };
+
+/// Durations from outside, without overflow: below 0 counts as 0, above a century as a century.
+inline std::int64_t to_ns(std::chrono::milliseconds duration) {
+    return std::clamp<std::int64_t>(duration.count(), 0, 100LL * 366 * 24 * 3600 * 1000) * 1'000'000;
+}
 
 /// What one operation works with.
 struct Context {
@@ -80,24 +87,38 @@ private:
     class Computation;
     using Time64Ref = shm::Time64&;
 
-    void attach();
+    /// How far a call may go to open a segment anew.
+    struct Reattach {
+        bool may_create;
+        std::chrono::milliseconds patience;
+    };
+    void attach(const Reattach& how);
+    void listen();
     std::int64_t now_ns() const { return clock_ == nullptr ? shm::system::coarse_ns() : clock_->now_ns(); }
     /// False: this process is not attached (a forked child that could not register): everything is a miss.
-    [[gnu::always_inline]] bool enter(Context& context) {
+    [[gnu::always_inline]] bool enter(Context& context) { return enter(context, {false, {}}); }
+    /// For calls that keep something: they make the segment when there is none.
+    bool enter_to_write(Context& context) { return enter(context, {true, options_.lock_budget}); }
+    [[gnu::always_inline]] bool enter(Context& context, const Reattach& how) {
         Attached* const attached = attached_.load(std::memory_order_acquire);
         context.now_ns = now_ns();
         context.attached = attached;
         context.block = attached->mapping.known_block();
         if (context.block == nullptr && !attached->mapping.ready()) [[unlikely]]
             return false;
-        if (attached->mapping.replaced(context.now_ns)) [[unlikely]]
-            return enter_anew(context);
+        if (attached->mapping.replaced(clock_ == nullptr ? context.now_ns : shm::system::coarse_ns())) [[unlikely]]
+            return enter_anew(context, how);
         if (context.block == nullptr) [[unlikely]]
             context.block = attached->mapping.thread_block();
         return true;
     }
-    bool enter_anew(Context& context);
+    bool enter_anew(Context& context, const Reattach& how);
     bool enter_to_announce(Context& context);
+    template <class Announce>
+    std::uint64_t announce(const Announce& announce);
+    bool was_heard(const Context& context, std::int64_t entered_ns);
+    Stamp stamp(const Context& context) const;
+    bool is_closed(const Context& context) const;
 
     shm::Look find(const Context& context, const shm::HashedKey& key) const;
     shm::Look look_up(const Context& context, const shm::HashedKey& key) const;
@@ -108,14 +129,18 @@ private:
     Pinned get(const Context& context, std::string_view key) const;
     Pinned get_timed(const Context& context, std::string_view key) const;
     Pinned missed(const Context& context, const shm::HashedKey& key, shm::Look& look) const;
+    void count_unanswerable(const Context& context) const;
     void count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const;
     Pinned hit(const Context& context, shm::Look& look, bool counted = true) const;
     bool is_key(std::string_view key) const { return !key.empty() && key.size() <= shm::kMaxKeyBytes; }
 
+    PutResult unkept(std::string_view key);
     PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
                     const EntryOptions& options, Stamp as_of, const Lease* lease);
     PutResult offer(const Context& context, const shm::HashedKey& key, std::string_view value,
                     const EntryOptions& options, Stamp as_of, const Lease* lease);
+    shm::NewRecord record_of(const Context& context, const shm::HashedKey& key, std::string_view value,
+                             const EntryOptions& options);
     PutResult publish(const Context& context, const shm::NewRecord& wanted, const Lease* lease);
     void settle(const Context& context, std::string_view key, const Stamp& as_of, PutResult result);
     bool is_foreign(const Context& context, const Stamp& stamp) const;
@@ -126,20 +151,42 @@ private:
     void tend_if_due(const Context& context);
     void tend(const Context& context, std::uint32_t shards);
     void watch_suspend(const Context& context);
-    void log(LogLevel level, std::string_view line) const;
+    template <class Work>
+    bool write_in(const Context& context, std::uint32_t shard, std::chrono::nanoseconds budget, const Work& work) const;
+    void log(LogLevel level, std::string_view line, std::string_view detail = {}) const noexcept;
 
-    const Options options_;
+    Options options_;  // but for the directory as it was given
     const std::shared_ptr<Clock> clock_;
     std::atomic<Attached*> attached_{nullptr};
     std::atomic<std::uint64_t> random_state_;
     std::atomic<std::int64_t> reattach_at_ns_{0};
-    std::atomic<std::uint64_t> reattaching_{0};        // process generation of the thread that is at it
-    std::vector<std::unique_ptr<Attached>> segments_;  // all that were ever attached; under reattaching_
+    std::atomic<std::uint64_t> reattaching_{0};  // process generation of the thread that is at it
+    std::atomic<Attached*> segments_{nullptr};   // all that were ever attached; written under reattaching_
+    std::string last_problem_;                   // under reattaching_
 
     struct Listening;
     std::unique_ptr<Listening> listening_;
     friend class larder::Cache;
 };
+
+/// Calls work(writer) with the shard's lock held; says afterwards what had to be repaired. False: the lock was not to
+/// be had.
+template <class Work>
+bool CacheImpl::write_in(const Context& context, std::uint32_t shard, std::chrono::nanoseconds budget,
+                         const Work& work) const {
+    bool rebuilt = false;
+    {
+        shm::ShardWriter writer(context.view(), context.attached->mapping.registry(), shard, context.block,
+                                context.now_ns);
+        if (!writer.enter(budget)) return false;
+        rebuilt = writer.rebuilt();
+        work(writer);
+    }
+    if (rebuilt)
+        log(LogLevel::warning, "a process died while writing to the cache: one shard was emptied, number ",
+            std::to_string(shard));
+    return true;
+}
 
 /// Builds handles.
 struct PinAccess {

@@ -9,6 +9,7 @@
 #include "shm/cache_impl.hpp"
 #include "shm/histogram.hpp"
 #include "shm/process.hpp"
+#include "shm/segment.hpp"
 
 namespace larder::detail {
 namespace {
@@ -19,10 +20,22 @@ State fresh_state(const shm::Record& record) {
     return (record.flags & shm::kNegative) != 0 ? State::negative : State::live;
 }
 
-/// Leases that the calling thread holds; shared, since a lease may be ended by another thread.
-std::shared_ptr<std::atomic<int>>& leases_of_this_thread() {
-    static thread_local auto held = std::make_shared<std::atomic<int>>(0);
-    return held;
+/// Leases that the calling thread holds; shared, since a lease may be ended by another thread. A forked child holds
+/// none of its parent's.
+std::shared_ptr<std::atomic<int>> leases_of_this_thread() {
+    static constinit thread_local bool ended = false;  // destructors of other thread_locals may still compute
+    struct Held {
+        std::uint64_t generation = 0;
+        std::shared_ptr<std::atomic<int>> count;
+        ~Held() { ended = true; }
+    };
+    if (ended) return std::make_shared<std::atomic<int>>(0);
+    static thread_local Held held;
+    if (held.generation != shm::process::generation()) {
+        held.generation = shm::process::generation();
+        held.count = std::make_shared<std::atomic<int>>(0);
+    }
+    return held.count;
 }
 
 shm::HolderIsDead liveness(shm::Mapping& mapping) {
@@ -97,7 +110,7 @@ private:
 
     void keep_for_errors(shm::Look& look) {
         if (look.verdict == shm::Verdict::expired && (look.record->flags & shm::kNegative) == 0 &&
-            context_.now_ns < look.record->expires_ns + std::int64_t{look.record->stale_if_error_ms} * 1'000'000)
+            may_stand_in(*look.record, context_.now_ns))
             fallback_ = look;
         else
             shm::release(look);
@@ -134,7 +147,8 @@ private:
     Pinned look_again() {
         shm::Look look = cache_.look_up(context_, key_);
         const bool as_fresh_as_own = look.verdict == shm::Verdict::invalidated && look.record->as_of >= arrival_ &&
-                                     context_.now_ns < look.record->expires_ns;
+                                     context_.now_ns < look.record->expires_ns &&
+                                     !shm::is_closed_for_good(context_.view());
         if (is_fresh(look.verdict) || as_fresh_as_own)
             return PinAccess::from(look, fresh_state(*look.record), Source::waited);
         shm::release(look);
@@ -142,9 +156,19 @@ private:
     }
 
     Pinned serve_failure() {
-        if (fallback_.record != nullptr) return serve_fallback();
+        if (has_fallback()) return serve_fallback();
         throw ComputeFailed(
             "the computation of this key failed in another thread or process; ask again to compute it here");
+    }
+
+    /// Judged now: it may have been overtaken, or its time may have run out, while the computation went on.
+    bool has_fallback() const {
+        return fallback_.record != nullptr && may_stand_in(*fallback_.record, cache_.now_ns()) &&
+               context_.attached->fences.highest(*fallback_.record) <= fallback_.record->as_of;
+    }
+
+    static bool may_stand_in(const shm::Record& record, std::int64_t now_ns) {
+        return now_ns < record.expires_ns + std::int64_t{record.stale_if_error_ms} * 1'000'000;
     }
 
     Pinned serve_fallback() {
@@ -154,23 +178,37 @@ private:
 
     /// `lease` null: computed without one, as several callers may do at once.
     Pinned compute(Lease* lease) {
-        const Stamp stamp{context_.view().header().incarnation, context_.attached->fences.now()};
+        const Stamp stamp = cache_.stamp(context_);
         EntryOptions options = options_;
         std::optional<std::string> value;
         const std::int64_t started_ns = shm::system::monotonic_ns();
         try {
             value = compute_(options);
         } catch (...) {
+            if (was_forked()) throw;
             context_.count(shm::Counter::compute_failures);
             if (lease != nullptr) cache_.end_lease(*lease, shm::LeaseState::failed);
-            if (fallback_.record != nullptr) return serve_fallback();
+            if (has_fallback()) return serve_fallback();
             throw;
         }
+        if (was_forked()) return own(value, options.negative);
         if (options.tracked)
             shm::add(context_.view().header().compute_us,
                      static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
         context_.count(shm::Counter::computations);
-        return keep(value, options, stamp, lease);
+        return keep(value, options, options.as_of.value_or(stamp), lease);
+    }
+
+    /// The computation forked, and this is the child: pins, lease and counts are its parent's.
+    bool was_forked() {
+        if (generation_ == shm::process::generation()) return false;
+        fallback_ = {};
+        return true;
+    }
+
+    static Pinned own(const std::optional<std::string>& value, bool negative) {
+        return PinAccess::own(value ? std::string_view(*value) : std::string_view(),
+                              value && !negative ? State::live : State::negative, Source::computed);
     }
 
     Pinned keep(const std::optional<std::string>& value, EntryOptions& options, const Stamp& stamp, Lease* lease) {
@@ -182,9 +220,11 @@ private:
         const std::string_view bytes = value ? std::string_view(*value) : std::string_view();
         context_.now_ns = cache_.now_ns();
         const PutResult result = cache_.store(context_, key_, bytes, options, stamp, lease);
-        if (lease != nullptr) cache_.end_lease(*lease, outcome_of(result));
+        // In a segment that is not open yet: the next one who waits may be able to keep its value.
+        const bool is_early = stamp.incarnation == 0;
+        if (lease != nullptr) cache_.end_lease(*lease, is_early ? shm::LeaseState::fenced : outcome_of(result));
         cache_.tend_if_due(context_);
-        return PinAccess::own(bytes, value ? State::live : State::negative, Source::computed);
+        return own(value, options.negative);
     }
 
     CacheImpl& cache_;
@@ -193,6 +233,7 @@ private:
     const Compute& compute_;
     const EntryOptions& options_;
     const bool counted_;  // as a lookup
+    const std::uint64_t generation_ = shm::process::generation();
     std::uint64_t arrival_ = 0;
     shm::Look fallback_;
 };
@@ -200,8 +241,9 @@ private:
 Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, const EntryOptions& options,
                                   bool counted) {
     Context context;
-    if (!is_key(key) || !enter(context)) {
+    if (!enter_to_write(context) || !is_key(key)) {
         // Nothing can be kept under this key, or by this process: the caller gets its value all the same.
+        if (counted) count_unanswerable(context);
         EntryOptions own = options;
         const std::optional<std::string> value = compute(own);
         return PinAccess::own(value ? *value : std::string_view(), value ? State::live : State::negative,
@@ -229,8 +271,9 @@ shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::H
 void CacheImpl::hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
                          Lease& lease) {
     lease.cache_ = shared_from_this();
+    lease.attached_ = context.attached;
     lease.key_ = key.text;
-    lease.stamp_ = {context.view().header().incarnation, context.attached->fences.now()};
+    lease.stamp_ = stamp(context);
     lease.held_ = leases_of_this_thread();
     lease.held_->fetch_add(1, std::memory_order_relaxed);
     lease.token_ = token;
@@ -242,18 +285,21 @@ void CacheImpl::end_lease(Lease& lease, shm::LeaseState outcome) {
     const std::shared_ptr<CacheImpl> cache = std::move(lease.cache_);
     if (cache == nullptr || lease.generation_ != shm::process::generation()) return;
     lease.held_->fetch_sub(1, std::memory_order_relaxed);
-    Attached* const attached = cache->attached_.load(std::memory_order_acquire);
-    if (lease.token_ == 0 || attached->view.header().incarnation != lease.stamp_.incarnation) return;
-    attached->leases.release(lease.slot_, lease.token_, outcome, lease.stamp_.notice, shm::system::coarse_ns());
+    if (lease.token_ == 0) return;
+    lease.attached_->leases.release(lease.slot_, lease.token_, outcome, lease.stamp_.notice, shm::system::coarse_ns());
 }
 
 Begun CacheImpl::begin(std::string_view key) {
     Context context;
-    if (!is_key(key) || !enter(context)) return Busy{};
+    Lease lease;
+    if (!enter_to_write(context) || !is_key(key)) {
+        count_unanswerable(context);
+        hand_out(context, context.hashed(key), 0, 0, lease);
+        return lease;
+    }
     const shm::HashedKey hashed = context.hashed(key);
     shm::Look look = look_up(context, hashed);
     if (is_fresh(look.verdict)) return Hit{hit(context, look)};
-    Lease lease;
     const shm::Leases::Acquired got = take_lease(context, hashed, true, lease);
     if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted)
         return Hit{hit(context, look)};
@@ -276,7 +322,8 @@ Begun CacheImpl::begin(std::string_view key) {
 
 PutResult CacheImpl::fill(Lease& lease, std::string_view value, const EntryOptions& options) {
     Context context;
-    if (!lease || !enter(context)) return PutResult::busy;
+    if (!lease || !enter_to_write(context)) return PutResult::busy;
+    if (!is_key(lease.key_)) return PutResult::bad_key;
     const PutResult result =
         store(context, context.hashed(lease.key_), value, options, options.as_of.value_or(lease.stamp_), &lease);
     end_lease(lease, outcome_of(result));

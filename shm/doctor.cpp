@@ -169,9 +169,6 @@ void examine_header(const SegmentView& view, const Examination& examination, std
     if (header.open_at_ns.load(std::memory_order_relaxed) > examination.now_ns)
         findings.push_back({"not_open_yet", Severity::info, "The segment replaced another and takes no values yet.",
                             "Nothing: it opens within a second."});
-    if (header.applied.load(std::memory_order_acquire) > header.notice_number.load(std::memory_order_acquire))
-        findings.push_back({"notices_damaged", Severity::error, "More notices were applied than were begun.",
-                            "Remove the cache (`larder rm --force`); it is made anew."});
 }
 
 }  // namespace

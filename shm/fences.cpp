@@ -57,9 +57,8 @@ std::uint64_t Fences::announce(FenceKind kind, std::string_view text) {
 // as_of + 1 is a number that was given out already, since a fence above as_of was seen: no later value is hit by it.
 void Fences::overtake_key(std::string_view key, std::uint64_t as_of) {
     Word64& word = words_[stripe_of(FenceKind::key, key, header_->hash_seed)];
-    if (word.load(std::memory_order_acquire) > as_of) return;
     raise_to(word, as_of + 1);
-    end();
+    end();  // also where the fence was higher already: who raised it may have died before it said so
 }
 
 std::uint64_t Fences::highest(const Record& record) const {

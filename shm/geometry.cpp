@@ -115,6 +115,11 @@ void check_numbers(const Options& options) {
         refuse(std::to_string(options.tracked_keys) + " tracked keys",
                "give at most " + std::to_string(kMaxTrackedKeys) + ", at 256 bytes each");
     }
+    for (const std::uint64_t limit : {options.max_entries, options.max_bytes}) {
+        if (limit == 0 || limit >= options.shards) continue;
+        refuse("a limit of " + std::to_string(limit) + " for " + std::to_string(options.shards) + " shards",
+               "give each shard at least one, or fewer shards");
+    }
     const std::uint64_t entries = std::max(options.expected_entries, options.max_entries);
     if (entries > kMaxEntries)
         refuse(std::to_string(entries) + " entries", "give at most " + std::to_string(kMaxEntries));

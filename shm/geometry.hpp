@@ -20,6 +20,14 @@ constexpr std::uint64_t node_area_bytes(std::uint32_t directory_slots) {
     return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
+/// The largest value of a cache: a quarter of a shard, but at most half of its records' memory, and of 32 bits.
+constexpr std::uint64_t max_value_bytes(const Geometry& geometry) {
+    const std::uint64_t half = (geometry.arena_bytes - geometry.node_bytes) / 2;
+    const std::uint64_t quarter = geometry.arena_bytes / 4;
+    const std::uint64_t addressable = (1ULL << 32) - (64ULL << 10);
+    return std::min({half, quarter, addressable});
+}
+
 /// What a cache of these options looks like. Throws OpenError "options", with the numbers that would do.
 Geometry plan_geometry(const Options& options);
 

@@ -139,6 +139,7 @@ struct alignas(kLineBytes) ProcessSlot {
     Word64 start_ticks;  // field 22 of /proc/PID/stat: with pid, an identity that is not reused
     Word64 incarnation;  // + 1 for each new owner
     Time64 attached_ns;
+    Word64 claimed_by;   // pid: 32, program: 16 (another one after exec), copy of the library in it: 16
     Word32 blocks_high;  // thread blocks that were ever used; never lowered
     char role[16];
     char name[16];  // the program's
@@ -254,6 +255,10 @@ struct Record {
     std::uint8_t flags;  // RecordFlag
     std::uint32_t tags_bytes;
 };
+/// A process knows that its segment was replaced at most so long after.
+inline constexpr std::int64_t kLookNs = 50'000'000;
+/// A segment that replaced another takes no values and gives no stamps for so long: by then everybody knows of it.
+inline constexpr std::int64_t kClosedNs = 5 * kLookNs;
 inline constexpr std::uint32_t kUntracked = 0xFFFFFFFFu;
 inline constexpr std::int64_t kRecencyStepNs = 128'000'000;
 enum RecordFlag : std::uint8_t { kNegative = 1, kBacked = 2 };  // kBacked: subject to fresh_until_ns

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "shm/cache.hpp"
@@ -32,6 +34,12 @@ std::string parent_of(const std::string& path) {
 std::string trimmed(std::string path) {
     while (path.size() > 1 && path.back() == '/') path.pop_back();
     return path;
+}
+
+/// Wherever the process goes: a cache that is found by its path must stay the same.
+std::string absolute(const std::string& path) {
+    std::error_code error;
+    return path.empty() ? path : std::filesystem::absolute(path, error).string();
 }
 
 /// What is wrong with a directory, empty: nothing.
@@ -129,7 +137,7 @@ Location locate(const std::string& directory, const std::string& name, bool crea
         throw OpenError("options", "a cache's name is 1 to 64 of the characters A-Z a-z 0-9 . _ -",
                         "choose another name than the one given (" + std::to_string(name.size()) + " bytes)");
     }
-    const std::string chosen = trimmed(directory.empty() ? environment("LARDER_DIR") : directory);
+    const std::string chosen = absolute(trimmed(directory.empty() ? environment("LARDER_DIR") : directory));
     return chosen.empty() ? implicit_location(name, create) : explicit_location(chosen, name, create);
 }
 

@@ -17,8 +17,9 @@ std::atomic<LockFile*> first_lock_file{nullptr};
 
 constexpr std::int64_t kRetryNs = 1'000'000;
 
-[[noreturn]] void refuse(const std::string& path, const std::string& what) {
-    throw OpenError("registry", path + " " + what, "remove it while no process uses the cache");
+[[noreturn]] void refuse(const std::string& path, const std::string& what,
+                         const std::string& remedy = "remove it while no process uses the cache") {
+    throw OpenError("registry", path + " " + what, remedy);
 }
 
 /// Open for reading and writing, made when absent.
@@ -46,7 +47,9 @@ LockFile* LockFile::open(const std::string& path) {
     if (system::file_status(path, status, false) == 0)
         if (LockFile* known = find(system::file_id(status))) return known;
     system::Descriptor file = open_or_make(path);
-    if (!file.is_open()) refuse(path, std::string("cannot be opened: ") + std::strerror(-file.number()));
+    if (!file.is_open())
+        refuse(path, std::string("cannot be opened: ") + std::strerror(-file.number()),
+               "check its directory's mode, and the limit of open files (`ulimit -n`)");
     if (const int error = system::file_status(file.number(), status))
         refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
     if (LockFile* known = find(system::file_id(status))) {
@@ -69,9 +72,28 @@ void LockFile::forget_after_fork() const {
     generation_ = now;
 }
 
+/// Programs close descriptors that they know nothing of, and open other files under their numbers: a lock on one of
+/// those would be a stranger's. Then the file is opened again; the bytes that were held went with the descriptor. -1:
+/// it cannot be, and every lock on it fails.
+int LockFile::descriptor() const {
+    int known = descriptor_.load(std::memory_order_acquire);
+    struct stat status {};
+    if (known >= 0 && system::file_status(known, status) == 0 && system::file_id(status) == file_) return known;
+    system::Descriptor opened = system::open_file(path_, O_RDWR);
+    const bool is_it =
+        opened.is_open() && system::file_status(opened.number(), status) == 0 && system::file_id(status) == file_;
+    const int now = is_it ? opened.number() : -1;
+    if (descriptor_.compare_exchange_strong(known, now, std::memory_order_acq_rel)) {
+        if (is_it) opened.release();
+        return now;
+    }
+    if (is_it) opened.release();  // closing it would drop the locks that another thread's may have by now
+    return known;
+}
+
 bool LockFile::take(std::uint32_t byte) {
     if (holds(byte)) return true;
-    if (system::lock_byte(descriptor_, byte) != 0) return false;
+    if (system::lock_byte(descriptor(), byte) != 0) return false;
     held_.set(byte);
     LARDER_CRASH_POINT("lock_file.taken");
     return true;
@@ -80,7 +102,7 @@ bool LockFile::take(std::uint32_t byte) {
 void LockFile::drop(std::uint32_t byte) {
     if (!holds(byte)) return;
     held_.reset(byte);
-    system::unlock_byte(descriptor_, byte);
+    system::unlock_byte(descriptor(), byte);
 }
 
 bool LockFile::holds(std::uint32_t byte) const {
@@ -95,9 +117,9 @@ std::uint32_t LockFile::held_slot() const {
     return kProcesses;
 }
 
-bool LockFile::held_by_other(std::uint32_t byte) const { return system::locked_by_other(descriptor_, byte, 1) != 0; }
+bool LockFile::held_by_other(std::uint32_t byte) const { return system::locked_by_other(descriptor(), byte, 1) != 0; }
 
-bool LockFile::any_slot_held_by_other() const { return system::locked_by_other(descriptor_, 0, kProcesses) != 0; }
+bool LockFile::any_slot_held_by_other() const { return system::locked_by_other(descriptor(), 0, kProcesses) != 0; }
 
 bool LockFile::is_current() const {
     struct stat status {};

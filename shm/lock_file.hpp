@@ -27,6 +27,8 @@ public:
     /// This process has the byte from now on. REQUIRES (all three): process::Lock held.
     bool take(std::uint32_t byte);
     void drop(std::uint32_t byte);
+    /// Forgets a byte without giving it back.
+    void disown(std::uint32_t byte) { held_.reset(byte); }
     bool holds(std::uint32_t byte) const;
     /// A byte of a registry slot that this process holds, else kProcesses.
     std::uint32_t held_slot() const;
@@ -47,9 +49,10 @@ private:
         : path_(std::move(path)), descriptor_(descriptor), file_(file) {}
     static LockFile* find(system::FileId file);
     void forget_after_fork() const;
+    int descriptor() const;
 
     const std::string path_;
-    const int descriptor_;
+    mutable std::atomic<int> descriptor_;
     const system::FileId file_;
     LockFile* next_ = nullptr;
     mutable std::uint64_t generation_ = 0;  // the process generation that held_ is about

@@ -13,10 +13,7 @@
 namespace larder::shm {
 namespace {
 
-constexpr std::chrono::seconds kOpenBudget{5};
-constexpr std::chrono::seconds kAdministrationBudget{2};
 constexpr std::int64_t kRegisterAgainNs = 100'000'000;
-constexpr std::int64_t kClosedAfterReplacementNs = 250'000'000;
 constexpr int kMostTries = 16;  // each one lost to another process that made or removed something meanwhile
 constexpr std::uint32_t kBlockTries = 256;
 
@@ -85,13 +82,13 @@ Mapping::Mapping(Location location, Segment segment, LockFile* lock_file, std::s
       user_id_(system::user_id()),
       registry_(segment_.view(), lock_file) {}
 
-Mapping* Mapping::open(const Options& options, FormatArenas format_arenas) try {
-    const process::Lock lock(kOpenBudget);
-    if (!lock.is_held()) throw OpenError("attach", "another thread has been opening a cache for 5 s", "try again");
+Mapping* Mapping::open(const Options& options, FormatArenas format_arenas, std::chrono::milliseconds patience) try {
+    const process::Lock lock(patience);
+    if (!lock.is_held()) throw OpenError("attach", "another thread of this process is opening a cache", "try again");
     if (options.in_memory) return open_memory(options, format_arenas);
     const Location location = locate(options.directory, options.name, options.create);
     for (int tries = 0; tries < kMostTries; ++tries)
-        if (Mapping* mapping = open_file(location, options, format_arenas)) return mapping;
+        if (Mapping* mapping = open_file(location, options, format_arenas, patience)) return mapping;
     throw OpenError("attach", location.segment_path() + " is being replaced again and again",
                     "find out which process removes it");
 } catch (const std::bad_alloc&) {
@@ -106,7 +103,8 @@ Mapping* Mapping::open_memory(const Options& options, FormatArenas format_arenas
 }
 
 /// Null: another process changed what the name leads to; look again.
-Mapping* Mapping::open_file(const Location& location, const Options& options, FormatArenas format_arenas) {
+Mapping* Mapping::open_file(const Location& location, const Options& options, FormatArenas format_arenas,
+                            std::chrono::milliseconds patience) {
     struct stat status {};
     const int error = system::file_status(location.segment_path(), status, false);
     if (error == -ENOENT && !options.create) refuse_absent(location);
@@ -114,36 +112,47 @@ Mapping* Mapping::open_file(const Location& location, const Options& options, Fo
     if (Mapping* known = error == 0 ? find(system::file_id(status)) : nullptr) {
         if (is_closed_for_good(known->view())) {
             if (!options.create) refuse_absent(location);
-            retire_segment(location, *lock_file, known->segment_);
+            retire_segment(location, *lock_file, known->segment_, patience);
             return nullptr;
         }
         if (known->registered_generation_.load(std::memory_order_acquire) != process::generation())
             known->register_process();
-        known->serve(options.identity);
+        known->serve(options.identity, patience);
+        known->replaced_.store(false, std::memory_order_release);  // its name may have led elsewhere for a while
         return known;
     }
-    std::unique_ptr<Segment> segment = attach_or_create(location, options, format_arenas, *lock_file);
+    std::unique_ptr<Segment> segment = attach_or_create(location, options, format_arenas, *lock_file, patience);
     if (segment == nullptr || !lock_file->is_current()) return nullptr;
     std::unique_ptr<Mapping> made(new Mapping(location, std::move(*segment), lock_file, options.role));
-    made->serve(options.identity);
+    made->serve(options.identity, patience);
     made->register_process();
-    return append(made.release());
+    // Its byte proves nothing in a lock file that was removed meanwhile.
+    return lock_file->is_current() ? append(made.release()) : nullptr;
 }
 
 /// Null as above.
 std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, const Options& options,
-                                                   FormatArenas format_arenas, LockFile& lock_file) {
+                                                   FormatArenas format_arenas, LockFile& lock_file,
+                                                   std::chrono::milliseconds patience) {
     std::unique_ptr<Segment> segment = Segment::attach(location);
     if (segment != nullptr && !segment->is_abandoned()) return segment;
     if (!options.create) refuse_absent(location);
     if (segment != nullptr) {
-        retire_segment(location, lock_file, *segment);
+        retire_segment(location, lock_file, *segment, patience);
         return nullptr;
     }
+    close_unnamed(location);
     // Whoever has a replaced segment mapped may announce changes to it until it looks at the name again.
     const bool was_replaced = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses;
-    const std::int64_t open_at_ns = was_replaced ? system::monotonic_ns() + kClosedAfterReplacementNs : 0;
+    const std::int64_t open_at_ns = was_replaced ? system::monotonic_ns() + kClosedNs : 0;
     return Segment::create(location, options, format_arenas, open_at_ns);
+}
+
+/// Segments of this name that somebody unlinked, as far as this process has them: nothing in them is served any more.
+void Mapping::close_unnamed(const Location& location) {
+    const std::string path = location.segment_path();
+    for (Mapping* one = first_mapping.load(std::memory_order_acquire); one != nullptr; one = one->next_)
+        if (!one->is_in_memory() && one->location_.segment_path() == path) close_for_good(one->view());
 }
 
 Mapping* Mapping::find(system::FileId file) {
@@ -163,11 +172,11 @@ Mapping* Mapping::append(Mapping* mapping) {
 }
 
 /// Says or checks what the segment serves.
-void Mapping::serve(const std::string& identity) {
+void Mapping::serve(const std::string& identity, std::chrono::milliseconds patience) {
     if (identity.empty()) return;
     if (view().header().identity_claimed.load(std::memory_order_acquire) == 2) return claim_identity(view(), identity);
-    if (!lock_file_->take_administration(kAdministrationBudget)) {
-        throw OpenError("identity", "another process has been naming the cache's database for 2 s",
+    if (!lock_file_->take_administration(patience)) {
+        throw OpenError("identity", "another process is naming the cache's database",
                         "if it hangs, end it (`larder stat`), then try again");
     }
     try {
@@ -205,6 +214,7 @@ bool Mapping::register_again(std::chrono::milliseconds wait) {
     if (registered_generation_.load(std::memory_order_acquire) == process::generation()) return true;
     try {
         register_process();
+        look_again();  // the last look was the parent's
         return true;
     } catch (const std::exception&) {
         register_at_ns_.store(system::coarse_ns() + kRegisterAgainNs, std::memory_order_relaxed);

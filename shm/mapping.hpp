@@ -31,9 +31,13 @@ inline constinit thread_local ThreadCache thread_cache;
 
 class Mapping {
 public:
+    static constexpr std::chrono::milliseconds kPatience{5'000};
+
     /// Attaches, makes or replaces the segment and registers this process; cheap when it is open already. Lives for
-    /// ever. Each in_memory cache is a new one. Throws OpenError.
-    static Mapping* open(const Options& options, FormatArenas format_arenas);
+    /// ever. Each in_memory cache is a new one. Throws OpenError, also when another thread or process has been at the
+    /// same for `patience`.
+    static Mapping* open(const Options& options, FormatArenas format_arenas,
+                         std::chrono::milliseconds patience = kPatience);
 
     const SegmentView& view() const { return segment_.view(); }
     const Location& location() const { return location_; }
@@ -64,10 +68,11 @@ public:
     std::uint64_t participant_incarnation() const { return participant_incarnation_.load(std::memory_order_relaxed); }
     const Registry& registry() const { return registry_; }
 
-    /// The name leads to another file by now, or to none: open anew. Looks when its last look is over 50 ms old.
+    /// The name leads to another file by now, or to none: open anew. Looks when its last look is over kLookNs old.
+    /// `now_ns`: system::coarse_ns().
     bool replaced(std::int64_t now_ns) {
         const std::int64_t age_ns = now_ns - looked_ns_.load(std::memory_order_acquire);
-        if (age_ns >= 0 && age_ns <= 50'000'000) [[likely]]
+        if (age_ns >= 0 && age_ns <= kLookNs) [[likely]]
             return replaced_.load(std::memory_order_acquire);
         return look_at_name(now_ns);
     }
@@ -82,11 +87,14 @@ private:
     Mapping(Location location, Segment segment, LockFile* lock_file, std::string role);
     static Mapping* find(system::FileId file);
     static Mapping* open_memory(const Options& options, FormatArenas format_arenas);
-    static Mapping* open_file(const Location& location, const Options& options, FormatArenas format_arenas);
+    static Mapping* open_file(const Location& location, const Options& options, FormatArenas format_arenas,
+                              std::chrono::milliseconds patience);
     static std::unique_ptr<Segment> attach_or_create(const Location& location, const Options& options,
-                                                     FormatArenas format_arenas, LockFile& lock_file);
+                                                     FormatArenas format_arenas, LockFile& lock_file,
+                                                     std::chrono::milliseconds patience);
+    static void close_unnamed(const Location& location);
     static Mapping* append(Mapping* mapping);
-    void serve(const std::string& identity);
+    void serve(const std::string& identity, std::chrono::milliseconds patience);
     void register_process();
     bool register_again(std::chrono::milliseconds wait);
     ThreadBlock* claim_thread_block();

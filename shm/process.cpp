@@ -103,7 +103,12 @@ Status read_status(const std::string& path) {
 
 }  // namespace
 
-Status status_of(std::uint32_t pid) { return read_status("/proc/" + std::to_string(pid) + "/stat"); }
+/// Gone only where /proc shows at least this process.
+Status status_of(std::uint32_t pid) {
+    Status status = read_status("/proc/" + std::to_string(pid) + "/stat");
+    if (status.gone) status.gone = own_status().readable;
+    return status;
+}
 
 Status own_status() { return read_status("/proc/self/stat"); }
 

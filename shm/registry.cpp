@@ -16,6 +16,21 @@ void raise(Word32& word, std::uint32_t least) {
     while (now < least && !word.compare_exchange_weak(now, least, std::memory_order_seq_cst)) {}
 }
 
+/// Who claims slots here: process, program, and copy of this library (a program and its plugins may each have one,
+/// with locks and lock files of their own).
+std::uint64_t claim_word() {
+    static const char copy = 0;
+    const std::uint64_t program = system::program_id() & 0xFFFF;
+    const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(&copy) * 0x9e3779b97f4a7c15ULL;
+    return static_cast<std::uint64_t>(system::process_id()) << 32 | program << 16 | mixed >> 48;
+}
+
+/// Claimed by another copy in this process, which is at work or on its way.
+bool is_other_copys(const ProcessSlot& process) {
+    const std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
+    return claimed_by >> 16 == claim_word() >> 16 && claimed_by != claim_word();
+}
+
 template <std::size_t N>
 void copy_text(char (&into)[N], const std::string& text) {
     std::memset(into, 0, N);
@@ -38,11 +53,17 @@ bool is_process_dead(const ProcessSlot& process) {
 
 }  // namespace
 
-bool Registry::is_own(const ProcessSlot& process) const {
+bool Registry::is_own(const ProcessSlot& process) {
     const std::uint32_t pid = process.pid.load(std::memory_order_acquire);
     if (pid == 0 || pid != system::process_id()) return false;  // most slots are free: no system call for those
     const std::uint64_t own = process::own_start_ticks();
     return own == 0 || process.start_ticks.load(std::memory_order_relaxed) == own;
+}
+
+/// Of this process, but by the program that it ran before: nobody else can clean that.
+bool Registry::is_left_by_exec(const ProcessSlot& process) {
+    const std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
+    return is_own(process) && claimed_by >> 16 != claim_word() >> 16;
 }
 
 std::optional<Registration> Registry::claim(const std::string& role) {
@@ -50,13 +71,14 @@ std::optional<Registration> Registry::claim(const std::string& role) {
     const std::uint32_t held = lock_file_->held_slot();  // its byte serves a replaced segment of this name too
     if (held < kProcesses)
         if (const auto registration = occupy(held, role)) return registration;
-    // What this process left behind when it replaced its program (exec) comes first: nobody else can clean it.
-    for (const bool own : {true, false}) {
+    for (const bool left : {true, false}) {
         for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
-            if (own && !is_own(view_.process(slot))) continue;
+            const ProcessSlot& process = view_.process(slot);
+            if (is_left_by_exec(process) != left || is_other_copys(process)) continue;
             if (lock_file_->holds(slot) || !lock_file_->take(slot)) continue;
             if (const auto registration = occupy(slot, role)) return registration;
-            lock_file_->drop(slot);
+            // To the kernel a process has its bytes as one, whichever copy took them: another's must not be dropped.
+            is_other_copys(process) ? lock_file_->disown(slot) : lock_file_->drop(slot);
         }
     }
     return std::nullopt;
@@ -66,6 +88,10 @@ std::optional<Registration> Registry::claim(const std::string& role) {
 std::optional<Registration> Registry::occupy(std::uint32_t slot, const std::string& role) {
     ProcessSlot& process = view_.process(slot);
     if (!is_own(process) && !is_process_dead(process)) return std::nullopt;
+    std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
+    if (is_other_copys(process) ||
+        !process.claimed_by.compare_exchange_strong(claimed_by, claim_word(), std::memory_order_acq_rel))
+        return std::nullopt;
     process.state.store(static_cast<std::uint32_t>(SlotState::claiming), std::memory_order_release);
     LARDER_CRASH_POINT("registry.claiming");
     clear_blocks(slot);
@@ -104,7 +130,8 @@ bool Registry::dead_for_leases(std::uint32_t slot, std::uint64_t incarnation) co
     const ProcessSlot& process = view_.process(slot);
     if (process.incarnation.load(std::memory_order_acquire) != incarnation) return true;
     if (process.state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(SlotState::live)) return true;
-    if (lock_file_ == nullptr || is_own(process)) return false;
+    if (lock_file_ == nullptr) return false;
+    if (is_own(process)) return is_left_by_exec(process);
     if (!lock_file_->held_by_other(slot)) return true;
     const process::Status status = process::status_of(process.pid.load(std::memory_order_acquire));
     if (!status.readable) return status.gone;
@@ -133,6 +160,7 @@ bool Registry::clean(std::uint32_t slot) {
     LARDER_CRASH_POINT("registry.reaped");
     process.pid.store(0, std::memory_order_release);
     process.start_ticks.store(0, std::memory_order_relaxed);
+    process.claimed_by.store(0, std::memory_order_relaxed);
     process.state.store(static_cast<std::uint32_t>(SlotState::free), std::memory_order_release);
     return true;
 }

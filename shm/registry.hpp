@@ -31,7 +31,8 @@ public:
     /// `lock_file` null: a segment of this process alone. The lock file lives for ever.
     Registry(const SegmentView& view, LockFile* lock_file) : view_(view), lock_file_(lock_file) {}
 
-    /// Takes a slot for this process. nullopt: none is free. REQUIRES: process::Lock held.
+    /// Takes a slot for this process, or for this copy of the library in it (a program and its plugins may each have
+    /// one, with locks of their own). nullopt: none is free. REQUIRES: process::Lock held.
     std::optional<Registration> claim(const std::string& role);
 
     /// For pins: byte free **and** pid gone, restarted, or a zombie without threads. Any doubt says alive.
@@ -46,7 +47,8 @@ public:
 
 private:
     std::optional<Registration> occupy(std::uint32_t slot, const std::string& role);
-    bool is_own(const ProcessSlot& process) const;
+    static bool is_own(const ProcessSlot& process);
+    static bool is_left_by_exec(const ProcessSlot& process);
     bool clean(std::uint32_t slot);
     void clear_blocks(std::uint32_t slot);
 

@@ -11,9 +11,10 @@
 
 namespace larder::shm {
 
-void retire_segment(const Location& location, LockFile& lock_file, const Segment& segment) {
-    if (!lock_file.take_administration(std::chrono::seconds(2))) {
-        throw OpenError("attach", "another process has been replacing " + location.segment_path() + " for 2 s",
+void retire_segment(const Location& location, LockFile& lock_file, const Segment& segment,
+                    std::chrono::milliseconds patience) {
+    if (!lock_file.take_administration(patience)) {
+        throw OpenError("attach", "another process is replacing " + location.segment_path(),
                         "if it hangs, end it (`larder stat`), then try again");
     }
     close_for_good(segment.view());
@@ -30,11 +31,12 @@ void retire_segment(const Location& location, LockFile& lock_file, const Segment
 }
 
 bool remove_cache(const Location& location) {
-    const process::Lock lock(std::chrono::seconds(5));
-    if (!lock.is_held()) throw OpenError("attach", "another thread has been opening a cache for 5 s", "try again");
+    constexpr std::chrono::seconds kPatience{5};
+    const process::Lock lock(kPatience);
+    if (!lock.is_held()) throw OpenError("attach", "another thread of this process is opening a cache", "try again");
     const std::unique_ptr<Segment> segment = Segment::attach(location);
     if (segment == nullptr) return false;
-    retire_segment(location, *LockFile::open(location.lock_path()), *segment);
+    retire_segment(location, *LockFile::open(location.lock_path()), *segment, kPatience);
     system::remove_file(location.socket_path());
     return true;
 }

@@ -178,7 +178,8 @@ struct SegmentAttacher {
         if (file.number() == -ENOENT) return nullptr;
         if (file.number() == -ELOOP) throw OpenError("attach", path + " is a symbolic link", "remove it");
         if (!file.is_open())
-            throw OpenError("attach", "cannot open " + path + ": " + error_text(file.number()), "see who made it so");
+            throw OpenError("attach", "cannot open " + path + ": " + error_text(file.number()),
+                            "check its mode, and the limit of open files (`ulimit -n`)");
         struct stat status {};
         if (const int error = system::file_status(file.number(), status))
             throw OpenError("attach", "cannot look at " + path + ": " + error_text(error), "try again");
@@ -210,6 +211,11 @@ struct SegmentAttacher {
     }
 
     static void allocate(int descriptor, const Location& location, std::uint64_t bytes) {
+        if (bytes > system::file_size_limit())
+            throw OpenError("create",
+                            "the cache needs " + mebibytes(bytes) + ", this process may make files of " +
+                                mebibytes(system::file_size_limit()),
+                            "choose a smaller size, or raise `ulimit -f`");
         const int error = system::allocate(descriptor, bytes);
         if (error == 0) return;
         if (error != -ENOSPC)

@@ -27,6 +27,11 @@ constexpr std::int64_t kFencedKeptNs = 1'000'000'000;  // for those who wait for
 
 std::uint64_t payload_of(const Record& record) { return record.key_bytes + std::uint64_t{record.value_bytes}; }
 
+/// Past its ttl, and past the time in which it may stand in for a failed computation.
+bool is_over(const Record& record, std::int64_t now_ns) {
+    return record.expires_ns <= now_ns - record.stale_if_error_ms * std::int64_t{1'000'000};
+}
+
 /// Gauges are their lock holder's to write and anybody's to read.
 void raise(Word64& gauge, std::uint64_t n) {
     gauge.store(gauge.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
@@ -49,16 +54,13 @@ std::optional<PutResult> ShardWriter::put(const NewRecord& wanted) {
     if (view_.geometry->max_bytes != 0 && payload_bytes > share_of(view_.geometry->max_bytes))
         return PutResult::too_large;
     drop_expired();
-    drop_fenced();
+    drop_dead();
 
     const auto there = entry_index(arena_base()).get<ByKey>().find(wanted.key);
-    std::uint64_t replaced_bytes = 0;
-    if (there != entry_index(arena_base()).get<ByKey>().end()) {
-        const Record& old = *there->record;
-        const bool living = old.expires_ns > now_ns_ && fences_.highest(old) <= old.as_of;
-        if (living && old.as_of > wanted.as_of) return PutResult::older;
-        replaced_bytes = payload_of(old);
-    }
+    const Record* const old = there == entry_index(arena_base()).get<ByKey>().end() ? nullptr : there->record.get();
+    if (old != nullptr && old->as_of > wanted.as_of && is_alive(*old)) return PutResult::older;
+    if (wanted.renewed != 0 && (old == nullptr || old->id != wanted.renewed)) return PutResult::older;
+    const std::uint64_t replaced_bytes = old == nullptr ? 0 : payload_of(*old);
     const bool fenced = highest_fence(wanted) > wanted.as_of;
     if (fenced && !wanted.for_waiters) return PutResult::fenced;
 
@@ -82,21 +84,22 @@ std::optional<PutResult> ShardWriter::put(const NewRecord& wanted) {
     return fenced ? PutResult::fenced : PutResult::stored;
 }
 
-bool ShardWriter::erase(const HashedKey& key, Fate fate) {
-    if (shard_.closed.load(std::memory_order_relaxed) != 0) return false;
+void ShardWriter::erase(const HashedKey& key, Fate fate) {
+    if (shard_.closed.load(std::memory_order_relaxed) != 0) return;
     const auto there = entry_index(arena_base()).get<ByKey>().find(key);
-    if (there == entry_index(arena_base()).get<ByKey>().end()) return false;
-    const Record& old = *there->record;
-    const bool living = old.expires_ns > now_ns_ && fences_.highest(old) <= old.as_of;
+    if (there == entry_index(arena_base()).get<ByKey>().end() || is_alive(*there->record)) return;
     const Mutation mutation(shard_);
     unlink(*there, fate);
-    return living;
+}
+
+bool ShardWriter::is_alive(const Record& record) const {
+    return record.expires_ns > now_ns_ && fences_.highest(record) <= record.as_of;
 }
 
 void ShardWriter::tend() {
     if (shard_.closed.load(std::memory_order_relaxed) != 0) return;
     drop_expired();
-    drop_fenced();
+    drop_dead();
     const Mutation mutation(shard_);
     reclaim();
 }
@@ -192,7 +195,7 @@ ShardWriter::Evicted ShardWriter::evict_one() {
 void ShardWriter::fill(Record* record, const NewRecord& wanted) {
     const RecordShape shape = wanted.shape();
     new (record) Record{};
-    record->id = shard_.publications << 10 | shard_index_;
+    record->id = (shard_.publications + 1) << 10 | shard_index_;  // never 0
     record->as_of = wanted.as_of;
     record->created_ns = now_ns_;
     record->checksum = wanted.checksum;
@@ -306,7 +309,9 @@ void ShardWriter::unlink(const IndexEntry& entry, Fate fate) {
     if (fate == Fate::evicted) {
         count(Counter::evictions);
         raise(shard_.evictions, 1);
-        add(view_.header().eviction_age_ms, static_cast<std::uint64_t>((now_ns_ - record->created_ns) / 1'000'000));
+        // It may be younger than this writer's look at the clock.
+        const std::int64_t age_ns = std::max<std::int64_t>(now_ns_ - record->created_ns, 0);
+        add(view_.header().eviction_age_ms, static_cast<std::uint64_t>(age_ns / 1'000'000));
     } else if (fate == Fate::expired) {
         count(Counter::expirations);
         raise(shard_.expirations, 1);
@@ -354,7 +359,7 @@ void ShardWriter::drop_expired() {
     auto at = by_expiry.begin();
     for (std::uint32_t n = 0; n < kExpiredPerPut && at != by_expiry.end() && at->expires_ns <= now_ns_; ++n) {
         const auto next = std::next(at);
-        if (at->expires_ns + at->record->stale_if_error_ms * std::int64_t{1'000'000} <= now_ns_) {
+        if (is_over(*at->record, now_ns_)) {
             const Mutation mutation(shard_);
             unlink(*at, Fate::expired);
         }
@@ -362,19 +367,21 @@ void ShardWriter::drop_expired() {
     }
 }
 
-/// A cursor passes over the directory, two slots a call, and drops what a fence has killed.
-void ShardWriter::drop_fenced() {
+/// A cursor passes over the directory, two slots a call, and drops what a fence has killed, and what is over but stands
+/// in the order of expiry behind many that are kept for errors.
+void ShardWriter::drop_dead() {
     const std::uint64_t applied = fences_.load_applied();
     for (std::uint32_t n = 0; n < kSweptPerPut; ++n) {
         const std::uint64_t word = directory_.slot(shard_.cursor % directory_.size()).load(std::memory_order_relaxed);
         shard_.cursor = directory_.next(shard_.cursor % directory_.size());
         if (word == 0) continue;
         Record& record = *record_at(slot_units(word));
-        if (fences_.alive(record, applied) || now_ns_ - record.created_ns < kFencedKeptNs) continue;
+        const bool over = is_over(record, now_ns_);
+        if (!over && (fences_.alive(record, applied) || now_ns_ - record.created_ns < kFencedKeptNs)) continue;
         const auto at = entry_index(arena_base()).get<ByKey>().find(HashedKey{record.hash, key_of(record)});
         if (at == entry_index(arena_base()).get<ByKey>().end()) continue;
         const Mutation mutation(shard_);
-        unlink(*at, Fate::invalidated);
+        unlink(*at, over ? Fate::expired : Fate::invalidated);
     }
 }
 

@@ -44,8 +44,9 @@ struct NewRecord {
     std::uint32_t stale_if_error_ms = 0;
     std::uint8_t flags = 0;
     std::uint64_t checksum = 0;
-    bool tracked = true;       ///< gets a place in the key table
-    bool for_waiters = false;  ///< publish even what is fenced: who waits for it may take it, nobody else is served it
+    bool tracked = true;        ///< gets a place in the key table
+    std::uint64_t renewed = 0;  ///< id of the record of which it is a copy; another one there: `older`
+    bool for_waiters = false;   ///< publish even what is fenced: who waits for it may take it, nobody else is served it
 
     RecordShape shape() const;
 };
@@ -68,8 +69,8 @@ public:
 
     /// nullopt: more recency stamps must be corrected than one holding of the lock may; leave, enter and call it again.
     std::optional<PutResult> put(const NewRecord& wanted);
-    /// True: a live record was there.
-    bool erase(const HashedKey& key, Fate fate);
+    /// Drops the key's record, unless it is alive: then it was stored after what the caller means.
+    void erase(const HashedKey& key, Fate fate);
     /// Frees what no pin names any more, drops a few dead entries.
     void tend();
 
@@ -106,7 +107,8 @@ private:
     void retire(Record* record);
     std::uint32_t reclaim();
     void drop_expired();
-    void drop_fenced();
+    void drop_dead();
+    bool is_alive(const Record& record) const;
     std::uint64_t stamp_of(const Record& record) const { return record.last_used.load(std::memory_order_relaxed); }
     std::uint32_t key_entry_for(const HashedKey& key);
     std::uint64_t highest_fence(const NewRecord& wanted) const;

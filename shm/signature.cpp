@@ -6,11 +6,9 @@
 #include <boost/version.hpp>
 #include <cstddef>
 
+#include "shm/arena.hpp"
+#include "shm/entry_index.hpp"
 #include "shm/layout.hpp"
-
-#if defined(BOOST_MULTI_INDEX_ENABLE_SAFE_MODE) || defined(BOOST_MULTI_INDEX_ENABLE_INVARIANT_CHECKING)
-#error "MultiIndex safe mode and invariant checking put this process's pointers into the segment: build without them"
-#endif
 
 namespace larder::shm {
 namespace {
@@ -19,6 +17,13 @@ template <class T>
 constexpr std::uint64_t shape() {
     return static_cast<std::uint64_t>(sizeof(T)) << 32 | alignof(T);
 }
+
+// Ordered indexes keep a node's colour in a pointer unless they are told not to.
+#ifdef BOOST_MULTI_INDEX_DISABLE_COMPRESSED_ORDERED_INDEX_NODES
+constexpr std::uint64_t kNodeShape = 1;
+#else
+constexpr std::uint64_t kNodeShape = 0;
+#endif
 
 // clang-format off
 constexpr std::uint64_t kFields[] = {
@@ -30,6 +35,8 @@ constexpr std::uint64_t kFields[] = {
     shape<pthread_mutex_t>(), shape<Word32>(), shape<Word64>(), shape<Time64>(), shape<Geometry>(), shape<Histogram>(),
     shape<NoticeMark>(), shape<CounterLabel>(), shape<SegmentHeader>(), shape<ProcessSlot>(), shape<ThreadBlock>(),
     shape<LeaseSlot>(), shape<LeaseGroup>(), shape<KeyEntry>(), shape<Shard>(), shape<ArenaState>(), shape<Record>(),
+    // What Boost lays out in an arena
+    shape<ArenaHead>(), shape<Heap::segment_manager>(), shape<IndexEntry>(), shape<EntryIndex>(), kNodeShape,
     // Fields
     offsetof(Geometry, arena_bytes), offsetof(Geometry, max_bytes), offsetof(Geometry, strict_recency),
     offsetof(Histogram, buckets), offsetof(NoticeMark, text),
@@ -45,8 +52,8 @@ constexpr std::uint64_t kFields[] = {
     offsetof(SegmentHeader, eviction_age_ms), offsetof(SegmentHeader, compute_us), offsetof(SegmentHeader, lookup_ns),
     offsetof(SegmentHeader, notices), offsetof(SegmentHeader, labels),
     offsetof(ProcessSlot, pid), offsetof(ProcessSlot, start_ticks), offsetof(ProcessSlot, incarnation),
-    offsetof(ProcessSlot, attached_ns), offsetof(ProcessSlot, blocks_high), offsetof(ProcessSlot, role),
-    offsetof(ProcessSlot, name),
+    offsetof(ProcessSlot, attached_ns), offsetof(ProcessSlot, claimed_by), offsetof(ProcessSlot, blocks_high),
+    offsetof(ProcessSlot, role), offsetof(ProcessSlot, name),
     offsetof(ThreadBlock, owner), offsetof(ThreadBlock, inside), offsetof(ThreadBlock, counts),
     offsetof(LeaseSlot, state), offsetof(LeaseSlot, key_hash), offsetof(LeaseSlot, token), offsetof(LeaseSlot, holder),
     offsetof(LeaseSlot, waiters), offsetof(LeaseSlot, holder_incarnation), offsetof(LeaseSlot, deadline_ns),

@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/magic.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -15,6 +17,7 @@
 #include <array>
 #include <atomic>
 #include <climits>
+#include <cstring>
 
 namespace larder::shm::system {
 namespace {
@@ -144,6 +147,12 @@ int allocate(int descriptor, std::uint64_t bytes) {
     return 0;
 }
 
+std::uint64_t file_size_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~std::uint64_t{0};
+    return limit.rlim_cur;
+}
+
 std::uint64_t free_bytes(int descriptor) {
     struct statvfs status {};
     return ::fstatvfs(descriptor, &status) == 0 ? static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize : 0;
@@ -271,6 +280,13 @@ std::uint64_t random_bits(int& error) {
 std::uint32_t process_id() { return static_cast<std::uint32_t>(::getpid()); }
 std::uint32_t thread_id() { return static_cast<std::uint32_t>(::syscall(SYS_gettid)); }
 std::uint32_t user_id() { return static_cast<std::uint32_t>(::geteuid()); }
+
+std::uint64_t program_id() {
+    // The kernel gives each exec 16 random bytes; a fork keeps them.
+    std::uint64_t id = 0;
+    if (const auto* random = reinterpret_cast<const void*>(::getauxval(AT_RANDOM))) std::memcpy(&id, random, sizeof id);
+    return id;
+}
 
 std::string program_name() {
     char name[32] = {};

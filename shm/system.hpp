@@ -78,6 +78,8 @@ Descriptor open_temporary(const std::string& directory);
 int link_temporary(int descriptor, const std::string& path);
 /// Allocates and sizes the file in steps, whatever signals arrive. -ENOSPC: it does not fit.
 int allocate(int descriptor, std::uint64_t bytes);
+/// The largest file that this process may make (ulimit -f); past it the kernel would end it by SIGXFSZ.
+std::uint64_t file_size_limit();
 /// Free bytes of a descriptor's file system, 0 when unknown.
 std::uint64_t free_bytes(int descriptor);
 /// The file system of an existing path is tmpfs.
@@ -121,6 +123,8 @@ std::uint64_t random_bits(int& error);
 std::uint32_t process_id();
 std::uint32_t thread_id();
 std::uint32_t user_id();
+/// The same in all copies of this library in a process and in its forked children, another one after exec.
+std::uint64_t program_id();
 /// The program's name, at most 15 bytes.
 std::string program_name();
 void sleep_ns(std::int64_t duration_ns);

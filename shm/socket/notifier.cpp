@@ -35,11 +35,12 @@ using shm::system::Descriptor;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kRetryPause{10};
+constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24);
 constexpr std::size_t kReadBytes = 4096;
 
 class Deadline {
 public:
-    explicit Deadline(std::chrono::milliseconds time) : until_(SteadyClock::now() + time) {}
+    explicit Deadline(std::chrono::milliseconds time) : until_(SteadyClock::now() + std::min(time, kLongest)) {}
     bool passed() const { return SteadyClock::now() >= until_; }
     std::chrono::milliseconds left() const {
         return std::max(std::chrono::milliseconds(0),

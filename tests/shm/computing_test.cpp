@@ -248,51 +248,18 @@ TEST_CASE("A source that knows of nothing leaves a negative entry with its own t
     CHECK(computations == 2);
 }
 
-TEST_CASE("Warming computes once for all, and counts neither a hit nor a miss", "[computing][tsan]") {
-    ScopedCache scoped;
-    std::atomic<int> computed{0};
-    const auto compute = [&]() -> std::optional<std::string> {
-        ++computed;
-        return "value";
-    };
-    std::vector<std::thread> threads;
-    for (int i = 0; i < 4; ++i)
-        threads.emplace_back([&] { CHECK(scoped.cache.warm("key", compute).value() == "value"); });
-    for (std::thread& thread : threads) thread.join();
-    CHECK(scoped.cache.warm("key", compute).source() == Source::hit);
-    CHECK(computed == 1);
-    CHECK(scoped.totals().lookups() == 0);
-    CHECK(scoped.count(Counter::lease_waits) == 0);
-    CHECK(scoped.count(Counter::computations) == 1);
-    CHECK(scoped.cache.mean_compute_time().has_value());
-    CHECK(scoped.cache.key_use("key").tracked);
-    CHECK(scoped.cache.get("key").value() == "value");
-    CHECK(scoped.cache.key_use("key").hits == 1);
-}
-
-TEST_CASE("Warming is a use for the LRU order", "[computing]") {
+TEST_CASE("Times without end are as good as any", "[computing][tsan]") {
     Options options;
-    options.max_entries = 2;
-    options.recency = Options::Recency::strict;
+    options.lease_time = options.wait_time = options.lock_budget = std::chrono::milliseconds::max();
     ScopedCache scoped(options);
-    const auto compute = []() -> std::optional<std::string> { return "value"; };
-    for (const char* key : {"a", "b", "a", "c"}) scoped.cache.warm(key, compute);
-    CHECK(scoped.cache.contains("a"));
-    CHECK_FALSE(scoped.cache.contains("b"));
-}
-
-TEST_CASE("An entry that is not tracked takes no place in the key table and no part in compute times", "[computing]") {
-    ScopedCache scoped;
-    EntryOptions options;
-    options.tracked = false;
-    const auto compute = []() -> std::optional<std::string> { return "value"; };
-    CHECK(scoped.cache.get_or_compute("key", compute, options).value() == "value");
-    CHECK(scoped.cache.get("key"));
-    CHECK(scoped.cache.touch("key", 10s));
-    CHECK_FALSE(scoped.cache.key_use("key").tracked);
-    CHECK_FALSE(scoped.cache.mean_compute_time().has_value());
-    CHECK(scoped.totals().lookups() == 2);
-    CHECK(scoped.count(Counter::untracked_lookups) == 2);
+    Caller first(scoped, "key", "value");
+    REQUIRE(first.is_computing());
+    Caller second(scoped, "key", "another");
+    REQUIRE(eventually([&] { return scoped.count(Counter::lease_waits) == 1; }));
+    first.join();
+    second.join();
+    CHECK_FALSE(second.computes);
+    CHECK(second.answer == "value");
 }
 
 TEST_CASE("While one caller renews a stale value the others are served it at once", "[computing][tsan]") {

@@ -287,6 +287,41 @@ TEST_CASE("what this process left in a slot before it replaced its program is ta
     CHECK(host.cell(3) == 0);
 }
 
+TEST_CASE("another copy of the library in this process keeps its slot and its byte") {
+    Host one;
+    REQUIRE(one.claim()->slot == 0);
+    one.pin(0, 77);
+    one.slot(0).claimed_by ^= 1;  // as if it were the other copy's
+    one.lock_file->disown(0);
+    CHECK(one.claim()->slot == 1);
+    CHECK(one.cell(0) == 77);
+    CHECK_FALSE(one.registry.dead_for_leases(0, one.slot(0).incarnation));
+    ChildProcess child = ChildProcess::start([&](Channel&) { return one.lock_file->held_by_other(0) ? 0 : 1; });
+    CHECK(child.wait().exited_with(0));
+}
+
+TEST_CASE("a lock file whose descriptor was closed locks no other file") {
+    Host host;
+    ChildProcess child = ChildProcess::start([&](Channel&) {
+        const std::string other = host.directory.path() + "/other";
+        for (int descriptor = 3; descriptor < 64; ++descriptor) ::close(descriptor);
+        int opened = 0;
+        while (opened >= 0 && opened < 60) opened = ::open(other.c_str(), O_RDWR | O_CREAT, 0600);
+        if (!host.claim()) return 1;
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        const pid_t asker = ::fork();
+        if (asker == 0) {
+            const int descriptor = ::open(other.c_str(), O_RDWR);
+            ::_exit(::fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type == F_UNLCK ? 0 : 1);
+        }
+        int status = 0;
+        ::waitpid(asker, &status, 0);
+        return WEXITSTATUS(status);
+    });
+    CHECK(child.wait().exited_with(0));
+}
+
 TEST_CASE("with every slot taken there is none to claim") {
     Host host;
     const process::Status other = process::status_of(static_cast<std::uint32_t>(::getppid()));

@@ -463,12 +463,12 @@ TEST_CASE("a retired segment loses its name, another of that name keeps it") {
     Made made;
     const process::Lock lock(test::kWatchdog);
     LockFile* lock_file = LockFile::open(made.location.lock_path());
-    retire_segment(made.location, *lock_file, *made.segment);
+    retire_segment(made.location, *lock_file, *made.segment, std::chrono::seconds(2));
     CHECK(is_closed_for_good(made.segment->view()));
     CHECK(Segment::attach(made.location) == nullptr);
     const auto next = Segment::create(made.location, small_options("unused"), nullptr, 0);
     REQUIRE(next != nullptr);
-    retire_segment(made.location, *lock_file, *made.segment);
+    retire_segment(made.location, *lock_file, *made.segment, std::chrono::seconds(2));
     CHECK(Segment::attach(made.location)->file() == next->file());
 }
 

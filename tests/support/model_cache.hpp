@@ -85,8 +85,10 @@ public:
         options.ttl = ttl;
         options.negative = entry.negative;
         options.tags = entry.tags;
+        const auto soft_expires = entry.soft_expires_ns;
         const bool touched = put(key, found.value, options, entry.as_of) == PutResult::stored;
         if (touched) --counts.puts;  // not a put of its own
+        if (touched) entries_[key].soft_expires_ns = soft_expires;
         return touched;
     }
 
