@@ -43,9 +43,9 @@ std::uint64_t AssignmentNotices::announce(std::span<const AssignmentId> ids) {
     return notice;
 }
 
-void AssignmentNotices::everything_changed() {
+void AssignmentNotices::everything_changed(std::string_view why) {
     announce_all();
-    log_(LogLevel::info, "Invalidated stats cache for all assignments: the outbox has a gap since the last look");
+    log_(LogLevel::info, "Invalidated stats cache for all assignments: " + std::string(why));
 }
 
 std::optional<OutboxPosition> AssignmentNotices::position() {

@@ -24,7 +24,7 @@ public:
     std::uint64_t announce(std::span<const AssignmentId> ids);
 
     void changed(std::span<const AssignmentId> ids) override { announce(ids); }
-    void everything_changed() override;
+    void everything_changed(std::string_view why) override;
     std::optional<OutboxPosition> position() override;
     void remember(const OutboxPosition& position) override;
 

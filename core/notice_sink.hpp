@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/assignment.hpp"
 
@@ -22,8 +23,8 @@ class NoticeSink {
 public:
     virtual ~NoticeSink() = default;
     virtual void changed(std::span<const AssignmentId> ids) = 0;
-    /// Changes were missed: nothing may be kept.
-    virtual void everything_changed() = 0;
+    /// Changes were missed, or may have been: nothing may be kept. `why` is for the log.
+    virtual void everything_changed(std::string_view why) = 0;
     /// The position last remembered; nullopt: not known (any more).
     virtual std::optional<OutboxPosition> position() = 0;
     virtual void remember(const OutboxPosition& position) = 0;

@@ -1,14 +1,12 @@
 #include "core/outbox_relay.hpp"
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/stat.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
+#include "core/file_identity.hpp"
 #include "core/schema.hpp"
 #include "core/submission_source.hpp"
 
@@ -16,17 +14,10 @@ namespace larder {
 namespace {
 
 constexpr int busy_timeout_ms = 5;
+constexpr int sweep_rows = 1'000;         // of one step: a writer of the database waits for it
 constexpr int steps_between_sweeps = 16;  // while a writer keeps the lock
 constexpr int max_batches_at_once = 10'000;
-
-/// The file, whatever its path: device, inode, and when it was made, since inodes are used again.
-std::string file_identity(const std::string& path) {
-    struct statx status {};
-    if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_BTIME, &status) != 0) return "unknown";
-    return std::to_string(status.stx_dev_major) + "." + std::to_string(status.stx_dev_minor) + "." +
-           std::to_string(status.stx_ino) + "." + std::to_string(status.stx_btime.tv_sec) + "." +
-           std::to_string(status.stx_btime.tv_nsec);
-}
+constexpr std::chrono::seconds file_interval{1};
 
 bool is_busy(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_BUSY || error.getErrorCode() == SQLITE_LOCKED;
@@ -52,9 +43,11 @@ struct OutboxRelay::Connection {
         : database(path, SQLite::OPEN_READWRITE, busy_timeout_ms),
           checked(check(database, path)),
           version(database, "PRAGMA data_version"),
-          rows(database, "SELECT seq, assignment_id FROM outbox WHERE seq > ? ORDER BY seq LIMIT ?"),
+          ids(database, "SELECT DISTINCT assignment_id FROM outbox WHERE seq > ?1 AND seq <= ?2"),
+          rows(database, "SELECT count(*), coalesce(max(seq), ?1) FROM outbox WHERE seq > ?1 AND seq <= ?2"),
           last(database, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"),
-          sweep(database, "DELETE FROM outbox WHERE seq <= ?") {}
+          sweep(database,
+                "DELETE FROM outbox WHERE seq <= ?1 AND seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?2)") {}
 
     static bool check(SQLite::Database& database, const std::string& path) {
         check_schema(database, path);
@@ -71,48 +64,45 @@ struct OutboxRelay::Connection {
         return value;
     }
 
-    Batch read_after(std::int64_t told);
+    Batch read_after(std::int64_t told, int batch_rows);
 
     SQLite::Database database;
     bool checked;  // before the statements below are prepared
-    SQLite::Statement version, rows, last, sweep;
+    SQLite::Statement version, ids, rows, last, sweep;
 };
 
-/// Rows and highest number as of one snapshot.
-OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told) {
+/// Who changed, how many rows say so and their highest number, as of one snapshot.
+OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told, int batch_rows) {
     SQLite::Transaction snapshot(database, SQLite::TransactionBehavior::DEFERRED);
     Batch batch;
-    batch.last = told;
-    rows.reset();
-    rows.bind(1, told);
-    rows.bind(2, batch_rows);
-    while (rows.executeStep()) {
-        const std::int64_t seq = rows.getColumn(0).getInt64();
-        if (seq != batch.last + 1) batch.gap = true;
-        batch.last = seq;
-        batch.ids.push_back(rows.getColumn(1).getInt64());
-        ++batch.rows;
+    for (SQLite::Statement* const statement : {&ids, &rows}) {
+        statement->reset();
+        statement->bind(1, told);
+        statement->bind(2, told + batch_rows);
     }
+    while (ids.executeStep()) batch.ids.push_back(ids.getColumn(0).getInt64());
+    ids.reset();
+    rows.executeStep();
+    batch.rows = rows.getColumn(0).getInt();
+    batch.last = rows.getColumn(1).getInt64();
     rows.reset();
-    batch.complete = batch.rows < batch_rows;
     last.reset();
     last.executeStep();
     const std::int64_t highest = last.getColumn(0).getInt64();
     last.reset();
-    if (batch.complete && highest != batch.last) batch.gap = true;
+    batch.complete = highest <= told + batch_rows;
+    batch.gap = batch.rows != batch.last - told || (batch.complete && batch.last != highest);
     if (batch.gap) {
         // Everything is announced, hence also what comes after this batch.
         batch.last = highest;
         batch.complete = true;
     }
     snapshot.commit();
-    std::sort(batch.ids.begin(), batch.ids.end());
-    batch.ids.erase(std::unique(batch.ids.begin(), batch.ids.end()), batch.ids.end());
     return batch;
 }
 
-OutboxRelay::OutboxRelay(std::string database_path, NoticeSink& sink, Log log)
-    : path_(std::move(database_path)), sink_(sink), log_(std::move(log)) {
+OutboxRelay::OutboxRelay(std::string database_path, NoticeSink& sink, Log log, int batch_rows)
+    : path_(std::move(database_path)), sink_(sink), log_(std::move(log)), batch_rows_(batch_rows) {
     reopen();
 }
 
@@ -127,22 +117,25 @@ void OutboxRelay::reopen() {
     }
     const OutboxPosition start{0, file_identity(path_)};
     const std::optional<OutboxPosition> remembered = sink_.position();
-    told_ = remembered && remembered->database == start.database ? *remembered : start;
+    const bool is_known = remembered && remembered->database == start.database;
+    if (remembered && !is_known) sink_.everything_changed("the database is another file");
+    told_ = is_known ? *remembered : start;
+    file_looked_at_ = std::chrono::steady_clock::now();
     seen_version_ = -1;
     swept_ = false;
 }
 
 int OutboxRelay::poll() {
     try {
-        if (!connection_) reopen();
+        if (!connection_ || was_replaced()) reopen();
         // Before the rows: a commit between the two is read now and looked for once more, never missed.
         const std::int64_t version = connection_->data_version();
         if (version == seen_version_) {
             if (!swept_ && ++steps_since_sweep_ >= steps_between_sweeps) sweep();
             return 0;
         }
-        Batch batch = connection_->read_after(told_.seq);
-        if (batch.gap && adopt_position()) batch = connection_->read_after(told_.seq);
+        Batch batch = connection_->read_after(told_.seq, batch_rows_);
+        if (batch.gap && adopt_position()) batch = connection_->read_after(told_.seq, batch_rows_);
         const int rows = tell(batch);
         if (batch.complete) seen_version_ = version;
         caught_up_.store(batch.complete, std::memory_order_release);
@@ -151,8 +144,17 @@ int OutboxRelay::poll() {
         caught_up_.store(false, std::memory_order_release);
         seen_version_ = -1;
         if (is_busy(error)) return 0;
+        connection_ = nullptr;  // opened anew by the next step
         throw unreadable(path_, error);
     }
+}
+
+/// The path leads to another file, or to none: what is open here is a database that nobody else will find.
+bool OutboxRelay::was_replaced() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - file_looked_at_ < file_interval) return false;
+    file_looked_at_ = now;
+    return file_identity(path_) != told_.database;
 }
 
 /// True: another relay has told the same sink more than this one, and took those rows.
@@ -166,29 +168,34 @@ bool OutboxRelay::adopt_position() {
 int OutboxRelay::tell(const Batch& batch) {
     const bool first_look = seen_version_ < 0;
     if (batch.gap)
-        sink_.everything_changed();
+        sink_.everything_changed("the outbox has a gap since the last look");
     else if (!batch.ids.empty())
         sink_.changed(batch.ids);
     if (batch.gap || batch.rows > 0 || first_look) {
         told_.seq = batch.last;
         sink_.remember(told_);
-        sweep();
+        swept_ = false;
+        if (batch.complete) sweep();
     }
     return batch.rows;
 }
 
+/// The oldest rows of which the sink knows. What a writer's lock or the limit leaves goes with a later step.
 void OutboxRelay::sweep() {
     steps_since_sweep_ = 0;
     swept_ = false;
     connection_->sweep.reset();
     connection_->sweep.bind(1, told_.seq);
+    connection_->sweep.bind(2, sweep_rows);
     const int code = connection_->sweep.tryExecuteStep();
     const bool done = code == SQLITE_DONE;
+    const int deleted = connection_->database.getChanges();
     connection_->sweep.tryReset();
     if (!done && code != SQLITE_BUSY && code != SQLITE_LOCKED)
         throw SourceError("cannot delete from the outbox of " + path_ + " (" + sqlite3_errstr(code) +
                           "): check that the database may be written and has space");
-    swept_ = done;
+    swept_ = done && deleted < sweep_rows;
+    if (done && !swept_) steps_since_sweep_ = steps_between_sweeps;  // more at the next step
 }
 
 void OutboxRelay::run(std::stop_token stop) {
@@ -198,7 +205,7 @@ void OutboxRelay::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
         std::chrono::milliseconds pause = poll_interval;
         try {
-            if (poll() == batch_rows) pause = std::chrono::milliseconds{0};
+            if (poll() == batch_rows_) pause = std::chrono::milliseconds{0};
             last_error.clear();
         } catch (const std::exception& error) {
             caught_up_.store(false, std::memory_order_release);

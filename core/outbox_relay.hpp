@@ -26,16 +26,17 @@ class OutboxRelay {
 public:
     static constexpr std::chrono::milliseconds poll_interval{10};
     static constexpr std::chrono::milliseconds retry_interval{200};  ///< after an error
-    static constexpr int batch_rows = 1'000;
+    static constexpr int default_batch_rows = 250'000;               ///< told at once, each assignment among them once
 
     /// Throws SourceError when the database cannot be opened. The sink outlives the relay.
-    OutboxRelay(std::string database_path, NoticeSink& sink, Log log);
+    OutboxRelay(std::string database_path, NoticeSink& sink, Log log, int batch_rows = default_batch_rows);
     ~OutboxRelay();
     OutboxRelay(const OutboxRelay&) = delete;
     OutboxRelay& operator=(const OutboxRelay&) = delete;
 
-    /// One step: looks whether another connection has committed, tells the sink of at most batch_rows rows, deletes
-    /// them. Returns how many rows it told. Cheap when nothing has changed; waits for no lock longer than a few
+    /// One step: looks whether another connection has committed, tells the sink of at most `batch_rows` rows, deletes
+    /// some that were told. Once a second it looks whether the path still leads to the file that is open. Returns how
+    /// many rows it told. Cheap when nothing has changed; waits for no lock longer than a few
     /// milliseconds, rows that it could not delete yet go with a later step. Throws SourceError.
     int poll();
 
@@ -49,6 +50,7 @@ private:
     struct Connection;
     struct Batch;
     bool adopt_position();
+    bool was_replaced();
     int tell(const Batch& batch);
     void sweep();
     void reopen();
@@ -56,11 +58,13 @@ private:
     std::string path_;
     NoticeSink& sink_;
     Log log_;
+    const int batch_rows_;
     std::unique_ptr<Connection> connection_;
     OutboxPosition told_;
     std::int64_t seen_version_ = -1;  // of PRAGMA data_version, when the outbox was last read to its end
     bool swept_ = false;              // no row up to told_ is left
     int steps_since_sweep_ = 0;
+    std::chrono::steady_clock::time_point file_looked_at_;
     std::atomic<bool> caught_up_{false};
 };
 

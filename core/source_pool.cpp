@@ -33,7 +33,7 @@ SourcePool::Borrowed SourcePool::borrow() {
             idle_.pop_back();
         }
     }
-    if (!source) source = open_();
+    if (!source || !source->is_current()) source = open_();
     return Borrowed(*this, std::move(source));
 }
 

@@ -10,8 +10,9 @@
 
 namespace larder {
 
-/// Opens a source when none is idle; keeps a few for the next borrower. Threads: safe. Fork: a child forgets what its
-/// parent had open (a SQLite connection must be neither used nor closed there) and opens its own.
+/// Opens a source when none is idle or its name leads elsewhere by now; keeps a few for the next borrower. Threads:
+/// safe. Fork: a child forgets what its parent had open (a SQLite connection must be neither used nor closed there) and
+/// opens its own.
 class SourcePool {
 public:
     static constexpr std::size_t max_idle = 4;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "core/file_identity.hpp"
 #include "core/schema.hpp"
 
 namespace larder {
@@ -113,6 +114,7 @@ SQLite::Database open_database(const std::string& path) {
 struct SqliteSource::Connection {
     explicit Connection(const std::string& name)
         : path(name),
+          file(file_identity(name)),
           database(open_database(name)),
           checked(check(database, name)),
           assignment(database, select_assignment),
@@ -135,6 +137,7 @@ struct SqliteSource::Connection {
     }
 
     std::string path;
+    std::string file;
     SQLite::Database database;
     bool checked;  // before the statements below are prepared
     SQLite::Statement assignment, submissions, author, recent, ids;
@@ -142,13 +145,26 @@ struct SqliteSource::Connection {
 
 namespace {
 
+std::string remedy_for(const SQLite::Exception& error) {
+    switch (error.getErrorCode()) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "a writer has kept it for long; try again when it is done";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+        return "make it and its directory readable and writable for this user";
+    default:
+        return "check that it is a whole SQLite file";
+    }
+}
+
 template <class Read>
 auto reading(const std::string& path, Read read) {
     try {
         return read();
     } catch (const SQLite::Exception& error) {
-        throw SourceError("cannot read the database " + path + " (" + error.what() +
-                          "): check that it is a whole SQLite file");
+        throw SourceError("cannot read the database " + path + " (" + error.what() + "): " + remedy_for(error));
     }
 }
 
@@ -192,6 +208,8 @@ std::vector<AssignmentId> SqliteSource::recent_of_author(UserId author_id, int l
 std::vector<AssignmentId> SqliteSource::all_ids() {
     return reading(connection_->path, [&] { return read_ids(connection_->ids); });
 }
+
+bool SqliteSource::is_current() const { return file_identity(connection_->path) == connection_->file; }
 
 std::string sqlite_path(const std::string& url) {
     const std::size_t scheme_end = url.find("://");

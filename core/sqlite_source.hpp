@@ -21,6 +21,7 @@ public:
     std::optional<Ownership> ownership(AssignmentId id) override;
     std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) override;
     std::vector<AssignmentId> all_ids() override;
+    bool is_current() const override;
 
 private:
     struct Connection;

@@ -41,6 +41,9 @@ public:
 
     /// Ascending.
     virtual std::vector<AssignmentId> all_ids() = 0;
+
+    /// What is open is what the name leads to now. False: it was replaced, open another one.
+    virtual bool is_current() const { return true; }
 };
 
 using SourceFactory = std::function<std::unique_ptr<SubmissionSource>()>;

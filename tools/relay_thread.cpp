@@ -16,6 +16,7 @@
 namespace larder::tools {
 namespace {
 
+constexpr std::chrono::milliseconds role_interval{20};  // a change waits for it when a relay has died
 constexpr std::chrono::milliseconds retry_interval{200};
 
 int open_segment_file(const std::string& path) {
@@ -45,7 +46,7 @@ bool RelayThread::caught_up() const {
 void RelayThread::await_role(const std::stop_token& stop) {
     while (!stop.stop_requested() && ::flock(role_fd_, LOCK_EX | LOCK_NB) != 0) {
         another_relays_.store(true, std::memory_order_relaxed);
-        std::this_thread::sleep_for(retry_interval);
+        std::this_thread::sleep_for(role_interval);
     }
     another_relays_.store(false, std::memory_order_relaxed);
 }

@@ -50,6 +50,7 @@ Health health_of(const ServeStatus& status) {
 
 int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     if (!die_with(ticket.supervisor)) return kFailure;
+    ::prctl(PR_SET_NAME, "larder");  // the kernel's would be `exe`, by the name it was started under
     leave_signals_to_the_supervisor();
     raise_descriptor_limit();
     const ServeStatusPage status = ServeStatusPage::inherited();

@@ -32,6 +32,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds tick_interval{50};
 constexpr milliseconds drain_limit{5'000};
+constexpr milliseconds relay_patience{2'000};  // a bulk change takes a while to be told, and is no reason for 503
 
 // Blocked in every thread made from now on; the main thread takes them one by one. A worker's death is reported by
 // SIGCHLD.
@@ -114,10 +115,12 @@ void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& s
 bool supervise(const ServeConfig& config, const ListenAddress& address, WorkerCrew& workers,
                const ServeStatusPage& status, const RelayThread& relay, const sigset_t& signals) {
     bool announced = false;
+    Clock::time_point caught_up_at{};
     do {
         workers.reap(Clock::now());
         workers.start_due(Clock::now());
-        status->relay_caught_up.store(relay.caught_up() ? 1 : 0, std::memory_order_relaxed);
+        if (relay.caught_up()) caught_up_at = Clock::now();
+        status->relay_caught_up.store(Clock::now() - caught_up_at < relay_patience ? 1 : 0, std::memory_order_relaxed);
         if (!announced && workers.any_listening()) {
             announce(config, address);
             announced = true;

@@ -63,7 +63,7 @@ void BackOff::note_death(Clock::time_point now) {
     ++total_;
     deaths_.push_back(now);
     while (now - deaths_.front() > window) deaths_.pop_front();
-    if (deaths_.size() < patient_deaths)
+    if (deaths_.size() <= patient_deaths)
         pause_ = std::chrono::milliseconds{0};
     else
         pause_ = pause_.count() == 0 ? first_pause : std::min(pause_ * 2, longest_pause);

@@ -14,7 +14,7 @@
 
 namespace larder::tools {
 
-/// How long to wait before a dead worker is replaced: not at all, unless there were five deaths within 10 s.
+/// How long to wait before a dead worker is replaced: not at all, until there were five deaths within 10 s.
 class BackOff {
 public:
     using Clock = std::chrono::steady_clock;

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -9,6 +10,7 @@
 #include "core/csv_import.hpp"
 #include "core/submission_source.hpp"
 #include "tests/core/school.hpp"
+#include "tests/support/eventually.hpp"
 
 using namespace larder;
 using larder::test::School;
@@ -24,7 +26,7 @@ public:
         told_.insert(ids.begin(), ids.end());
         notified_.notify_all();
     }
-    void everything_changed() override {
+    void everything_changed(std::string_view) override {
         const std::lock_guard lock(mutex_);
         ++flushes_;
         notified_.notify_all();
@@ -178,14 +180,51 @@ TEST_CASE("a long outbox is told in batches, and caught up only at its end") {
     office.sql(
         "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 100 + 2499) "
         "INSERT INTO assignments(assignment_id) SELECT i FROM n");
-    OutboxRelay relay(office.path(), office.listener, {});
-    CHECK(relay.poll() == OutboxRelay::batch_rows);
+    OutboxRelay relay(office.path(), office.listener, {}, 1'000);
+    CHECK(relay.poll() == 1'000);
     CHECK_FALSE(relay.caught_up());
-    CHECK(relay.poll() == OutboxRelay::batch_rows);
+    CHECK(relay.poll() == 1'000);
     CHECK(relay.poll() == 500);
     CHECK(relay.caught_up());
     CHECK(office.listener.take().size() == 2'500);
+    for (int step = 0; step < 100 && office.outbox_rows() > 0; ++step) CHECK(relay.poll() == 0);
     CHECK(office.outbox_rows() == 0);
+}
+
+TEST_CASE("many changes of one assignment are told once, and their rows go in steps") {
+    QuietOffice office;
+    OutboxRelay relay(office.path(), office.listener, {});
+    relay.poll();
+    office.listener.take();
+    office.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) "
+        "INSERT INTO outbox(kind, assignment_id) SELECT 'submission', 10 FROM n");
+    CHECK(relay.poll() == 2'500);
+    CHECK(office.listener.take() == Told{10});
+    CHECK(relay.caught_up());
+    CHECK(office.outbox_rows() == 1'500);
+    for (int step = 0; step < 5; ++step) CHECK(relay.poll() == 0);
+    CHECK(office.outbox_rows() == 0);
+}
+
+TEST_CASE("a database that another took the place of is followed, and everything changes") {
+    QuietOffice office, other;
+    const std::string whole = other.path() + ".whole";
+    other.sql("VACUUM INTO '" + whole + "'");
+    OutboxRelay relay(office.path(), office.listener, {});
+    relay.poll();
+    office.listener.take_flushes();
+    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(office.path() + end);
+    std::filesystem::rename(whole, office.path());
+    const auto told = [&] {
+        try {
+            relay.poll();
+        } catch (const SourceError&) {
+            return false;  // what is open is half of one file and half of another
+        }
+        return office.listener.take_flushes() > 0;
+    };
+    CHECK(larder::test::eventually(told));
 }
 
 TEST_CASE("rows that another cache's relay took away make everything change") {

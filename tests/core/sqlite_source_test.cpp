@@ -1,6 +1,8 @@
 #include "core/sqlite_source.hpp"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <string>
 
 #include "core/source_pool.hpp"
 #include "tests/core/school.hpp"
@@ -146,4 +148,16 @@ TEST_CASE("a forked child opens a source of its own and leaves its parent's alon
     CHECK(child.wait().exited_with(0));
     CHECK(pool.borrow()->load(1));
     CHECK(opened == 1);
+}
+
+TEST_CASE("a source whose path leads to another file says so, and the pool opens that one") {
+    School school, other;
+    school.add_assignment(1);
+    const std::string whole = other.path() + ".whole";
+    other.sql("VACUUM INTO '" + whole + "'");
+    SourcePool pool([&school] { return open_source(school.path()); });
+    REQUIRE(pool.borrow()->ownership(1));
+    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(school.path() + end);
+    std::filesystem::rename(whole, school.path());
+    CHECK_FALSE(pool.borrow()->ownership(1));
 }

@@ -26,7 +26,8 @@ using larder::test::HttpClient;
 
 namespace {
 
-constexpr std::int64_t slow_id = 1'000;  // answered when the test says so
+constexpr std::int64_t slow_id = 1'000;   // answered when the test says so
+constexpr std::int64_t foreign_id = 998;  // of another author
 constexpr std::size_t large_size = 3'000'000;
 
 // Ids below 1000 are ready, with a body of `id` in digits; the others wait for a byte from the test.
@@ -35,6 +36,8 @@ public:
     explicit FakeService(Channel& test) : test_(test) {}
     bool is_ready(const Call& call) const override { return call.assignment_id < slow_id; }
     Answer answer(const Call& call) override {
+        if (call.assignment_id == foreign_id) return error_answer(Fault::forbidden, "Not yours.");
+        if (call.check_only) return {};
         if (call.assignment_id >= slow_id) {
             test_.tell('s');
             test_.hear();
@@ -181,6 +184,25 @@ TEST_CASE("a header above 8 KiB is 431, one below is read", "[http]") {
         CHECK(ended);
     }
     CHECK(talk(server, "GET /" + std::string(20'000, 'a') + " HTTP/1.1\r\n").status == 431);
+}
+
+TEST_CASE("whose assignment it is comes before how long a body is", "[http]") {
+    const RunningServer server;
+    CHECK(talk(server, request(path(foreign_id), "Content-Length: 70000\r\n")).status == 403);
+    CHECK(talk(server, request(path(1), "Content-Length: 70000\r\n")).status == 413);
+    CHECK(talk(server, request(path(1), "Content-Length: 5\r\n") + "hello").body == "1");
+}
+
+TEST_CASE("a coding of the body that is not understood is 400, and ends the connection", "[http]") {
+    const RunningServer server;
+    for (const char* coding : {"xchunked", "gzip", "identity", "chunked, gzip"}) {
+        INFO(coding);
+        bool ended = false;
+        const std::string field = std::string("Transfer-Encoding: ") + coding + "\r\n";
+        const HttpAnswer answer = talk(server, request(path(1), field) + request(path(2)), &ended);
+        CHECK(answer.status == 400);
+        CHECK(ended);
+    }
 }
 
 TEST_CASE("a body above 64 KiB is 413, one below is read and left alone", "[http]") {

@@ -29,6 +29,7 @@ using Response = http::response<http::span_body<const char>>;
 
 constexpr std::size_t read_ahead_bytes = 4 * 1024;
 constexpr std::size_t max_discarded_bytes = 256 * 1024;
+constexpr unsigned status_ok = 200;
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -60,10 +61,13 @@ private:
     void on_header(error_code error);
     void on_read_error(error_code error);
     bool has_one_host() const;
+    bool has_clear_length() const;
     RequestHead head() const;
     void read_body();
     void on_body(error_code error);
-    void execute(const Call& call);
+    void execute(const Call& call, void (HttpConnection::*then)(Answer));
+    void on_checked(Answer answer);
+    void on_answer(Answer answer);
     void send_fault(Fault fault, std::string_view message);
     void send(Answer answer, bool keep_alive);
     void fill_response(bool keep_alive);
@@ -171,6 +175,11 @@ bool HttpConnection::has_one_host() const {
     return parser_->get().version() < 11 || parser_->get().count(http::field::host) == 1;
 }
 
+/// A coding that is not understood here may hide where the request ends (RFC 9112, 6.3).
+bool HttpConnection::has_clear_length() const {
+    return parser_->get().count(http::field::transfer_encoding) == 0 || parser_->chunked();
+}
+
 RequestHead HttpConnection::head() const {
     const auto& request = parser_->get();
     RequestHead head{.method = view(request.method_string()), .target = view(request.target()), .authorization = {}};
@@ -183,14 +192,24 @@ void HttpConnection::on_header(error_code error) {
     if (error) return on_read_error(error);
     is_head_ = parser_->get().method() == http::verb::head;
     if (!has_one_host()) return send_fault(Fault::bad_request, "A request needs exactly one Host header.");
+    if (!has_clear_length()) return send_fault(Fault::bad_request, "No Transfer-Encoding but chunked is understood.");
     Decision decision = host_.decide(head());
     if (auto* const refused = std::get_if<Answer>(&decision))
         return send(std::move(*refused), parser_->is_done() && parser_->keep_alive());
     call_ = std::get<Call>(decision);
+    // Who asks whether to send a body is answered at once, and need not.
+    if (parser_->is_done() || parser_->get().count(http::field::expect) != 0)
+        return execute(*call_, &HttpConnection::on_answer);
+    Call check = *call_;
+    check.check_only = true;
+    execute(check, &HttpConnection::on_checked);
+}
+
+void HttpConnection::on_checked(Answer answer) {
+    if (answer.status != status_ok) return send(std::move(answer), false);
     if (parser_->content_length().value_or(0) > limits_.body_bytes)
         return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
-    // Who asks whether to send a body is answered at once, and need not.
-    if (parser_->is_done() || parser_->get().count(http::field::expect) != 0) return execute(*call_);
+    enter(Phase::reading, limits_.request_time);
     read_body();
 }
 
@@ -204,17 +223,19 @@ void HttpConnection::on_body(error_code error) {
     if (error && error != http::error::need_buffer) return on_read_error(error);
     body_bytes_ += scratch_.size() - parser_->get().body().size;
     if (body_bytes_ > limits_.body_bytes) return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
-    if (parser_->is_done()) return execute(*call_);
+    if (parser_->is_done()) return execute(*call_, &HttpConnection::on_answer);
     read_body();
 }
 
-void HttpConnection::execute(const Call& call) {
+void HttpConnection::execute(const Call& call, void (HttpConnection::*then)(Answer)) {
     enter(Phase::answering, limits_.answer_time);
-    host_.execute(call, [self = shared_from_this(), number = request_number_](Answer answer) {
+    host_.execute(call, [self = shared_from_this(), number = request_number_, then](Answer answer) {
         if (self->phase_ != Phase::answering || self->request_number_ != number) return;
-        self->send(std::move(answer), self->parser_->is_done() && self->parser_->keep_alive());
+        (*self.*then)(std::move(answer));
     });
 }
+
+void HttpConnection::on_answer(Answer answer) { send(std::move(answer), parser_->is_done() && parser_->keep_alive()); }
 
 void HttpConnection::send_fault(Fault fault, std::string_view message) { send(error_answer(fault, message), false); }
 

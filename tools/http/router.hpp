@@ -26,6 +26,7 @@ struct Call {
     Endpoint endpoint = Endpoint::health;
     std::int64_t assignment_id = 0;
     Caller caller;
+    bool check_only = false;  ///< existence and author alone: an empty 200, or why not; the request's body comes next
 };
 
 using Decision = std::variant<Call, Answer>;

@@ -167,12 +167,12 @@ void Loop::take(int fd) {
 }
 
 bool Loop::make_room() {
-    Connection* longest_idle = nullptr;
+    Connection* unused = nullptr;  // the one that will be closed for it soonest
     for (const auto& [connection, owner] : connections_)
-        if (connection->is_idle() && (longest_idle == nullptr || connection->deadline() < longest_idle->deadline()))
-            longest_idle = connection;
-    if (longest_idle == nullptr) return false;
-    longest_idle->close();
+        if (connection->is_unused() && (unused == nullptr || connection->deadline() < unused->deadline()))
+            unused = connection;
+    if (unused == nullptr) return false;
+    unused->close();
     return true;
 }
 

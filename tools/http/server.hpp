@@ -15,8 +15,8 @@ enum class Health : unsigned char { ok, starting, draining };
 
 struct ServerOptions {
     ConnectionLimits limits;
-    std::size_t max_connections = 1'024;          ///< the longest idle one makes room, else 503
-    std::size_t compute_threads = 4;              ///< also the number of documents that are computed at a time
+    std::size_t max_connections = 1'024;          ///< one that nobody uses makes room, else 503
+    std::size_t compute_threads = 12;             ///< who waits for another process's computation takes one, too
     std::size_t max_queued_computations = 256;    ///< above: 503
     std::chrono::milliseconds drain_time{4'500};  ///< after SIGTERM, for requests that have begun
 };

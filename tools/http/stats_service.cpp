@@ -21,7 +21,8 @@ bool StatsService::is_ready(const Call& call) const {
     const State access = cache_.peek(access_key(call.assignment_id)).state();
     if (access == State::negative) return true;
     if (access != State::live) return false;
-    return call.endpoint != Endpoint::analytics || cache_.peek(stats_key(call.assignment_id)).state() == State::live;
+    return call.check_only || call.endpoint != Endpoint::analytics ||
+           cache_.peek(stats_key(call.assignment_id)).state() == State::live;
 }
 
 Answer StatsService::answer(const Call& call) {
@@ -47,6 +48,7 @@ Answer StatsService::answer_or_throw(const Call& call) {
     case Access::ok:
         break;
     }
+    if (call.check_only) return {};
     if (call.endpoint == Endpoint::hit_rate) return json_answer(to_json(stats_.hit_rate(call.assignment_id)));
     return analytics(call.assignment_id);
 }
