@@ -2,14 +2,16 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "shm/cache.hpp"
+#include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
@@ -57,8 +59,8 @@ std::string usual_log_level(const CLI::App& program) {
     return program.got_subcommand("serve") || program.got_subcommand("listen") ? "info" : "warning";
 }
 
-int complain(ExitCode code, const std::string& what) {
-    fmt::print(stderr, "larder: {}\n", escaped(what));
+int fail(ExitCode code, const std::string& what) {
+    complain(fmt::format("larder: {}\n", escaped(what)));
     return code;
 }
 
@@ -66,17 +68,17 @@ int run(const Action& action, const std::string& log_level) {
     try {
         start_logging(log_level);
     } catch (const std::invalid_argument& error) {
-        return complain(kUsage, error.what());
+        return fail(kUsage, error.what());
     }
     try {
         return action();
     } catch (const Refusal& refusal) {
-        return complain(refusal.code, refusal.what());
+        return fail(refusal.code, refusal.what());
     } catch (const OpenError& error) {
         // Options that no cache can have are a mistake in the command line.
-        return complain(error.stage == "options" ? kUsage : kFailure, error.what());
+        return fail(error.stage == "options" ? kUsage : kFailure, error.what());
     } catch (const std::exception& error) {
-        return complain(kFailure, error.what());
+        return fail(kFailure, error.what());
     }
 }
 
@@ -93,11 +95,13 @@ int parse_and_run(int argc, char** argv) {
     for (CLI::App* const verb : program.get_subcommands({})) finish_verb(*verb);
     try {
         program.parse(words_of(argc, argv));
-    } catch (const CLI::Success& asked) {
-        return program.exit(asked);  // --help, --version
+    } catch (const CLI::Success& asked) {  // --help, --version
+        std::ostringstream text;
+        const int code = program.exit(asked, text, text);
+        print(text.str());
+        return code;
     } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "larder: {}; see `larder --help`\n", escaped(error.what()));
-        return kUsage;
+        return fail(kUsage, std::string(error.what()) + "; see `larder --help`");
     }
     return run(action, log_level.empty() ? usual_log_level(program) : log_level);
 }
@@ -106,10 +110,11 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace larder::tools
 
 int main(int argc, char** argv) {
+    if (!larder::tools::keep_standard_streams()) return larder::tools::kFailure;
     try {
         return larder::tools::parse_and_run(argc, argv);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "larder: {}\n", error.what());
+        larder::tools::complain(std::string("larder: ") + error.what() + "\n");
         return larder::tools::kFailure;
     }
 }

@@ -10,6 +10,7 @@
 #include "tools/inspection.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/options.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
@@ -55,7 +56,7 @@ void show(const Row& row, bool json) {
 int run(const Arguments& arguments) {
     const shm::Location any = shm::locate(arguments.cache.directory, arguments.cache.name, false);
     const std::vector<std::string> names = cache_names(any.directory);
-    if (names.empty()) fmt::print(stderr, "larder: no caches in {}\n", escaped(any.directory));
+    if (names.empty()) complain(fmt::format("larder: no caches in {}\n", escaped(any.directory)));
     if (!names.empty() && !arguments.json)
         print(fmt::format("{:<20} {:>10} {:>10} {:>9}  {:<9}  {}\n", "NAME", "SIZE", "ENTRIES", "PROCESSES",
                           "LISTENING", "PATH"));
@@ -65,7 +66,7 @@ int run(const Arguments& arguments) {
         try {
             show(row_of(location), arguments.json);
         } catch (const OpenError& error) {  // one damaged cache hides no other
-            fmt::print(stderr, "larder: {}: {}\n", name, escaped(error.what()));
+            complain(fmt::format("larder: {}: {}\n", name, escaped(error.what())));
         }
     }
     return kOk;

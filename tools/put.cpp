@@ -11,6 +11,7 @@
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
@@ -26,7 +27,7 @@ struct Arguments {
 
 /// At most `limit` bytes and one more, which tells that there was too much.
 std::string read_input(std::uint64_t limit) {
-    if (is_terminal(STDIN_FILENO)) fmt::print(stderr, "larder: type the value, then Ctrl-D\n");
+    if (is_terminal(STDIN_FILENO)) complain("larder: type the value, then Ctrl-D\n");
     std::string bytes;
     while (bytes.size() <= limit) {
         char buffer[1 << 16];

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 #include <boost/locale/utf.hpp>
-#include <cstdio>
 #include <cstdlib>
+
+#include "tools/standard_streams.hpp"
 
 namespace larder::tools {
 namespace {
@@ -69,20 +70,15 @@ void Progress::show(std::uint64_t done, std::uint64_t total) {
     if (!enabled_ || now < next_) return;
     next_ = now + std::chrono::milliseconds(100);
     drawn_ = true;
-    if (total == 0) {
-        fmt::print(stderr, "\r\033[K{} {}", what_, done);
-        std::fflush(stderr);
-        return;
-    }
+    if (total == 0) return complain(fmt::format("\r\033[K{} {}", what_, done));
     constexpr std::size_t kWidth = 30;
     const double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
     const auto filled = static_cast<std::size_t>(share * kWidth);
-    fmt::print(stderr, "\r\033[K{} [{:#<{}}{:.<{}}] {:3.0f}%", what_, "", filled, "", kWidth - filled, share * 100);
-    std::fflush(stderr);
+    complain(fmt::format("\r\033[K{} [{:#<{}}{:.<{}}] {:3.0f}%", what_, "", filled, "", kWidth - filled, share * 100));
 }
 
 void Progress::clear() {
-    if (drawn_) fmt::print(stderr, "\r\033[K");
+    if (drawn_) complain("\r\033[K");
     drawn_ = false;
 }
 

@@ -40,7 +40,8 @@ struct CommandResult {
 class LarderCommand {
 public:
     LarderCommand(const std::string& directory, const std::vector<std::string>& arguments,
-                  const std::vector<std::pair<std::string, std::string>>& environment = {}) {
+                  const std::vector<std::pair<std::string, std::string>>& environment = {},
+                  const char* program = LARDER_BINARY) {
         int in[2], out[2], err[2];
         if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0)
             throw std::runtime_error("pipe");
@@ -51,7 +52,7 @@ public:
             ::dup2(in[0], STDIN_FILENO);
             ::dup2(out[1], STDOUT_FILENO);
             ::dup2(err[1], STDERR_FILENO);
-            execute(directory, arguments, environment);
+            execute(directory, arguments, environment, program);
         }
         ::close(in[0]);
         ::close(out[1]);
@@ -72,6 +73,8 @@ public:
 
     pid_t pid() const { return pid_; }
     void signal(int number) { ::kill(pid_, number); }
+    /// Nobody reads its standard error any more.
+    void close_errors() { ::close(std::exchange(err_, -1)); }
 
     /// The next line of standard output, without its end; what came before the end of output or of patience.
     std::string read_line(std::chrono::milliseconds patience = std::chrono::seconds(20)) {
@@ -105,15 +108,18 @@ public:
 
 private:
     [[noreturn]] static void execute(const std::string& directory, std::vector<std::string> arguments,
-                                     const std::vector<std::pair<std::string, std::string>>& environment) {
+                                     const std::vector<std::pair<std::string, std::string>>& environment,
+                                     const char* program) {
         for (const char* const name : {"LARDER_CACHE", "LARDER_SIZE", "LARDER_TTL", "LARDER_LOG"}) ::unsetenv(name);
         ::setenv("LARDER_DIR", directory.c_str(), 1);
+        ::setenv("LARDER", LARDER_BINARY, 1);
+        ::signal(SIGPIPE, SIG_DFL);
         for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
-        arguments.insert(arguments.begin(), LARDER_BINARY);
+        arguments.insert(arguments.begin(), program);
         std::vector<char*> argv;
         for (std::string& argument : arguments) argv.push_back(argument.data());
         argv.push_back(nullptr);
-        ::execv(LARDER_BINARY, argv.data());
+        ::execv(program, argv.data());
         ::_exit(127);
     }
     void feed(const std::string& input, std::size_t& written) {
@@ -136,6 +142,11 @@ inline CommandResult run_larder(const std::string& directory, const std::vector<
                                 const std::string& input = {},
                                 const std::vector<std::pair<std::string, std::string>>& environment = {}) {
     return LarderCommand(directory, arguments, environment).finish(input);
+}
+
+/// A script for /bin/sh, in which "$LARDER" is the program.
+inline CommandResult run_shell(const std::string& directory, const std::string& script, const std::string& input = {}) {
+    return LarderCommand(directory, {"-c", script}, {}, "/bin/sh").finish(input);
 }
 
 }  // namespace larder::test
