@@ -1,5 +1,6 @@
 // larder listen: the role of the invalidation socket's listener, alone.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -22,8 +23,12 @@ struct Arguments {
 
 int run(const Arguments& arguments) {
     StopSignals signals;
+    ::signal(SIGPIPE, SIG_IGN);  // it goes on listening when nobody reads its log any more
     Options options = arguments.cache;
-    if (!arguments.db.empty()) options.identity = database_identity(arguments.db);
+    if (!arguments.db.empty()) {
+        open_source(arguments.db);  // a database that cannot be read makes no cache
+        options.identity = database_identity(arguments.db);
+    }
     const Cache cache = Cache::open(options);
     std::optional<RelayThread> relay;
     if (!arguments.db.empty()) relay.emplace(sqlite_path(arguments.db), cache);

@@ -53,6 +53,16 @@ TEST_CASE("no file of the cache gets the number of a standard stream that was cl
     CHECK(listener.finish().code == 0);
 }
 
+TEST_CASE("a listener goes on when nobody reads its log any more", "[cli]") {
+    const ScopedDirectory directory;
+    REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
+    LarderCommand listener(directory.path(), {"listen", "--log-level", "debug"});
+    listener.close_errors();
+    CHECK(eventually([&] { return run_larder(directory.path(), {"ls", "--json"}).json().at("listening").as_bool(); }));
+    listener.signal(SIGTERM);
+    CHECK(listener.finish().code == 0);
+}
+
 TEST_CASE("a verb that prints ends as soon as nobody reads it", "[cli]") {
     const ScopedDirectory directory;
     REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);

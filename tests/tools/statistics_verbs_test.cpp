@@ -163,3 +163,19 @@ TEST_CASE("a database that is not there is a failure with its path, and makes no
     CHECK_THAT(result.err, Catch::Contains(office.file("db")));
     CHECK(office.run({"ls", "--json"}).out.empty());
 }
+
+TEST_CASE("listen makes no cache for a database that is missing or another's", "[cli]") {
+    const Office office;
+    const auto refused = [&office] {
+        const CommandResult result = office.run({"listen", "--db", office.file("db"), "--size", "16MiB"});
+        CHECK(result.code == 3);
+        CHECK_THAT(result.err, Catch::Contains(office.file("db")));
+        CHECK(office.run({"ls", "--json"}).out.empty());
+    };
+    refused();
+    office.write("db", "no database at all\n");
+    refused();
+    std::filesystem::remove(office.file("db"));
+    SQLite::Database(office.file("db"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE).exec("CREATE TABLE other (x)");
+    refused();
+}
