@@ -6,6 +6,7 @@
 
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/notifier.hpp"
+#include "shm/socket/protocol.hpp"
 #include "tools/inspection.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
@@ -15,68 +16,90 @@
 namespace larder::tools {
 namespace {
 
+using shm::Verb;
+
+constexpr std::chrono::milliseconds kPingTime{200};
+
 struct Arguments {
     Options cache;
     std::vector<std::string> keys;
     std::string tag, name_space;
     bool all = false, json = false;
-
-    std::vector<std::string_view> views() const { return {keys.begin(), keys.end()}; }
 };
 
-/// The notice's number; Refusal when nobody could be told.
-std::uint64_t through_segment(const Arguments& arguments) {
-    Cache cache = Cache::open(arguments.cache);
-    if (arguments.all) return cache.invalidate_all();
-    if (!arguments.tag.empty()) return cache.invalidate_tag(arguments.tag);
-    if (!arguments.name_space.empty()) return cache.invalidate_namespace(arguments.name_space);
-    const std::vector<std::string_view> keys = arguments.views();
+/// What is announced, as the socket would say it.
+struct Change {
+    Verb verb = Verb::invalidate_all;
+    std::vector<std::string> names;
+
+    std::vector<std::string_view> views() const { return {names.begin(), names.end()}; }
+};
+
+std::uint64_t through_segment(const Options& options, const Change& change) {
+    Cache cache = Cache::open(options);
+    if (change.verb == Verb::invalidate_all) return cache.invalidate_all();
+    if (change.verb == Verb::invalidate_tag) return cache.invalidate_tag(change.names.front());
+    if (change.verb == Verb::invalidate_namespace) return cache.invalidate_namespace(change.names.front());
+    const std::vector<std::string_view> keys = change.views();
     return cache.invalidate(std::span<const std::string_view>(keys));
 }
 
-NoticeResult through_socket(const Arguments& arguments, const std::string& path) {
+NoticeResult through_socket(const std::string& path, const Change& change) {
     const Notifier notifier(path);
-    if (arguments.all) return notifier.invalidate_all();
-    if (!arguments.tag.empty()) return notifier.invalidate_tag(arguments.tag);
-    if (!arguments.name_space.empty()) return notifier.invalidate_namespace(arguments.name_space);
-    const std::vector<std::string_view> keys = arguments.views();
+    if (change.verb == Verb::invalidate_all) return notifier.invalidate_all();
+    if (change.verb == Verb::invalidate_tag) return notifier.invalidate_tag(change.names.front());
+    if (change.verb == Verb::invalidate_namespace) return notifier.invalidate_namespace(change.names.front());
+    const std::vector<std::string_view> keys = change.views();
     return notifier.invalidate(std::span<const std::string_view>(keys));
 }
 
-void show(const Arguments& arguments, std::uint64_t notice, const char* through) {
-    if (arguments.json)
-        print_json({{"keys", arguments.keys.size()}, {"notice", notice}, {"through", through}});
-    else if (arguments.keys.empty())
-        print(fmt::format("ok notice={}\n", notice));
-    else
-        print(fmt::format("ok {} notice={}\n", arguments.keys.size(), notice));
+/// Nothing: nobody answered. A listener that is well has refused what it answers with an error, and its word counts.
+std::optional<std::uint64_t> tell_listener(const shm::Location& location, const Change& change) {
+    if (!shm::somebody_listens(location.listen_path())) return std::nullopt;
+    const NoticeResult told = through_socket(location.socket_path(), change);
+    if (told) return told.notice;
+    if (Notifier(location.socket_path(), kPingTime).ping()) throw Refusal(kUsage, told.error);
+    // A listener that hangs must not keep a change from being announced, and announcing twice is harmless.
+    log_line(LogLevel::warning, fmt::format("the listener did not answer ({}); going to the segment", told.error));
+    return std::nullopt;
 }
 
-int run(const Arguments& arguments) {
+void show(const Change& change, std::uint64_t notice, const char* through, bool json) {
+    const std::size_t keys = change.verb == Verb::invalidate ? change.names.size() : 0;
+    if (json)
+        print_json({{"keys", keys}, {"notice", notice}, {"through", through}});
+    else if (keys == 0)
+        print(fmt::format("ok notice={}\n", notice));
+    else
+        print(fmt::format("ok {} notice={}\n", keys, notice));
+}
+
+int run(const Arguments& arguments, const Change& change) {
     const shm::Location location = require_cache(arguments.cache);
-    if (shm::somebody_listens(location.listen_path())) {
-        const NoticeResult told = through_socket(arguments, location.socket_path());
-        if (told) {
-            show(arguments, told.notice, "socket");
-            return kOk;
-        }
-        // A listener that hangs must not keep a change from being announced, and announcing twice is harmless.
-        log_line(LogLevel::warning, fmt::format("the listener did not answer ({}); going to the segment", told.error));
-    }
-    show(arguments, through_segment(arguments), "segment");
+    const std::optional<std::uint64_t> told = tell_listener(location, change);
+    const std::uint64_t notice = told ? *told : through_segment(arguments.cache, change);
+    show(change, notice, told ? "socket" : "segment", arguments.json);
     return kOk;
 }
 
-void check(const Arguments& arguments) {
-    const int ways = (arguments.keys.empty() ? 0 : 1) + (arguments.tag.empty() ? 0 : 1) +
-                     (arguments.name_space.empty() ? 0 : 1) + (arguments.all ? 1 : 0);
-    if (ways != 1) throw CLI::ValidationError("invalidate", "name either KEYs, or --tag, or --namespace, or --all");
-    for (const std::string& key : arguments.keys)
-        if (key.empty() || key.size() > shm::kMaxKeyBytes)
-            throw CLI::ValidationError("KEY", "a key has 1 to 1024 bytes");
-    if (arguments.tag.size() > shm::kMaxTagBytes) throw CLI::ValidationError("--tag", "a tag has 1 to 256 bytes");
-    if (arguments.name_space.size() > shm::kMaxKeyBytes)
-        throw CLI::ValidationError("--namespace", "a namespace has 1 to 1024 bytes");
+/// As Cache::invalidate_namespace, which takes the ':' that ends the name.
+std::string without_colon(std::string name) {
+    if (!name.empty() && name.back() == ':') name.pop_back();
+    return name;
+}
+
+/// An empty name is a mistake (a shell's unset variable, mostly), not an option that is absent.
+Change change_of(const Arguments& arguments, bool has_tag, bool has_namespace) {
+    std::vector<Change> named;
+    if (!arguments.keys.empty()) named.push_back({Verb::invalidate, arguments.keys});
+    if (has_tag) named.push_back({Verb::invalidate_tag, {arguments.tag}});
+    if (has_namespace) named.push_back({Verb::invalidate_namespace, {without_colon(arguments.name_space)}});
+    if (arguments.all) named.push_back({Verb::invalidate_all, {}});
+    if (named.size() != 1)
+        throw CLI::ValidationError("invalidate", "name either KEYs, or --tag, or --namespace, or --all");
+    if (const std::string refusal = shm::refusal_of(named.front().verb, named.front().views()); !refusal.empty())
+        throw CLI::ValidationError("invalidate", refusal);
+    return named.front();
 }
 
 }  // namespace
@@ -89,13 +112,14 @@ void add_invalidate(CLI::App& program, Action& action) {
         "invalidate", "Announce a change: when it returns, nobody on the host is served what was cached before");
     add_selection(*verb, arguments->cache);
     verb->add_option("KEY", arguments->keys, "Keys; after -- when one begins with a dash");
-    verb->add_option("--tag", arguments->tag, "All entries with this tag")->type_name("TEXT");
-    verb->add_option("--namespace", arguments->name_space, "All keys NAME:...")->type_name("NAME");
+    CLI::Option* const tag = verb->add_option("--tag", arguments->tag, "All entries with this tag")->type_name("TEXT");
+    CLI::Option* const name_space =
+        verb->add_option("--namespace", arguments->name_space, "All keys NAME:...")->type_name("NAME");
     verb->add_flag("--all", arguments->all, "Everything");
     verb->add_flag("--json", arguments->json, "{keys, notice, through: socket|segment}");
-    verb->callback([&action, arguments] {
-        check(*arguments);
-        action = [arguments] { return run(*arguments); };
+    verb->callback([&action, arguments, tag, name_space] {
+        const Change change = change_of(*arguments, tag->count() != 0, name_space->count() != 0);
+        action = [arguments, change] { return run(*arguments, change); };
     });
 }
 

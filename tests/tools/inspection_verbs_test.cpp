@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shm/cache.hpp"
+#include "tests/socket/running_listener.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
@@ -276,6 +277,41 @@ TEST_CASE("a listener that hangs keeps no invalidation from being announced", "[
     CHECK(scene.run({"invalidate", "--json", "k"}).json().at("through") == "segment");
     CHECK_FALSE(scene.cache.peek("k"));
     listener.signal(SIGCONT);
+}
+
+TEST_CASE("a namespace may be named with the ':' at its end, and with no other", "[cli]") {
+    Scene scene;
+    scene.cache.put("ns:k", "v");
+    const CommandResult refused = scene.run({"invalidate", "--namespace", "ns:k"});
+    CHECK(refused.code == 2);
+    CHECK(refused.out.empty());
+    CHECK_THAT(refused.err, Catch::Contains("a namespace is the text of a key before its first `:`"));
+    CHECK(scene.cache.peek("ns:k"));
+    CHECK(scene.run({"invalidate", "--namespace", "ns:"}).code == 0);
+    CHECK_FALSE(scene.cache.peek("ns:k"));
+    LarderCommand listener(scene.directory.path(), {"listen"});
+    REQUIRE(test::eventually([&scene] { return scene.run({"ls", "--json"}).json().at("listening").as_bool(); }));
+    scene.cache.put("ns:k", "v");
+    CHECK(scene.run({"invalidate", "--namespace", "ns:k"}).code == 2);
+    CHECK(scene.run({"invalidate", "--namespace", "ns:", "--json"}).json().at("through") == "socket");
+    CHECK_FALSE(scene.cache.peek("ns:k"));
+}
+
+TEST_CASE("a listener's refusal is not got round through the segment", "[cli]") {
+    Scene scene;
+    scene.cache.put("k", "v");
+    test::RecordingSink sink;
+    sink.fails = true;
+    shm::ListenerOptions options;
+    options.socket_path = scene.directory.file("default.sock");
+    options.lock_path = scene.directory.file("default.listen");
+    const shm::ListenerThread listener(options, sink);
+    REQUIRE(test::eventually([&listener] { return listener.listening(); }));
+    const CommandResult refused = scene.run({"invalidate", "k"});
+    CHECK(refused.code == 2);
+    CHECK(refused.out.empty());
+    CHECK(refused.err == "larder: not applied, send the line again: the cache is away\n");
+    CHECK(scene.cache.peek("k"));
 }
 
 TEST_CASE("rm refuses while a process is attached, and does it when forced", "[cli]") {
