@@ -44,6 +44,9 @@ void adopt(Arguments& arguments) {
     arguments.replay.size_bytes = arguments.cache.size_bytes;
     const bool by_entries = arguments.replay.entries != 0, by_size = arguments.replay.size_bytes != 0;
     if (by_entries == by_size) throw CLI::ValidationError("replay", "give either --entries N or --size SIZE, above 0");
+    if (by_entries && arguments.replay.shards > arguments.replay.entries)
+        throw CLI::ValidationError("--shards",
+                                   "each shard holds at least one entry; give fewer shards, or more --entries");
 }
 
 }  // namespace

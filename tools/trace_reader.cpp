@@ -17,10 +17,23 @@ bool parse_digits(std::string_view text, std::uint64_t& number) {
     return error == std::errc{} && end == text.data() + text.size() && !text.empty();
 }
 
+/// What `read` returns; its errors get the user's name of the file, which may be a copy.
+template <class Read>
+auto named(const std::string& name, Read read) {
+    try {
+        return read();
+    } catch (const CsvError& error) {
+        throw CsvError(name, error.line, error.column, error.reason);
+    }
+}
+
 }  // namespace
 
+TraceReader::TraceReader(const TraceFile& file)
+    : name_(file.name()), reader_(named(name_, [&file] { return CsvReader(file.readable()); })) {}
+
 void TraceReader::fail(std::size_t column, const std::string& reason) const {
-    throw CsvError(path_, reader_.line(), column, reason);
+    throw CsvError(name_, reader_.line(), column, reason);
 }
 
 std::int64_t TraceReader::parse_time(const std::string& text) const {
@@ -41,7 +54,7 @@ std::int64_t TraceReader::parse_time(const std::string& text) const {
 }
 
 bool TraceReader::next(TraceRequest& request) {
-    if (!reader_.next(fields_)) return false;
+    if (!named(name_, [this] { return reader_.next(fields_); })) return false;
     const bool header = first_ && fields_.size() == 3 && fields_[0].text == "time" && fields_[1].text == "key" &&
                         fields_[2].text == "size";
     first_ = false;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/csv_reader.hpp"
+#include "tools/trace_file.hpp"
 
 namespace larder::tools {
 
@@ -21,7 +22,8 @@ struct TraceRequest {
 /// column.
 class TraceReader {
 public:
-    explicit TraceReader(const std::string& path) : path_(path), reader_(path) {}
+    /// `file` outlives it.
+    explicit TraceReader(const TraceFile& file);
 
     /// False: the end.
     bool next(TraceRequest& request);
@@ -32,7 +34,7 @@ private:
     [[noreturn]] void fail(std::size_t column, const std::string& reason) const;
     std::int64_t parse_time(const std::string& text) const;
 
-    std::string path_;
+    const std::string name_;
     CsvReader reader_;
     std::vector<CsvField> fields_;
     std::int64_t last_ns_ = 0;

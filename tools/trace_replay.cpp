@@ -31,8 +31,8 @@ struct TraceFacts {
     std::int64_t first_ns = 0;
 };
 
-TraceFacts survey(const std::string& path) {
-    TraceReader reader(path);
+TraceFacts survey(const TraceFile& file) {
+    TraceReader reader(file);
     TraceRequest request;
     TraceFacts facts;
     for (; reader.next(request); ++facts.requests) {
@@ -86,10 +86,11 @@ double ReplayResult::hit_ratio() const {
 
 ReplayResult replay(const ReplayOptions& options,
                     const std::function<void(std::uint64_t done, std::uint64_t total)>& progress) {
-    const TraceFacts facts = survey(options.trace);
+    const TraceFile file(options.trace);
+    const TraceFacts facts = survey(file);
     const auto clock = std::make_shared<TraceClock>();
     Cache cache = Cache::open(plan(options, facts, clock));
-    TraceReader reader(options.trace);
+    TraceReader reader(file);
     TraceRequest request;
     ReplayResult result;
     std::string value;
@@ -110,6 +111,8 @@ ReplayResult replay(const ReplayOptions& options,
         if (value.size() < size) value.resize(size, 'v');
         if (cache.put(request.key, std::string_view(value).substr(0, size)) != PutResult::stored) ++result.refused;
     }
+    if (result.requests != facts.requests)
+        throw CsvError(options.trace, 0, 0, "was changed while it was read; replay it again when nobody writes to it");
     return result;
 }
 

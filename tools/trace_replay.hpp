@@ -26,7 +26,8 @@ struct ReplayResult {
 };
 
 /// Feeds the trace to a private cache whose clock is the trace's time: get, on a miss put. Reads the file twice, first
-/// to check it whole. Throws CsvError on a bad line, OpenError where no such cache can be made.
+/// to check it whole. Throws CsvError on a bad line or a file that changes meanwhile, OpenError where no such cache can
+/// be made.
 ReplayResult replay(const ReplayOptions& options,
                     const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
 

@@ -10,6 +10,7 @@
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shared_data.hpp"
+#include "tools/trace_file.hpp"
 #include "tools/trace_replay.hpp"
 
 using namespace larder;
@@ -104,6 +105,54 @@ TEST_CASE("replay prints four lines, or their names in JSON, and reads gzip", "[
     const CommandResult json =
         test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "2", "--json"});
     CHECK(json.out == "{\"requests\":4,\"hits\":2,\"misses\":2,\"hit_ratio\":0.5}\n");
+}
+
+TEST_CASE("a trace may come from a pipe", "[cli][replay]") {
+    const Trace trace("time,key,size\n1,a,1\n2,a,1\n3,b,1\n4,a,1\n");
+    const auto piped = [&trace](const std::string& script) {
+        const CommandResult result = test::run_shell(trace.directory(), script, "1,a,1\n2,a,1\n");
+        CHECK(result.code == 0);
+        return result.out;
+    };
+    const std::string replay = "\"$LARDER\" replay --entries 2 --strict ";
+    CHECK(piped(replay + "/dev/stdin") == "requests 2\nhits 1\nmisses 1\nhit_ratio 0.500000\n");
+    const std::string four = "requests 4\nhits 2\nmisses 2\nhit_ratio 0.500000\n";
+    CHECK(piped("cat " + trace.path() + " | " + replay + "/dev/stdin") == four);
+    CHECK(piped("gzip <" + trace.path() + " | " + replay + "/dev/stdin") == four);
+    CHECK(piped("mkfifo fifo$$; cat " + trace.path() + " >fifo$$ & " + replay + "fifo$$; rm fifo$$") == four);
+}
+
+TEST_CASE("a bad line from a pipe is named as in a file, and too long a pipe is refused", "[cli][replay]") {
+    const Trace trace("");
+    const CommandResult wrong =
+        test::run_shell(trace.directory(), "\"$LARDER\" replay --entries 2 /dev/stdin", "1,a,1\n1,\"a,1\n");
+    CHECK(wrong.code == 3);
+    CHECK_THAT(wrong.err, Catch::StartsWith("larder: /dev/stdin, line 2, column 2"));
+    CHECK_THROWS_WITH(tools::TraceFile("/dev/zero", 1 << 20), Catch::Contains("more than 1 MiB"));
+    CHECK_THROWS_WITH(tools::TraceFile(trace.directory()), Catch::Contains("cannot be read to its end"));
+    CHECK_THROWS_WITH(tools::TraceFile("absent"), Catch::StartsWith("absent: cannot be opened"));
+}
+
+TEST_CASE("a trace that grows while it is replayed is an error", "[cli][replay]") {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) text += "1,key" + std::to_string(i % 100) + ",1\n";
+    const Trace trace(text);
+    ReplayOptions options;
+    options.trace = trace.path();
+    options.entries = 100;
+    const auto grow = [&trace](std::uint64_t, std::uint64_t) {
+        std::ofstream(trace.path(), std::ios::app) << "1,more,1\n";
+    };
+    CHECK_THROWS_WITH(tools::replay(options, grow), Catch::Contains("was changed while it was read"));
+}
+
+TEST_CASE("more shards than entries are a usage error", "[cli][replay]") {
+    const Trace trace("1,a,1\n");
+    const CommandResult result =
+        test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "4", "--shards", "8"});
+    CHECK(result.code == 2);
+    CHECK_THAT(result.err, Catch::StartsWith("larder: --shards: "));
+    CHECK(test::run_larder(trace.directory(), {"replay", trace.path(), "--entries", "4", "--shards", "4"}).code == 0);
 }
 
 TEST_CASE("a bad line of a trace is named with its number, and nothing is printed", "[cli][replay]") {
