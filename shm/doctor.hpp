@@ -13,7 +13,7 @@
 namespace larder::shm {
 
 enum class Severity : std::uint8_t {
-    info,     ///< a fact worth knowing
+    info,     ///< a fact worth knowing: a note that asks for nothing, not something wrong
     warning,  ///< works, but costs speed or memory, or may end badly
     error,    ///< broken now: data damaged, or a part of the cache out of service
 };

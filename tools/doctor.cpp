@@ -21,6 +21,11 @@ struct Arguments {
     bool checksums = false, json = false;
 };
 
+/// What is wrong, the worst first; and facts (severity info), which ask for nothing.
+struct Report {
+    std::vector<shm::Finding> findings, notes;
+};
+
 std::vector<shm::Finding> examine_cache(const Arguments& arguments) {
     shm::Location location;
     try {
@@ -36,22 +41,31 @@ std::vector<shm::Finding> examine_cache(const Arguments& arguments) {
         const auto report = [&progress](std::uint64_t done, std::uint64_t total) { progress.show(done, total); };
         const auto more = shm::examine(segment.view(), {arguments.checksums, segment_now_ns(), report});
         findings.insert(findings.end(), more.begin(), more.end());
+        examine_lock(location, segment.view(), findings);
     } catch (const OpenError& error) {
         findings.push_back({"open_" + error.stage, shm::Severity::error, error.reason + ".", error.remedy + "."});
     }
-    std::stable_sort(findings.begin(), findings.end(),
-                     [](const shm::Finding& a, const shm::Finding& b) { return a.severity > b.severity; });
     return findings;
 }
 
-void show_json(const std::vector<shm::Finding>& findings) {
-    boost::json::array list;
-    for (const shm::Finding& finding : findings)
-        list.push_back(boost::json::object{{"name", finding.name},
-                                           {"severity", shm::name_of(finding.severity)},
-                                           {"what", escaped(finding.what)},
-                                           {"remedy", escaped(finding.remedy)}});
-    print_json({{"findings", std::move(list)}});
+Report report_of(std::vector<shm::Finding> all) {
+    std::stable_sort(all.begin(), all.end(),
+                     [](const shm::Finding& a, const shm::Finding& b) { return a.severity > b.severity; });
+    const auto first_note = std::find_if(all.begin(), all.end(),
+                                         [](const shm::Finding& one) { return one.severity == shm::Severity::info; });
+    return {{all.begin(), first_note}, {first_note, all.end()}};
+}
+
+boost::json::array json_of(const std::vector<shm::Finding>& list, bool with_severity) {
+    boost::json::array array;
+    for (const shm::Finding& one : list) {
+        boost::json::object object{{"name", one.name}};
+        if (with_severity) object["severity"] = shm::name_of(one.severity);
+        object["what"] = escaped(one.what);
+        object["remedy"] = escaped(one.remedy);
+        array.push_back(std::move(object));
+    }
+    return array;
 }
 
 const char* colour_of(shm::Severity severity) {
@@ -66,25 +80,23 @@ const char* colour_of(shm::Severity severity) {
     return "";
 }
 
-void show_text(const std::vector<shm::Finding>& findings) {
+void show_text(const Report& report) {
     const bool colours = wants_colour(1);
-    if (findings.empty()) print("no findings\n");
-    for (const shm::Finding& finding : findings)
-        print(fmt::format("{}{:<8}{} {}: {}\n         {}\n", colours ? colour_of(finding.severity) : "",
-                          shm::name_of(finding.severity), colours ? "\033[0m" : "", finding.name, escaped(finding.what),
-                          escaped(finding.remedy)));
+    if (report.findings.empty()) print("no findings\n");
+    for (const std::vector<shm::Finding>* const list : {&report.findings, &report.notes})
+        for (const shm::Finding& one : *list)
+            print(fmt::format("{}{:<8}{} {}: {}\n         {}\n", colours ? colour_of(one.severity) : "",
+                              one.severity == shm::Severity::info ? "note" : shm::name_of(one.severity),
+                              colours ? "\033[0m" : "", one.name, escaped(one.what), escaped(one.remedy)));
 }
 
 int run(const Arguments& arguments) {
-    const std::vector<shm::Finding> findings = examine_cache(arguments);
+    const Report report = report_of(examine_cache(arguments));
     if (arguments.json)
-        show_json(findings);
+        print_json({{"findings", json_of(report.findings, true)}, {"notes", json_of(report.notes, false)}});
     else
-        show_text(findings);
-    const bool broken = std::any_of(findings.begin(), findings.end(), [](const shm::Finding& finding) {
-        return finding.severity == shm::Severity::error;
-    });
-    return broken ? kNegative : kOk;
+        show_text(report);
+    return report.findings.empty() ? kOk : kNegative;
 }
 
 }  // namespace
@@ -95,8 +107,9 @@ void add_doctor(CLI::App& program, Action& action) {
         program.add_subcommand("doctor", "Examine a cache read-only and say what to do about each finding");
     add_selection(*verb, arguments->cache);
     verb->add_flag("--checksums", arguments->checksums, "Read all values and compare their checksums");
-    verb->add_flag("--json", arguments->json, "{findings: [{name, severity: info|warning|error, what, remedy}]}");
-    verb->footer("Exit code 1: something is broken (severity error). Warnings and facts exit with 0.");
+    verb->add_flag("--json", arguments->json,
+                   "{findings: [{name, severity: warning|error, what, remedy}], notes: [{name, what, remedy}]}");
+    verb->footer("Exit code 1: there are findings. Notes are facts that ask for nothing: with them alone it is 0.");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -5,10 +5,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
+#include "shm/inspector.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/notifier.hpp"
 #include "tools/durations_sizes.hpp"
@@ -33,6 +36,29 @@ void examine_modes(const shm::Location& location, Findings& findings) {
     }
 }
 
+/// Programs lock these files to say that they live, and that they listen: theirs and of mode 0600, or not at all.
+void examine_lock_files(const shm::Location& location, Findings& findings) {
+    const std::pair<std::string, const char*> files[] = {{location.lock_path(), "the cache cannot be opened"},
+                                                         {location.listen_path(), "nobody can listen"}};
+    for (const auto& [path, outcome] : files) {
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) != 0) continue;
+        std::string fault;
+        if (!S_ISREG(status.st_mode))
+            fault = "is not a regular file";
+        else if (status.st_uid != ::geteuid())
+            fault = fmt::format("belongs to uid {}, not to uid {}", status.st_uid, ::geteuid());
+        else if ((status.st_mode & 0600) != 0600)
+            fault = fmt::format("has mode {:04o}, not 0600", status.st_mode & 07777);
+        if (!fault.empty())
+            findings.push_back({"lock_unusable", Severity::error,
+                                fmt::format("{} {}: it cannot be locked, so that {}.", path, fault, outcome),
+                                fmt::format("Run `chown {0} {1} && chmod 600 {1}`, or remove it while no process uses "
+                                            "the cache.",
+                                            ::geteuid(), path)});
+    }
+}
+
 /// logind removes what ordinary users have in /dev/shm when their last session ends, unless it is told not to.
 bool logind_removes() {
     std::error_code error;
@@ -46,7 +72,7 @@ bool logind_removes() {
 void examine_file_system(const shm::Location& location, Findings& findings) {
     if (!location.on_tmpfs)
         findings.push_back(
-            {"not_tmpfs", Severity::warning,
+            {"not_tmpfs", Severity::info,
              fmt::format("{} is not on tmpfs: the kernel writes the cache's pages to a disk.", location.directory),
              "Use the default directory, or mount a tmpfs there."});
     if (location.directory.rfind("/dev/shm", 0) == 0 && ::getuid() >= kFirstUserId && logind_removes())
@@ -92,9 +118,23 @@ void examine_socket(const shm::Location& location, Findings& findings) {
 Findings examine_files(const shm::Location& location) {
     Findings findings;
     examine_modes(location, findings);
+    examine_lock_files(location, findings);
     examine_file_system(location, findings);
     examine_socket(location, findings);
     return findings;
+}
+
+void examine_lock(const shm::Location& location, const shm::SegmentView& view, Findings& findings) {
+    struct stat status {};
+    if (::lstat(location.lock_path().c_str(), &status) == 0) return;
+    const auto processes = shm::read_processes(view);
+    const auto alive = std::count_if(processes.begin(), processes.end(), [](const auto& one) { return one.alive; });
+    if (alive == 0) return;
+    findings.push_back({"lock_missing", Severity::error,
+                        fmt::format("{} is gone while processes are attached ({}): who attaches now does not see that "
+                                    "they live.",
+                                    location.lock_path(), alive),
+                        "Restart the processes that `larder stat` shows; never remove that file while one runs."});
 }
 
 }  // namespace larder::tools
