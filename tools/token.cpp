@@ -18,15 +18,21 @@ namespace larder::tools {
 namespace {
 
 struct TokenArguments {
-    std::int64_t user_id = 0;
+    std::uint64_t user_id = 0;
     std::string role;
     std::string expires = "1h";
     std::string key_file;
 };
 
+struct TokenRequest {
+    Caller caller;
+    std::chrono::milliseconds lifetime{0};
+    std::string key_file;
+};
+
 Role parse_role(const std::string& text) {
     const auto role = role_from(text);
-    if (!role) throw Refusal(kUsage, "--role: write student, tutor, teacher or admin");
+    if (!role) throw CLI::ValidationError("--role", "write student, tutor, teacher or admin");
     return *role;
 }
 
@@ -35,14 +41,12 @@ std::chrono::milliseconds parse_lifetime(const std::string& text) {
         const auto lifetime = parse_duration(text);
         if (lifetime >= std::chrono::seconds(1)) return lifetime;
     } catch (const std::invalid_argument&) {}
-    throw Refusal(kUsage, "--expires " + text + ": write a duration of at least 1s, such as 1h or 7d");
+    throw CLI::ValidationError("--expires", "`" + text + "`: write a duration of at least 1s, such as 1h or 7d");
 }
 
-int token(const TokenArguments& arguments) {
-    const Caller caller{.user_id = arguments.user_id, .role = parse_role(arguments.role)};
-    const auto lifetime = parse_lifetime(arguments.expires);
+int token(const TokenRequest& wanted) {
     try {
-        print(make_token(caller, lifetime, KeyRing::from_file(arguments.key_file), WallClock::now()) + "\n");
+        print(make_token(wanted.caller, wanted.lifetime, KeyRing::from_file(wanted.key_file), WallClock::now()) + "\n");
     } catch (const KeyFileError& error) {
         throw Refusal(kFailure, error.what());
     }
@@ -54,15 +58,18 @@ int token(const TokenArguments& arguments) {
 void add_token(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("token", "Make a token for the HTTP service");
     const auto arguments = std::make_shared<TokenArguments>();
-    verb->add_option("--user", arguments->user_id, "Whose it is: the number of an author, for a tutor or teacher")
+    add_count(*verb, "--user", arguments->user_id, "Whose it is: the number of an author, for a tutor or teacher")
         ->required()
-        ->check(CLI::NonNegativeNumber)
         ->type_name("ID");
     verb->add_option("--role", arguments->role, "student, tutor, teacher or admin")->required()->type_name("ROLE");
     verb->add_option("--expires", arguments->expires, "How long it is valid [default: 1h]")->type_name("DURATION");
     add_text_option(*verb, "auth-key-file", arguments->key_file)->required();
     verb->footer("Use it as a header: `Authorization: Bearer TOKEN`. The first key of the file signs.");
-    verb->callback([arguments, &action] { action = [arguments] { return token(*arguments); }; });
+    verb->callback([arguments, &action] {
+        const Caller caller{.user_id = static_cast<UserId>(arguments->user_id), .role = parse_role(arguments->role)};
+        const TokenRequest wanted{caller, parse_lifetime(arguments->expires), arguments->key_file};
+        action = [wanted] { return token(wanted); };
+    });
 }
 
 }  // namespace larder::tools

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/tools/forged_token.hpp"
 
@@ -205,4 +206,25 @@ TEST_CASE("a key file that others can read is refused", "[token]") {
     CHECK_THROWS_AS(KeyRing::from_file(write_key(directory, std::string(70'000, 'k'), 0600)), KeyFileError);
     CHECK_THROWS_WITH(KeyRing::from_file(write_key(directory, "a secret that is too short", 0600)),
                       !Catch::Contains("a secret"));
+}
+
+TEST_CASE("the user of a token is a decimal number", "[cli][token]") {
+    const test::ScopedDirectory directory;
+    const std::string key_file = write_key(directory, secret + "\n", 0600);
+    const auto token = [&](const std::string& user) {
+        return test::run_larder(directory.path(),
+                                {"token", "--user", user, "--role", "teacher", "--auth-key-file", key_file});
+    };
+    for (const char* const user : {"0x10", "-1", "1.5", "", "9223372036854775808", "one"}) {
+        INFO(user);
+        const test::CommandResult refused = token(user);
+        CHECK(refused.code == 2);
+        CHECK(refused.out.empty());
+        CHECK_THAT(refused.err, Catch::StartsWith("larder: --user: "));
+    }
+    const test::CommandResult padded = token("010");
+    REQUIRE(padded.code == 0);
+    const auto caller = verify_token(padded.out.substr(0, padded.out.size() - 1), KeyRing::parse(secret), now());
+    REQUIRE(caller);
+    CHECK(caller->user_id == 10);
 }
