@@ -60,23 +60,25 @@ int run(const Arguments& arguments) {
     if (!names.empty() && !arguments.json)
         print(fmt::format("{:<20} {:>10} {:>10} {:>9}  {:<9}  {}\n", "NAME", "SIZE", "ENTRIES", "PROCESSES",
                           "LISTENING", "PATH"));
+    ExitCode code = kOk;
     for (const std::string& name : names) {
         shm::Location location = any;
         location.name = name;
         try {
             show(row_of(location), arguments.json);
-        } catch (const OpenError& error) {  // one damaged cache hides no other
+        } catch (const OpenError& error) {  // one that cannot be read hides no other
             complain(fmt::format("larder: {}: {}\n", name, escaped(error.what())));
+            code = kFailure;
         }
     }
-    return kOk;
+    return code;
 }
 
 }  // namespace
 
 void add_ls(CLI::App& program, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
-    CLI::App* const verb = program.add_subcommand("ls", "List the caches of the directory");
+    CLI::App* const verb = program.add_subcommand("ls", "List the caches of the directory; 3 if one cannot be read");
     add_cache_option(*verb, "directory", arguments->cache);
     verb->add_flag("--json", arguments->json, "A line each: {name, path, size_bytes, entries, processes, listening}");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });

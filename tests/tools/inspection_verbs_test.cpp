@@ -185,9 +185,12 @@ TEST_CASE("ls lists the caches of the directory, and says of a foreign file what
                                {"listening", false}}));
     std::filesystem::copy_file("/proc/self/status", scene.directory.file("alien.seg"));
     const CommandResult both = scene.run({"ls"});
-    CHECK(both.code == 0);
+    CHECK(both.code == 3);  // of one nothing could be said
     CHECK(both.lines().size() == 2);
     CHECK_THAT(both.err, Catch::Contains("alien"));
+    const CommandResult json = scene.run({"ls", "--json"});
+    CHECK(json.code == 3);
+    CHECK(json.json() == line);
 }
 
 TEST_CASE("stat names the cache, its counters and its processes", "[cli]") {
