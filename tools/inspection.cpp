@@ -54,7 +54,8 @@ EntryLine entry_line(const shm::SegmentView& view, const shm::Entry& entry, std:
     EntryLine line;
     line.ttl_ms = (entry.expires_ns - now_ns) / kNsPerMs;
     line.age_ms = std::max<std::int64_t>(0, now_ns - entry.created_ns) / kNsPerMs;
-    if (entry.last_used_ns) line.last_used_ms = std::max<std::int64_t>(0, now_ns - *entry.last_used_ns) / kNsPerMs;
+    if (entry.last_used_ns)  // kept in steps of 128 ms, which may begin before the entry does
+        line.last_used_ms = std::min(line.age_ms, std::max<std::int64_t>(0, now_ns - *entry.last_used_ns) / kNsPerMs);
     const KeyUse use = shm::KeyTable(view).use(entry.hash, entry.shard, now_ns);
     if (use.tracked) line.hits = use.hits;
     return line;

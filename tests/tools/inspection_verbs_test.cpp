@@ -173,6 +173,16 @@ TEST_CASE("dump --values shows values only when asked", "[cli]") {
     CHECK(scene.run({"dump", "--values", "--json"}).json().at("value_base64").as_string() == "c2VjcmV0");
 }
 
+TEST_CASE("no entry was last used before it was made", "[cli]") {
+    Scene scene;
+    for (int round = 0; round < 5; ++round) {  // the last use is kept in steps of 128 ms
+        const std::string key = "key:" + std::to_string(round);
+        scene.cache.put(key, "v");
+        const json::value line = scene.line_of(key);
+        CHECK(line.at("last_used_ms").to_number<int>() <= line.at("age_ms").to_number<int>());
+    }
+}
+
 TEST_CASE("ls lists the caches of the directory, and says of a foreign file what is wrong", "[cli]") {
     Scene scene;
     scene.cache.put("k", "v");
