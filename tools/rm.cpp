@@ -4,7 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+#include <set>
 
 #include "shm/inspector.hpp"
 #include "shm/lock_file.hpp"
@@ -27,17 +29,17 @@ struct Arguments {
     bool force = false, json = false;
 };
 
-/// Who is attached, for the message; empty where that cannot be read.
+/// Who is attached, for the message.
 std::string attached_text(const std::string& path) {
     std::string text;
     try {
         const shm::Segment segment = shm::Segment::attach_read_only(path);
         for (const shm::ProcessFacts& process : shm::read_processes(segment.view()))
             if (process.alive) text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", process.pid, process.name);
-    } catch (const OpenError&) {
-        return text;
+    } catch (const OpenError& error) {
+        return fmt::format("processes that cannot be named ({})", error.reason);
     }
-    return text;
+    return text.empty() ? "a process that is just attaching or ending" : text;
 }
 
 /// Nothing in the segment is served again, then its name goes. A damaged one serves nobody.
@@ -50,13 +52,19 @@ void close_segment(const shm::Location& location) {
     }
 }
 
+/// Made before anything else is done: a lock file that is made only to remove the cache is not told of.
 class Removal {
 public:
-    explicit Removal(const shm::Location& location) : location_(location) {}
+    explicit Removal(const shm::Location& location) : location_(location) {
+        std::error_code ignored;
+        for (const std::string& path :
+             {location.segment_path(), location.socket_path(), location.listen_path(), location.lock_path()})
+            if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) there_.insert(path);
+    }
 
     void remove(const std::string& path) {
         const int error = shm::system::remove_file(path);
-        if (error == 0) removed_.emplace_back(path);
+        if (error == 0 && there_.count(path) != 0) removed_.emplace_back(path);
         if (error != 0 && error != -ENOENT)
             throw Refusal(kFailure, fmt::format("cannot remove {}: {}", path, std::strerror(-error)));
     }
@@ -81,11 +89,13 @@ public:
 
 private:
     const shm::Location& location_;
+    std::set<std::string> there_;
     boost::json::array removed_;
 };
 
 int run(const Arguments& arguments) {
     const shm::Location location = require_cache(arguments.cache);
+    Removal removal(location);
     const shm::process::Lock lock(kPatience);
     shm::LockFile* const lock_file = shm::LockFile::open(location.lock_path());
     if (!lock.is_held() || !lock_file->take_administration(kPatience))
@@ -94,7 +104,6 @@ int run(const Arguments& arguments) {
         throw Refusal(kFailure, fmt::format("cache {} is in use by {}; end them first, or use --force", location.name,
                                             attached_text(location.segment_path())));
     close_segment(location);
-    Removal removal(location);
     removal.remove(location.segment_path());
     removal.remove_lock_files(*lock_file);
     removal.show(arguments.json);

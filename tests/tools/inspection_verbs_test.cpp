@@ -342,6 +342,23 @@ TEST_CASE("rm refuses while a process is attached, and does it when forced", "[c
     CHECK(scene.run({"rm"}).code != 0);
 }
 
+TEST_CASE("rm says why it cannot name who is attached", "[cli]") {
+    const Scene scene;
+    std::filesystem::permissions(scene.directory.file("default.seg"), std::filesystem::perms(0644));
+    const CommandResult refused = scene.run({"rm"});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("is in use by processes that cannot be named ("));
+}
+
+TEST_CASE("rm tells only of files that were there", "[cli]") {
+    const ScopedDirectory directory;
+    REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
+    std::filesystem::remove(directory.file("default.lock"));
+    const CommandResult removed = run_larder(directory.path(), {"rm"});
+    CHECK(removed.out == "removed " + directory.file("default.seg") + "\n");
+    CHECK(std::filesystem::is_empty(directory.path()));
+}
+
 TEST_CASE("rm leaves nothing of a cache that nobody has open", "[cli]") {
     const ScopedDirectory directory;
     REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
