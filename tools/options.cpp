@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <limits>
 
 #include "tools/durations_sizes.hpp"
@@ -26,6 +27,13 @@ Options::Recency parse_recency(Text text) {
     if (text == "clock") return Options::Recency::clock;
     if (text == "strict") return Options::Recency::strict;
     throw std::invalid_argument(fmt::format("`{}` is not a recency: write clock or strict", text));
+}
+
+/// A duration above 0.
+std::chrono::milliseconds parse_time(Text text) {
+    const std::chrono::milliseconds time = parse_duration(text);
+    if (time.count() == 0) throw std::invalid_argument(fmt::format("`{}` is no time at all: write 1ms or more", text));
+    return time;
 }
 
 bool parse_switch(Text text) {
@@ -71,10 +79,10 @@ constexpr std::array kTable = {
 
     OptionRow{"ttl", "--ttl", "LARDER_TTL", "DURATION", "300s",
         "Time to live of an entry that names none", Group::behaviour,
-        [](Options& o, Text t) { o.ttl = parse_duration(t); }},
+        [](Options& o, Text t) { o.ttl = parse_time(t); }},
     OptionRow{"negative-ttl", "--negative-ttl", "LARDER_NEGATIVE_TTL", "DURATION", "30s",
         "The same for `known to be absent`", Group::behaviour,
-        [](Options& o, Text t) { o.negative_ttl = parse_duration(t); }},
+        [](Options& o, Text t) { o.negative_ttl = parse_time(t); }},
     OptionRow{"lock-budget", "--lock-budget", "LARDER_LOCK_BUDGET", "DURATION", "20ms",
         "Longest wait of a put for a shard's lock", Group::behaviour,
         [](Options& o, Text t) { o.lock_budget = parse_duration(t); }},
@@ -120,17 +128,29 @@ void dress(CLI::Option* option, const OptionRow& row) {
     if (row.group == Group::behaviour) option->group("Behaviour");
 }
 
-/// `take` parses the text and throws std::invalid_argument.
-template <class Take>
-CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::string& meaning, Take take) {
-    const auto checked = [flag, take](const std::string& text) {
+/// `take` parses the text and throws std::invalid_argument; `name_of` says whose text it is.
+template <class Take, class NameOf>
+CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::string& meaning, Take take,
+                        NameOf name_of) {
+    const auto checked = [take, name_of](const std::string& text) {
         try {
             take(text);
         } catch (const std::invalid_argument& error) {
-            throw CLI::ValidationError(flag, error.what());
+            throw CLI::ValidationError(name_of(text), error.what());
         }
     };
     return verb.add_option_function<std::string>(flag, checked, meaning);
+}
+
+template <class Take>
+CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::string& meaning, Take take) {
+    return add_parsed(verb, flag, meaning, take, [flag](const std::string&) { return flag; });
+}
+
+/// Null: no such variable, or an empty one.
+const char* variable_of(const OptionRow& row) {
+    const char* const text = row.environment.empty() ? nullptr : std::getenv(std::string(row.environment).c_str());
+    return text == nullptr || *text == '\0' ? nullptr : text;
 }
 
 }  // namespace
@@ -144,10 +164,28 @@ const OptionRow& option_row(std::string_view name) {
     return *row;
 }
 
+std::string name_for(std::string_view name, std::string_view text) {
+    const OptionRow& row = option_row(name);
+    const char* const variable = variable_of(row);
+    return std::string(variable != nullptr && text == variable ? row.environment : row.flag);
+}
+
+void apply_environment(std::string_view name, Options& options) {
+    const OptionRow& row = option_row(name);
+    const char* const text = variable_of(row);
+    if (text == nullptr) return;
+    try {
+        row.apply(options, text);
+    } catch (const std::invalid_argument& error) {
+        throw CLI::ValidationError(std::string(row.environment), error.what());
+    }
+}
+
 CLI::Option* add_cache_option(CLI::App& verb, std::string_view name, Options& options) {
     const OptionRow& row = option_row(name);
     const auto apply = [&row, &options](const std::string& text) { row.apply(options, text); };
-    CLI::Option* const option = add_parsed(verb, std::string(row.flag), help_of(row), apply);
+    CLI::Option* const option = add_parsed(verb, std::string(row.flag), help_of(row), apply,
+                                           [&row](const std::string& text) { return name_for(row.name, text); });
     dress(option, row);
     return option;
 }
@@ -159,11 +197,8 @@ CLI::Option* add_count(CLI::App& verb, const std::string& flag, std::uint64_t& t
 
 CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::milliseconds& target,
                           const std::string& meaning) {
-    const auto take = [&target](const std::string& text) {
-        target = parse_duration(text);
-        if (target.count() == 0) throw std::invalid_argument(fmt::format("`{}` is no time at all", text));
-    };
-    return add_parsed(verb, flag, meaning, take)->type_name("DURATION");
+    return add_parsed(verb, flag, meaning, [&target](const std::string& text) { target = parse_time(text); })
+        ->type_name("DURATION");
 }
 
 CLI::Option* add_text_option(CLI::App& verb, std::string_view name, std::string& target) {

@@ -36,6 +36,12 @@ std::span<const OptionRow> option_table();
 /// REQUIRES: the table has it.
 const OptionRow& option_row(std::string_view name);
 
+/// Where a text of this option came from: the variable when that has this very text, else the flag. For messages.
+std::string name_for(std::string_view name, std::string_view text);
+
+/// What the row's variable says, for a verb that has no such flag. Throws CLI::ValidationError, which names it.
+void apply_environment(std::string_view name, Options& options);
+
 /// Adds one row's flag to a verb; what is given goes through `apply` into `options`.
 CLI::Option* add_cache_option(CLI::App& verb, std::string_view name, Options& options);
 

@@ -127,9 +127,8 @@ TEST_CASE("dump lists live, stale and negative entries, and dead ones on request
     scene.cache.put("expired", "value", {.ttl = 1ms});
     scene.cache.put("invalidated", "value", {.ttl = 60s});
     scene.cache.invalidate("invalidated");
-    REQUIRE(test::eventually([&scene] {
-        return !scene.cache.contains("expired") && scene.cache.peek("stale").state() == State::stale;
-    }));
+    REQUIRE(test::eventually(
+        [&scene] { return !scene.cache.contains("expired") && scene.cache.peek("stale").state() == State::stale; }));
     const auto states = [&scene](std::vector<std::string> arguments) {
         arguments.insert(arguments.begin(), {"dump", "--json"});
         std::set<std::string> found;
@@ -325,6 +324,52 @@ TEST_CASE("a listener's refusal is not got round through the segment", "[cli]") 
     CHECK(refused.out.empty());
     CHECK(refused.err == "larder: not applied, send the line again: the cache is away\n");
     CHECK(scene.cache.peek("k"));
+}
+
+TEST_CASE("a put that meets a forced rm stores its value or fails, and never finds no cache", "[cli]") {
+    const ScopedDirectory directory;
+    for (int round = 0; round < 40; ++round) {
+        LarderCommand removal(directory.path(), {"rm", "--force"});
+        const CommandResult put = run_larder(directory.path(), {"put", "k", "--size", "10MiB"}, "v");
+        INFO(put.err);
+        CHECK((put.code == 0 || put.code == 3));
+        removal.finish();
+    }
+}
+
+TEST_CASE("put makes no cache for what it does not store", "[cli]") {
+    const ScopedDirectory directory;
+    const auto put = [&directory](const std::string& rest) {
+        return test::run_shell(directory.path(), "\"$LARDER\" put --size 16MiB --json " + rest);
+    };
+    CHECK(put("k </dev/null").json() == json::value({{"result", "bad_value"}}));
+    CHECK(put("'' </dev/null").json() == json::value({{"result", "bad_key"}}));
+    CHECK(put("k </").code == 3);
+    CHECK(std::filesystem::is_empty(directory.path()));
+    CHECK(put("k </dev/null").code == 3);
+}
+
+TEST_CASE("put says which limit the entry is above", "[cli]") {
+    const Scene scene;
+    const auto advice = [&scene](std::vector<std::string> arguments, const std::string& value) {
+        arguments.insert(arguments.begin(), {"put", "k"});
+        return scene.run(arguments, value).err;
+    };
+    CHECK_THAT(advice({}, std::string(8 << 20, 'v')), Catch::Contains("--size"));
+    CHECK_THAT(advice({"--tag", std::string(257, 't')}, "v"), Catch::EndsWith("a tag has 1 to 256 bytes, not 257\n"));
+    std::vector<std::string> tags;
+    for (int i = 0; i < 17; ++i) tags.insert(tags.end(), {"--tag", "t" + std::to_string(i)});
+    CHECK_THAT(advice(tags, "v"), Catch::EndsWith("an entry has at most 16 tags, not 17\n"));
+}
+
+TEST_CASE("put takes its ttl from LARDER_TTL when it is given none", "[cli]") {
+    const Scene scene;
+    const auto ttl_of_put = [&scene](const std::vector<std::string>& arguments) {
+        CHECK(run_larder(scene.directory.path(), arguments, "v", {{"LARDER_TTL", "1h"}}).code == 0);
+        return scene.line_of("k").at("ttl_ms").to_number<int>();
+    };
+    CHECK(ttl_of_put({"put", "k"}) > 3'500'000);
+    CHECK(ttl_of_put({"put", "k", "--ttl", "60s"}) <= 60'000);
 }
 
 TEST_CASE("rm refuses while a process is attached, and does it when forced", "[cli]") {
