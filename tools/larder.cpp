@@ -5,11 +5,13 @@
 #include <exception>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shm/cache.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
+#include "tools/nearest_word.hpp"
 #include "tools/options.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
@@ -49,9 +51,29 @@ std::vector<std::string> words_of(int argc, char** argv) {
     return words;
 }
 
+/// Environment variables are for the verb that is run: a wrong one disturbs no verb that does not have that option.
+void read_environment_when_chosen(CLI::App& verb) {
+    std::vector<std::pair<CLI::Option*, std::string>> variables;
+    for (CLI::Option* const option : verb.get_options()) {
+        if (option->get_envname().empty()) continue;
+        variables.emplace_back(option, option->get_envname());
+        option->envname("");
+    }
+    verb.preparse_callback([variables](std::size_t) {
+        for (const auto& [option, name] : variables) option->envname(name);
+    });
+}
+
 void finish_verb(CLI::App& verb) {
     verb.fallthrough();  // an option of the program is taken behind the verb, too
     for (CLI::Option* const option : verb.get_options()) option->transform(CLI::Validator(unmark, ""));
+    read_environment_when_chosen(verb);
+}
+
+/// `larder put`, or `larder` where no verb was named.
+std::string command_of(const CLI::App& program) {
+    const std::vector<CLI::App*> named = program.get_subcommands();
+    return named.empty() ? "larder" : "larder " + named.front()->get_name();
 }
 
 /// What runs for long tells what it does; the others tell what went wrong.
@@ -64,22 +86,46 @@ int fail(ExitCode code, const std::string& what) {
     return code;
 }
 
-int run(const Action& action, const std::string& log_level) {
-    try {
-        start_logging(log_level);
-    } catch (const std::invalid_argument& error) {
-        return fail(kUsage, error.what());
-    }
+int fail_usage(const std::string& what, const std::string& command) {
+    return fail(kUsage, fmt::format("{}; see `{} --help`", what, command));
+}
+
+/// What the library calls by the name of its field, the user knows by its flag.
+std::string with_flags(std::string text) {
+    constexpr std::string_view kField = "size_bytes = ", kFlag = "--size ";
+    if (const std::size_t at = text.find(kField); at != std::string::npos) text.replace(at, kField.size(), kFlag);
+    return text;
+}
+
+int run(const Action& action, const std::string& command) {
     try {
         return action();
     } catch (const Refusal& refusal) {
         return fail(refusal.code, refusal.what());
     } catch (const OpenError& error) {
         // Options that no cache can have are a mistake in the command line.
-        return fail(error.stage == "options" ? kUsage : kFailure, error.what());
+        return error.stage == "options" ? fail_usage(with_flags(error.what()), command) : fail(kFailure, error.what());
     } catch (const std::exception& error) {
         return fail(kFailure, error.what());
     }
+}
+
+/// The first word that is neither a verb nor an option, when no verb was named.
+std::string unknown_verb(const CLI::App& program) {
+    if (program.get_subcommands().empty())
+        for (std::string word : program.remaining())
+            if (unmark(word); word.empty() || word.front() != '-') return word;
+    return {};
+}
+
+int fail_parsing(const CLI::App& program, const CLI::ParseError& error) {
+    const std::string word = unknown_verb(program);
+    if (word.empty()) return fail_usage(error.what(), command_of(program));
+    std::vector<std::string> verbs;
+    for (const CLI::App* const verb : program.get_subcommands({})) verbs.push_back(verb->get_name());
+    const std::string meant = nearest_word(word, verbs);
+    if (meant.empty()) return fail_usage(fmt::format("there is no verb `{}`", word), "larder");
+    return fail(kUsage, fmt::format("there is no verb `{}`; did you mean `{}`? See `larder --help`", word, meant));
 }
 
 int parse_and_run(int argc, char** argv) {
@@ -101,9 +147,14 @@ int parse_and_run(int argc, char** argv) {
         print(text.str());
         return code;
     } catch (const CLI::ParseError& error) {
-        return fail(kUsage, std::string(error.what()) + "; see `larder --help`");
+        return fail_parsing(program, error);
     }
-    return run(action, log_level.empty() ? usual_log_level(program) : log_level);
+    try {
+        start_logging(log_level.empty() ? usual_log_level(program) : log_level);
+    } catch (const std::invalid_argument& error) {
+        return fail(kUsage, name_for("log-level", log_level) + ": " + error.what());
+    }
+    return run(action, command_of(program));
 }
 
 }  // namespace

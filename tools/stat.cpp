@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kShortestInterval{10};
 struct Arguments {
     Options cache;
     std::chrono::milliseconds watch{0};  ///< 0: once
-    std::uint64_t count = 0;
+    std::uint64_t count = 0;             ///< lines of --watch; 0: no end
     bool shards = false, json = false;
 };
 
@@ -58,12 +58,18 @@ void add_stat(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("stat", "Counters with their meaning, sizes, processes");
     add_selection(*verb, arguments->cache);
     add_duration(*verb, "--watch", arguments->watch, "A line of rates each so often, until Ctrl-C");
-    add_count(*verb, "--count", arguments->count, "End --watch after so many lines");
+    CLI::Option* const count = add_count(*verb, "--count", arguments->count, "End --watch after so many lines");
     verb->add_flag("--shards", arguments->shards, "A line for each shard, too");
     verb->add_flag(
         "--json", arguments->json,
         "{name, path, socket, layout, size_bytes, shards, entries, payload_bytes, counters, processes, ...}");
-    verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
+    verb->callback([&action, arguments, count] {
+        if (count->count() != 0 && arguments->count == 0)
+            throw CLI::ValidationError("--count", "give at least one line");
+        if (count->count() != 0 && arguments->watch.count() == 0)
+            throw CLI::ValidationError("--count", "it ends --watch; give --watch DURATION, too");
+        action = [arguments] { return run(*arguments); };
+    });
 }
 
 }  // namespace larder::tools

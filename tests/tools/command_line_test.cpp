@@ -55,6 +55,15 @@ TEST_CASE("a usage error exits with 2 and says so on standard error alone", "[cl
                                                          {"invalidate"},
                                                          {"invalidate", "k", "--all"},
                                                          {"invalidate", ""},
+                                                         {"invalidate", "--tag", ""},
+                                                         {"invalidate", "--namespace", ""},
+                                                         {"invalidate", "--namespace", ":"},
+                                                         {"invalidate", "--namespace", "ns:c"},
+                                                         {"invalidate", "--namespace", "", "k"},
+                                                         {"stat", "--count", "3"},
+                                                         {"stat", "--watch", "1ms", "--count", "0"},
+                                                         {"analytics", "1", "--db", "x", "--ttl", "0"},
+                                                         {"token", "--user", "0x10", "--role", "admin"},
                                                          {"analytics", "0", "--db", "x"},
                                                          {"analytics", "one", "--db", "x"},
                                                          {"analytics", "1.5", "--db", "x"},
@@ -75,6 +84,48 @@ TEST_CASE("a usage error exits with 2 and says so on standard error alone", "[cl
         CHECK(result.out.empty());
         CHECK_THAT(result.err, Catch::StartsWith("larder: "));
     }
+}
+
+TEST_CASE("a usage error names the help of its verb", "[cli]") {
+    const ScopedDirectory directory;
+    CHECK_THAT(run_larder(directory.path(), {"put", "k", "--ttl", "5min"}).err,
+               Catch::EndsWith("; see `larder put --help`\n"));
+    CHECK_THAT(run_larder(directory.path(), {"ls", "--nonsense"}).err, Catch::EndsWith("; see `larder ls --help`\n"));
+    CHECK_THAT(run_larder(directory.path(), {}).err, Catch::EndsWith("; see `larder --help`\n"));
+    const CommandResult small = run_larder(directory.path(), {"put", "k", "--size", "1"}, "v");
+    CHECK(small.code == 2);
+    CHECK_THAT(small.err, Catch::Contains("--size 1 ") && Catch::Contains("`larder put --help`"));
+}
+
+TEST_CASE("an unknown verb is named, and the nearest one suggested", "[cli]") {
+    const ScopedDirectory directory;
+    const auto error = [&directory](const std::string& verb) {
+        const CommandResult result = run_larder(directory.path(), {verb, "--json"});
+        CHECK(result.code == 2);
+        return result.err;
+    };
+    CHECK(error("improt") == "larder: there is no verb `improt`; did you mean `import`? See `larder --help`\n");
+    CHECK_THAT(error("inval"), Catch::Contains("`inval`; did you mean `invalidate`?"));
+    CHECK(error("nonsense") == "larder: there is no verb `nonsense`; see `larder --help`\n");
+}
+
+TEST_CASE("a variable that cannot be read matters to the verbs that have its option, and is named", "[cli]") {
+    const ScopedDirectory directory;
+    const auto with = [&directory](const char* name, const char* value, const std::vector<std::string>& arguments) {
+        return run_larder(directory.path(), arguments, "v", {{name, value}});
+    };
+    CHECK(with("LARDER_SIZE", "1MB", {"ls"}).code == 0);
+    CHECK(with("LARDER_TTL", "soon", {"put", "k", "--ttl", "9s", "--size", "16MiB"}).code == 0);
+    CHECK(with("LARDER_SHARDS", "3x", {"get", "k"}).code == 0);
+    CHECK(with("LARDER_SIZE", "1MB", {"put", "k", "--size", "16MiB"}).code == 0);
+    const std::vector<std::pair<const char*, const char*>> broken = {
+        {"LARDER_SIZE", "1MB"}, {"LARDER_TTL", "0"}, {"LARDER_RECENCY", "lru"}, {"LARDER_LOG", "loud"}};
+    for (const auto& [name, value] : broken) {
+        const CommandResult result = with(name, value, {"put", "k"});
+        CHECK(result.code == 2);
+        CHECK_THAT(result.err, Catch::StartsWith("larder: " + std::string(name) + ": `" + value + "`"));
+    }
+    CHECK_THAT(with("LARDER_SIZE", "1MB", {"put", "k", "--size", "2MB"}).err, Catch::StartsWith("larder: --size: "));
 }
 
 TEST_CASE("verbs that only look say which cache is not there, and exit with 1", "[cli]") {
