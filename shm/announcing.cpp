@@ -5,7 +5,7 @@
 namespace larder::detail {
 namespace {
 
-constexpr std::uint32_t kAnnounceTries = 200;
+constexpr std::uint32_t kAnnounceTries = 2'000;
 constexpr std::int64_t kAnnounceRetryNs = 5'000'000;
 constexpr std::uint32_t kAnnouncements = 8;  // of one notice, while segments are replaced under it
 constexpr std::int64_t kEverybodyLooksNs = shm::kClosedNs - shm::kLookNs * 6 / 5;  // before a new segment is open
@@ -30,27 +30,26 @@ template <class Announce>
 std::uint64_t CacheImpl::announce(const Announce& announce) {
     for (std::uint32_t n = 0; n < kAnnouncements; ++n) {
         Context context;
+        const std::int64_t looked_ns = shm::system::coarse_ns();
         if (!enter_to_announce(context)) return 0;
-        const std::int64_t entered_ns = shm::system::coarse_ns();
         const std::uint64_t number = announce(context);
-        if (was_heard(context, entered_ns)) return number;
+        if (was_heard(context, looked_ns)) return number;
     }
     return 0;
 }
 
 /// False: the segment was replaced before the notice was in it. A successor gives no stamp before it is open, kClosedNs
 /// after its making: who announces within kLookNs of its look at the name is in time for all that is kept there.
-bool CacheImpl::was_heard(const Context& context, std::int64_t entered_ns) {
+bool CacheImpl::was_heard(const Context& context, std::int64_t looked_ns) const {
     const shm::SegmentView& view = context.view();
-    if (shm::is_closed_for_good(view)) {
-        context.attached->mapping.look_again();
-        return false;
-    }
-    const std::int64_t open_at_ns = view.header().open_at_ns.load(std::memory_order_relaxed);
+    shm::Mapping& mapping = context.attached->mapping;
     const std::int64_t now_ns = shm::system::coarse_ns();
+    if (shm::is_closed_for_good(view) || now_ns - looked_ns > shm::kLookNs) mapping.look_again();
+    if (mapping.replaced(now_ns)) return false;
     // Who has the predecessor mapped may go on serving from it until its next look.
+    const std::int64_t open_at_ns = view.header().open_at_ns.load(std::memory_order_relaxed);
     if (now_ns < open_at_ns - kEverybodyLooksNs) shm::system::sleep_ns(open_at_ns - kEverybodyLooksNs - now_ns);
-    return now_ns - entered_ns <= shm::kLookNs || still_current();
+    return true;
 }
 
 std::uint64_t CacheImpl::invalidate(std::span<const std::string_view> keys) {
@@ -76,12 +75,12 @@ std::uint64_t CacheImpl::invalidate(shm::FenceKind kind, std::string_view text) 
     });
 }
 
-/// By a process that is not attached: it can still take an older value out of sight.
-PutResult CacheImpl::unkept(std::string_view key) {
-    announce([key](const Context& context) {
-        context.count(shm::Counter::busy);
-        return context.attached->fences.announce(shm::FenceKind::key, key);
-    });
+/// By a process that is not attached: it can still take an older value out of sight. In a segment that was replaced
+/// there is none.
+PutResult CacheImpl::unkept(const Context& context, std::string_view key) {
+    context.count(shm::Counter::busy);
+    if (!context.attached->mapping.replaced(shm::system::coarse_ns()))
+        context.attached->fences.announce(shm::FenceKind::key, key);
     return PutResult::busy;
 }
 

@@ -1,6 +1,8 @@
 #include "shm/cache_impl.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <limits>
 #include <system_error>
 #include <utility>
@@ -104,29 +106,30 @@ const shm::Location* CacheImpl::location() const {
 /// The name leads to another segment, or to none. One thread opens it anew, the others miss meanwhile; what cannot be
 /// opened now is tried again later.
 bool CacheImpl::enter_anew(Context& context, const Reattach& how) {
-    if (shm::system::coarse_ns() < reattach_at_ns_.load(std::memory_order_relaxed)) return false;
+    const std::int64_t now = shm::system::coarse_ns();
+    if (now < reattach_at_ns_.load(std::memory_order_relaxed)) return false;
+    if (!how.may_create && now < lookups_reattach_at_ns_.load(std::memory_order_relaxed)) return false;
     const std::uint64_t generation = shm::process::generation();
     std::uint64_t busy =
         reattaching_.load(std::memory_order_relaxed);  // in a forked child its parent's thread is not at it
     if (busy == generation || !reattaching_.compare_exchange_strong(busy, generation)) return false;
     bool attached = false;
+    std::array<char, 200> problem{};
     try {
         if (context.attached == attached_.load(std::memory_order_acquire)) attach(how);
         attached = true;
-        last_problem_.clear();
+        last_problem_ = {};
     } catch (const std::exception& error) {
-        // Whoever may make a segment need not wait for what was refused to one that may not.
-        if (how.may_create || !options_.create)
-            reattach_at_ns_.store(shm::system::coarse_ns() + kReattachNs, std::memory_order_relaxed);
-        if (last_problem_ != error.what())
-            log(LogLevel::warning, "the cache was removed and cannot be opened anew: ", error.what());
-        try {
-            last_problem_ = error.what();
-        } catch (const std::bad_alloc&) {
-            last_problem_.clear();
-        }
+        // What is refused to a lookup may be granted to a writer.
+        auto& again_at_ns = how.may_create || !options_.create ? reattach_at_ns_ : lookups_reattach_at_ns_;
+        again_at_ns.store(shm::system::coarse_ns() + kReattachNs, std::memory_order_relaxed);
+        std::strncpy(problem.data(), error.what(), problem.size() - 1);
+        const bool is_news = how.may_create && problem != last_problem_;
+        if (is_news) last_problem_ = problem;
+        if (!is_news) problem[0] = '\0';
     }
     reattaching_.store(0, std::memory_order_release);
+    if (problem[0] != '\0') log(LogLevel::warning, "the cache was removed and cannot be opened anew: ", problem.data());
     if (!attached) return false;
     log(LogLevel::info, "the cache's segment was replaced; attached to the new one");
     context.attached = attached_.load(std::memory_order_acquire);

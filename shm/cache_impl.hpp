@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -39,6 +40,20 @@ struct Attached {
 inline std::int64_t to_ns(std::chrono::milliseconds duration) {
     return std::clamp<std::int64_t>(duration.count(), 0, 100LL * 366 * 24 * 3600 * 1000) * 1'000'000;
 }
+
+/// Lets go of what a lookup found, whatever happens meanwhile.
+class HeldLook {
+public:
+    explicit HeldLook(const shm::Look& look) : look_(look) {}
+    ~HeldLook() { shm::release(look_); }
+    HeldLook(const HeldLook&) = delete;
+    HeldLook& operator=(const HeldLook&) = delete;
+    shm::Look& operator*() { return look_; }
+    shm::Look* operator->() { return &look_; }
+
+private:
+    shm::Look look_;
+};
 
 /// What one operation works with.
 struct Context {
@@ -87,18 +102,21 @@ private:
     class Computation;
     using Time64Ref = shm::Time64&;
 
-    /// How far a call may go to open a segment anew.
+    /// How far a call may go to open a segment anew. Lookups make none, wait for nobody, and try again only after a
+    /// pause of their own, so that they are not in the way of those who may make one.
     struct Reattach {
         bool may_create;
         std::chrono::milliseconds patience;
     };
+    static constexpr Reattach kForLookup{false, std::chrono::milliseconds(0)};
+    Reattach for_writing() const { return {true, options_.lock_budget}; }
     void attach(const Reattach& how);
     void listen();
     std::int64_t now_ns() const { return clock_ == nullptr ? shm::system::coarse_ns() : clock_->now_ns(); }
     /// False: this process is not attached (a forked child that could not register): everything is a miss.
-    [[gnu::always_inline]] bool enter(Context& context) { return enter(context, {false, {}}); }
+    [[gnu::always_inline]] bool enter(Context& context) { return enter(context, kForLookup); }
     /// For calls that keep something: they make the segment when there is none.
-    bool enter_to_write(Context& context) { return enter(context, {true, options_.lock_budget}); }
+    bool enter_to_write(Context& context) { return enter(context, for_writing()); }
     [[gnu::always_inline]] bool enter(Context& context, const Reattach& how) {
         Attached* const attached = attached_.load(std::memory_order_acquire);
         context.now_ns = now_ns();
@@ -116,7 +134,7 @@ private:
     bool enter_to_announce(Context& context);
     template <class Announce>
     std::uint64_t announce(const Announce& announce);
-    bool was_heard(const Context& context, std::int64_t entered_ns);
+    bool was_heard(const Context& context, std::int64_t looked_ns) const;
     Stamp stamp(const Context& context) const;
     bool is_closed(const Context& context) const;
 
@@ -134,7 +152,7 @@ private:
     Pinned hit(const Context& context, shm::Look& look, bool counted = true) const;
     bool is_key(std::string_view key) const { return !key.empty() && key.size() <= shm::kMaxKeyBytes; }
 
-    PutResult unkept(std::string_view key);
+    PutResult unkept(const Context& context, std::string_view key);
     PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
                     const EntryOptions& options, Stamp as_of, const Lease* lease);
     PutResult offer(const Context& context, const shm::HashedKey& key, std::string_view value,
@@ -146,8 +164,8 @@ private:
     bool is_foreign(const Context& context, const Stamp& stamp) const;
     double random_share();
     shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, bool tracked, Lease& lease);
-    void hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
-                  Lease& lease);
+    static void prepare(const shm::HashedKey& key, Lease& lease);
+    void hand_out(const Context& context, std::uint32_t slot, std::uint64_t token, Lease& lease) noexcept;
     void tend_if_due(const Context& context);
     void tend(const Context& context, std::uint32_t shards);
     void watch_suspend(const Context& context);
@@ -159,10 +177,10 @@ private:
     const std::shared_ptr<Clock> clock_;
     std::atomic<Attached*> attached_{nullptr};
     std::atomic<std::uint64_t> random_state_;
-    std::atomic<std::int64_t> reattach_at_ns_{0};
+    std::atomic<std::int64_t> reattach_at_ns_{0}, lookups_reattach_at_ns_{0};
     std::atomic<std::uint64_t> reattaching_{0};  // process generation of the thread that is at it
     std::atomic<Attached*> segments_{nullptr};   // all that were ever attached; written under reattaching_
-    std::string last_problem_;                   // under reattaching_
+    std::array<char, 200> last_problem_{};       // under reattaching_
 
     struct Listening;
     std::unique_ptr<Listening> listening_;

@@ -44,7 +44,10 @@ shm::HolderIsDead liveness(shm::Mapping& mapping) {
     };
 }
 
-shm::LeaseState outcome_of(PutResult result) {
+/// `stamp`: of the computation. In a segment that was not open yet the next one who waits may be able to keep its
+/// value.
+shm::LeaseState outcome_of(PutResult result, const Stamp& stamp) {
+    if (stamp.incarnation == 0) return shm::LeaseState::fenced;
     switch (result) {
     case PutResult::stored:
     case PutResult::older:
@@ -147,8 +150,7 @@ private:
     Pinned look_again() {
         shm::Look look = cache_.look_up(context_, key_);
         const bool as_fresh_as_own = look.verdict == shm::Verdict::invalidated && look.record->as_of >= arrival_ &&
-                                     context_.now_ns < look.record->expires_ns &&
-                                     !shm::is_closed_for_good(context_.view());
+                                     context_.now_ns < look.record->expires_ns && !was_replaced();
         if (is_fresh(look.verdict) || as_fresh_as_own)
             return PinAccess::from(look, fresh_state(*look.record), Source::waited);
         shm::release(look);
@@ -163,8 +165,14 @@ private:
 
     /// Judged now: it may have been overtaken, or its time may have run out, while the computation went on.
     bool has_fallback() const {
-        return fallback_.record != nullptr && may_stand_in(*fallback_.record, cache_.now_ns()) &&
+        return fallback_.record != nullptr && may_stand_in(*fallback_.record, cache_.now_ns()) && !was_replaced() &&
                context_.attached->fences.highest(*fallback_.record) <= fallback_.record->as_of;
+    }
+
+    /// Then notices go elsewhere, and nothing that is found here says whether it is fresh.
+    bool was_replaced() const {
+        return shm::is_closed_for_good(context_.view()) ||
+               context_.attached->mapping.replaced(shm::system::coarse_ns());
     }
 
     static bool may_stand_in(const shm::Record& record, std::int64_t now_ns) {
@@ -220,9 +228,7 @@ private:
         const std::string_view bytes = value ? std::string_view(*value) : std::string_view();
         context_.now_ns = cache_.now_ns();
         const PutResult result = cache_.store(context_, key_, bytes, options, stamp, lease);
-        // In a segment that is not open yet: the next one who waits may be able to keep its value.
-        const bool is_early = stamp.incarnation == 0;
-        if (lease != nullptr) cache_.end_lease(*lease, is_early ? shm::LeaseState::fenced : outcome_of(result));
+        if (lease != nullptr) cache_.end_lease(*lease, outcome_of(result, stamp));
         cache_.tend_if_due(context_);
         return own(value, options.negative);
     }
@@ -256,6 +262,7 @@ Pinned CacheImpl::compute_through(std::string_view key, const Compute& compute, 
 shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::HashedKey& key, bool tracked,
                                             Lease& lease) {
     shm::Mapping& mapping = context.attached->mapping;
+    prepare(key, lease);
     const shm::Holder me{mapping.participant(), mapping.participant_incarnation()};
     const shm::Leases::Acquired got =
         context.attached->leases.acquire(key.hash, me, shm::system::coarse_ns(),
@@ -263,22 +270,27 @@ shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::H
     if (got.took_over) context.count(shm::Counter::lease_takeovers);
     if (got.answer == shm::Leases::Answer::granted) {
         if (tracked) context.attached->keys.find_or_add(key.hash, context.shard_of(key));
-        hand_out(context, key, got.slot, got.token, lease);
+        hand_out(context, got.slot, got.token, lease);
     }
     return got;
 }
 
-void CacheImpl::hand_out(const Context& context, const shm::HashedKey& key, std::uint32_t slot, std::uint64_t token,
-                         Lease& lease) {
-    lease.cache_ = shared_from_this();
-    lease.attached_ = context.attached;
+/// What may fail, before the lease is taken.
+void CacheImpl::prepare(const shm::HashedKey& key, Lease& lease) {
+    if (lease.held_ != nullptr) return;
     lease.key_ = key.text;
-    lease.stamp_ = stamp(context);
     lease.held_ = leases_of_this_thread();
+}
+
+/// REQUIRES: prepared.
+void CacheImpl::hand_out(const Context& context, std::uint32_t slot, std::uint64_t token, Lease& lease) noexcept {
+    lease.attached_ = context.attached;
+    lease.stamp_ = stamp(context);
     lease.held_->fetch_add(1, std::memory_order_relaxed);
     lease.token_ = token;
     lease.generation_ = shm::process::generation();
     lease.slot_ = slot;
+    lease.cache_ = shared_from_this();
 }
 
 void CacheImpl::end_lease(Lease& lease, shm::LeaseState outcome) {
@@ -292,41 +304,42 @@ void CacheImpl::end_lease(Lease& lease, shm::LeaseState outcome) {
 Begun CacheImpl::begin(std::string_view key) {
     Context context;
     Lease lease;
-    if (!enter_to_write(context) || !is_key(key)) {
+    const bool entered = enter_to_write(context);
+    const shm::HashedKey hashed = context.hashed(key);
+    if (!entered || !is_key(key)) {
         count_unanswerable(context);
-        hand_out(context, context.hashed(key), 0, 0, lease);
+        prepare(hashed, lease);
+        hand_out(context, 0, 0, lease);
         return lease;
     }
-    const shm::HashedKey hashed = context.hashed(key);
-    shm::Look look = look_up(context, hashed);
-    if (is_fresh(look.verdict)) return Hit{hit(context, look)};
+    HeldLook look(look_up(context, hashed));
+    if (is_fresh(look->verdict)) return Hit{hit(context, *look)};
     const shm::Leases::Acquired got = take_lease(context, hashed, true, lease);
-    if (look.verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted)
-        return Hit{hit(context, look)};
-    count_miss(context, hashed, look);
-    shm::release(look);
+    if (look->verdict == shm::Verdict::stale && got.answer != shm::Leases::Answer::granted)
+        return Hit{hit(context, *look)};
+    count_miss(context, hashed, *look);
     if (got.answer == shm::Leases::Answer::wait) {
         context.count(shm::Counter::lease_waits);
         return Busy{};
     }
     if (got.answer != shm::Leases::Answer::granted) {
-        hand_out(context, hashed, 0, 0, lease);
+        hand_out(context, 0, 0, lease);
         return lease;
     }
     // Another may have filled it between the look and the lease.
-    look = look_up(context, hashed);
-    if (is_fresh(look.verdict)) return Hit{PinAccess::from(look, fresh_state(*look.record), Source::waited)};
-    shm::release(look);
+    HeldLook again(look_up(context, hashed));
+    if (is_fresh(again->verdict)) return Hit{PinAccess::from(*again, fresh_state(*again->record), Source::waited)};
     return lease;
 }
 
 PutResult CacheImpl::fill(Lease& lease, std::string_view value, const EntryOptions& options) {
     Context context;
-    if (!lease || !enter_to_write(context)) return PutResult::busy;
+    if (!lease) return PutResult::busy;
+    if (!enter_to_write(context)) return unkept(context, lease.key_);
     if (!is_key(lease.key_)) return PutResult::bad_key;
     const PutResult result =
         store(context, context.hashed(lease.key_), value, options, options.as_of.value_or(lease.stamp_), &lease);
-    end_lease(lease, outcome_of(result));
+    end_lease(lease, outcome_of(result, lease.stamp_));
     tend_if_due(context);
     return result;
 }

@@ -84,7 +84,9 @@ Geometry counts_of(const Options& options, std::uint64_t segment_bytes, std::uin
 std::uint64_t required_bytes(const Options& options, std::uint32_t shards) {
     std::uint64_t bytes = kPageBytes;
     for (int step = 0; step < 64; ++step) {  // the share for keys grows with the size: each step leaves a 16th to do
-        Geometry geometry = counts_of(options, bytes, shards);
+        Options sized = options;
+        sized.size_bytes = bytes;
+        Geometry geometry = counts_of(sized, bytes, shards);
         if (lay_out(geometry)) break;
         const std::uint64_t arenas = geometry.arenas * least_arena_bytes(geometry.directory_slots);
         bytes = std::max(bytes + kPageBytes, geometry.arenas_at + arenas);

@@ -13,7 +13,7 @@
 namespace larder::shm {
 
 inline constexpr std::uint64_t kMagic = 0x31305245'4452414cULL;  // "LARDER01" on a little-endian machine
-inline constexpr std::uint32_t kLayoutNumber = 1;
+inline constexpr std::uint32_t kLayoutNumber = 2;
 
 inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kPageBytes = 4096;

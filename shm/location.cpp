@@ -64,10 +64,14 @@ Fault fault_of(const std::string& directory, bool follow_links) {
                 "run as its owner, or set LARDER_DIR to a directory of your own"};
     }
     if ((status.st_mode & 0777) != 0700) {
+        const bool is_shared = (status.st_mode & (S_ISVTX | 0002)) != 0;  // like /tmp: never to be closed to others
         char mode[8] = {};
         for (int digit = 0; digit < 3; ++digit)
             mode[digit] = static_cast<char>('0' + (status.st_mode >> (6 - 3 * digit) & 7));
-        return {directory + " has mode 0" + mode + ", not 0700", "run `chmod 700 " + directory + "`"};
+        return {directory + " has mode 0" + mode + ", not 0700",
+                is_shared
+                    ? "make a directory of your own in it: `mkdir -m 700 " + directory + "/larder`, and name that one"
+                    : "run `chmod 700 " + directory + "`"};
     }
     return {};
 }

@@ -23,10 +23,11 @@ constexpr std::int64_t kRetryNs = 1'000'000;
 }
 
 /// Open for reading and writing, made when absent.
-system::Descriptor open_or_make(const std::string& path) {
+system::Descriptor open_or_make(const std::string& path, bool& is_new) {
     for (int tries = 0;; ++tries) {
         system::Descriptor made = system::open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-        if (made.is_open()) system::change_mode(made.number(), 0600);
+        is_new = made.is_open();
+        if (is_new) system::change_mode(made.number(), 0600);
         if (made.number() != -EEXIST) return made;
         system::Descriptor found = system::open_file(path, O_RDWR);
         if (found.number() != -ENOENT || tries == 8) return found;
@@ -46,7 +47,8 @@ LockFile* LockFile::open(const std::string& path) {
     // A second descriptor of a known file must never be closed again, so that none is opened.
     if (system::file_status(path, status, false) == 0)
         if (LockFile* known = find(system::file_id(status))) return known;
-    system::Descriptor file = open_or_make(path);
+    bool is_new = false;
+    system::Descriptor file = open_or_make(path, is_new);
     if (!file.is_open())
         refuse(path, std::string("cannot be opened: ") + std::strerror(-file.number()),
                "check its directory's mode, and the limit of open files (`ulimit -n`)");
@@ -59,7 +61,7 @@ LockFile* LockFile::open(const std::string& path) {
     if (!S_ISREG(status.st_mode)) refuse(path, "is not a regular file");
     if (status.st_uid != system::user_id()) refuse(path, "belongs to uid " + std::to_string(status.st_uid));
     if ((status.st_mode & 0077) != 0) refuse(path, "may be locked by other users, its mode is not 0600");
-    auto* made = new LockFile(path, file.release(), system::file_id(status));
+    auto* made = new LockFile(path, file.release(), system::file_id(status), is_new);
     made->next_ = first_lock_file.load(std::memory_order_relaxed);
     first_lock_file.store(made, std::memory_order_release);  // the last step: a fork sees all of it or nothing
     return made;
@@ -73,25 +75,33 @@ void LockFile::forget_after_fork() const {
 }
 
 /// Programs close descriptors that they know nothing of, and open other files under their numbers: a lock on one of
-/// those would be a stranger's. Then the file is opened again; the bytes that were held went with the descriptor. -1:
-/// it cannot be, and every lock on it fails.
+/// those would be a stranger's. Then the file is opened again; the bytes that were held went with the descriptor, see
+/// restore(). -1: it cannot be, and every lock on it fails.
 int LockFile::descriptor() const {
     int known = descriptor_.load(std::memory_order_acquire);
     struct stat status {};
     if (known >= 0 && system::file_status(known, status) == 0 && system::file_id(status) == file_) return known;
+    if (!is_current()) return -1;  // another file is not even opened: closing it would drop this process's locks on it
     system::Descriptor opened = system::open_file(path_, O_RDWR);
     const bool is_it =
         opened.is_open() && system::file_status(opened.number(), status) == 0 && system::file_id(status) == file_;
-    const int now = is_it ? opened.number() : -1;
-    if (descriptor_.compare_exchange_strong(known, now, std::memory_order_acq_rel)) {
-        if (is_it) opened.release();
-        return now;
-    }
-    if (is_it) opened.release();  // closing it would drop the locks that another thread's may have by now
-    return known;
+    if (!is_it) return -1;
+    const int now = opened.release();
+    if (!descriptor_.compare_exchange_strong(known, now, std::memory_order_acq_rel)) return known;
+    reopened_.store(true, std::memory_order_release);
+    return now;
+}
+
+void LockFile::restore() const {
+    forget_after_fork();
+    const int now = descriptor();
+    if (!reopened_.exchange(false, std::memory_order_acq_rel)) return;
+    for (std::uint32_t byte = 0; byte < held_.size(); ++byte)
+        if (held_.test(byte) && system::lock_byte(now, byte) != 0) held_.reset(byte);
 }
 
 bool LockFile::take(std::uint32_t byte) {
+    restore();
     if (holds(byte)) return true;
     if (system::lock_byte(descriptor(), byte) != 0) return false;
     held_.set(byte);

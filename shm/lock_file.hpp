@@ -37,6 +37,10 @@ public:
     bool held_by_other(std::uint32_t byte) const;
     /// Another process has any slot's byte.
     bool any_slot_held_by_other() const;
+    /// Takes again what went with a descriptor that the program closed. REQUIRES: process::Lock held.
+    void restore() const;
+    /// It was not there before: nobody's byte can be seen in it who had another one.
+    bool is_new() const { return is_new_; }
     /// The path still leads to this file.
     bool is_current() const;
 
@@ -45,15 +49,17 @@ public:
     void drop_administration() { drop(kAdministration); }
 
 private:
-    LockFile(std::string path, int descriptor, system::FileId file)
-        : path_(std::move(path)), descriptor_(descriptor), file_(file) {}
+    LockFile(std::string path, int descriptor, system::FileId file, bool is_new)
+        : path_(std::move(path)), file_(file), is_new_(is_new), descriptor_(descriptor) {}
     static LockFile* find(system::FileId file);
     void forget_after_fork() const;
     int descriptor() const;
 
     const std::string path_;
-    mutable std::atomic<int> descriptor_;
+    mutable std::atomic<bool> reopened_{false};
     const system::FileId file_;
+    const bool is_new_;
+    mutable std::atomic<int> descriptor_;
     LockFile* next_ = nullptr;
     mutable std::uint64_t generation_ = 0;  // the process generation that held_ is about
     mutable std::bitset<kProcesses + 1> held_;

@@ -143,8 +143,11 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
     }
     close_unnamed(location);
     // Whoever has a replaced segment mapped may announce changes to it until it looks at the name again.
-    const bool was_replaced = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses;
-    const std::int64_t open_at_ns = was_replaced ? system::monotonic_ns() + kClosedNs : 0;
+    const auto open_at_ns = [&]() -> std::int64_t {
+        const bool was_replaced = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses ||
+                                  process::maps_deleted(location.segment_path(), lock_file.is_new());
+        return was_replaced ? system::monotonic_ns() + kClosedNs : 0;
+    };
     return Segment::create(location, options, format_arenas, open_at_ns);
 }
 
@@ -263,7 +266,9 @@ bool Mapping::look_at_name(std::int64_t now_ns) {
 std::uint32_t Mapping::reap_some(std::uint32_t most) {
     if (is_in_memory() || !ready()) return 0;
     const process::Lock lock(std::chrono::milliseconds(0));
-    return lock.is_held() ? registry_.reap_some(reap_cursor_, most) : 0;
+    if (!lock.is_held()) return 0;
+    lock_file_->restore();
+    return registry_.reap_some(reap_cursor_, most);
 }
 
 }  // namespace larder::shm

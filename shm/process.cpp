@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include <cctype>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "shm/robust_mutex.hpp"
 #include "shm/system.hpp"
@@ -111,6 +115,29 @@ Status status_of(std::uint32_t pid) {
 }
 
 Status own_status() { return read_status("/proc/self/stat"); }
+
+namespace {
+
+bool has_line_ending(const std::filesystem::path& file, const std::string& end) {
+    std::ifstream lines(file);
+    for (std::string line; std::getline(lines, line);)
+        if (line.ends_with(end)) return true;
+    return false;
+}
+
+}  // namespace
+
+bool maps_deleted(const std::string& path, bool anybody) {
+    const std::string deleted = path + " (deleted)";
+    if (!anybody) return has_line_ending("/proc/self/maps", deleted);
+    std::error_code error;
+    std::filesystem::directory_iterator entry("/proc", error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        const bool is_process = std::isdigit(static_cast<unsigned char>(entry->path().filename().native()[0])) != 0;
+        if (is_process && has_line_ending(entry->path() / "maps", deleted)) return true;
+    }
+    return false;
+}
 
 std::uint64_t own_start_ticks() {
     static std::atomic<std::uint64_t> of_generation{0}, ticks{0};

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace larder::shm::process {
 
@@ -66,6 +67,9 @@ struct Status {
 Status status_of(std::uint32_t pid);
 /// Of this process, through /proc/self. `pid` is the number that /proc uses for it.
 Status own_status();
+/// This process has a file mapped that had this path and was removed (so may another copy of the library in it); or,
+/// with `anybody`, some process has that may be looked at: reads all of /proc.
+bool maps_deleted(const std::string& path, bool anybody);
 /// Remembered for this generation; 0 while /proc cannot be read.
 std::uint64_t own_start_ticks();
 

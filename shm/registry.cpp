@@ -142,18 +142,23 @@ bool Registry::dead_for_leases(std::uint32_t slot, std::uint64_t incarnation) co
 bool Registry::reap(std::uint32_t slot) {
     const ProcessSlot& process = view_.process(slot);
     if (lock_file_ == nullptr || process.state.load(std::memory_order_acquire) == 0) return false;
-    if (lock_file_->holds(slot) || !dead_for_pins(slot)) return false;
+    if (lock_file_->holds(slot) || is_other_copys(process) || !dead_for_pins(slot)) return false;
     if (!lock_file_->take(slot)) return false;
     // With another lock file under the same name the byte proves nothing about who writes the slot.
     const bool cleaned = lock_file_->is_current() && clean(slot);
-    lock_file_->drop(slot);
+    is_other_copys(process) ? lock_file_->disown(slot) : lock_file_->drop(slot);
     return cleaned;
 }
 
 /// REQUIRES: the slot's byte, taken just now: its process is asked for once more.
 bool Registry::clean(std::uint32_t slot) {
     ProcessSlot& process = view_.process(slot);
+    std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
     if (process.state.load(std::memory_order_acquire) == 0 || is_own(process) || !is_process_dead(process))
+        return false;
+    // To the kernel another copy in this process has the byte too: who changes the word first has the slot.
+    if (is_other_copys(process) ||
+        !process.claimed_by.compare_exchange_strong(claimed_by, claim_word(), std::memory_order_acq_rel))
         return false;
     LARDER_CRASH_POINT("registry.reaping");
     clear_blocks(slot);

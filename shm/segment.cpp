@@ -256,7 +256,7 @@ Segment Segment::create_in_memory(const Options& options, FormatArenas format_ar
 }
 
 std::unique_ptr<Segment> Segment::create(const Location& location, const Options& options, FormatArenas format_arenas,
-                                         std::int64_t open_at_ns) {
+                                         const std::function<std::int64_t()>& open_at_ns) {
     const Geometry geometry = plan_geometry(options);
     const system::Descriptor file = system::open_temporary(location.directory);
     if (!file.is_open()) {
@@ -272,8 +272,10 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
     auto segment =
         std::make_unique<Segment>(SegmentAttacher::map(file.number(), geometry.segment_bytes, true, "create"));
     segment->file_ = system::file_id(status);
-    SegmentAttacher::make(*segment, geometry, options, format_arenas, open_at_ns);
+    SegmentAttacher::make(*segment, geometry, options, format_arenas, 0);
     LARDER_CRASH_POINT("segment.formatted");
+    const std::int64_t asked_ns = system::monotonic_ns();
+    if (open_at_ns) segment->view().header().open_at_ns.store(open_at_ns(), std::memory_order_relaxed);
     error = system::link_temporary(file.number(), location.segment_path());
     if (error == -EEXIST) return nullptr;
     if (error != 0) {
@@ -281,6 +283,11 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
                         "check that /proc is mounted and the directory is writable");
     }
     LARDER_CRASH_POINT("segment.linked");
+    // Whoever replaced another one meanwhile is not in the answer: this one is of no use.
+    if (open_at_ns && system::monotonic_ns() - asked_ns > kClosedNs) {
+        close_for_good(segment->view());
+        return nullptr;
+    }
     return segment;
 }
 

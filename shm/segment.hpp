@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -38,9 +39,10 @@ public:
 
     /// A new one of this process alone, without a file.
     static Segment create_in_memory(const Options& options, FormatArenas format_arenas);
-    /// Makes the file and gives it its name. Null: the name exists by now. `open_at_ns`: see SegmentHeader.
+    /// Makes the file and gives it its name. Null: the name exists by now, or was given too late. `open_at_ns` (null:
+    /// 0) is asked just before, see SegmentHeader.
     static std::unique_ptr<Segment> create(const Location& location, const Options& options, FormatArenas format_arenas,
-                                           std::int64_t open_at_ns);
+                                           const std::function<std::int64_t()>& open_at_ns);
     /// Null: there is no such file. Throws OpenError with the stage that failed.
     static std::unique_ptr<Segment> attach(const Location& location);
     /// For inspectors: cannot be written through, registers nowhere, from any namespace. Throws OpenError.

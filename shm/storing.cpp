@@ -18,7 +18,7 @@ bool is_there(shm::Verdict verdict) { return verdict <= shm::Verdict::negative; 
 PutResult CacheImpl::put(std::string_view key, std::string_view value, const EntryOptions& options) {
     Context context;
     if (!is_key(key)) return PutResult::bad_key;
-    if (!enter_to_write(context)) return unkept(key);
+    if (!enter_to_write(context)) return unkept(context, key);
     const Stamp as_of = options.as_of ? *options.as_of : stamp(context);
     const PutResult result = store(context, context.hashed(key), value, options, as_of, nullptr);
     tend_if_due(context);
@@ -134,25 +134,21 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
     Context context;
     if (!is_key(key) || !enter_to_write(context)) return false;
     const shm::HashedKey hashed = context.hashed(key);
-    shm::Look look = look_up(context, hashed);
-    bool touched = false;
-    if (is_there(look.verdict) && !is_closed(context)) {
-        const shm::Record& record = *look.record;
-        EntryOptions options;
-        options.ttl = ttl;
-        options.negative = look.verdict == shm::Verdict::negative;
-        options.tracked = record.key_entry != shm::kUntracked;
-        shm::for_each_tag(record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
-        shm::NewRecord wanted = record_of(context, hashed, shm::value_of(record), options);
-        wanted.as_of = record.as_of;
-        wanted.soft_expires_ns = record.soft_expires_ns;
-        wanted.stale_if_error_ms = record.stale_if_error_ms;
-        wanted.checksum = record.checksum;
-        wanted.renewed = record.id;
-        touched = publish(context, wanted, nullptr) == PutResult::stored;
-    }
-    shm::release(look);
-    return touched;
+    HeldLook look(look_up(context, hashed));
+    if (!is_there(look->verdict) || is_closed(context)) return false;
+    const shm::Record& record = *look->record;
+    EntryOptions options;
+    options.ttl = ttl;
+    options.negative = look->verdict == shm::Verdict::negative;
+    options.tracked = record.key_entry != shm::kUntracked;
+    shm::for_each_tag(record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
+    shm::NewRecord wanted = record_of(context, hashed, shm::value_of(record), options);
+    wanted.as_of = record.as_of;
+    wanted.soft_expires_ns = record.soft_expires_ns;
+    wanted.stale_if_error_ms = record.stale_if_error_ms;
+    wanted.checksum = record.checksum;
+    wanted.renewed = record.id;
+    return publish(context, wanted, nullptr) == PutResult::stored;
 }
 
 bool CacheImpl::erase(std::string_view key) {

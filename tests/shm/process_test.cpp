@@ -395,7 +395,7 @@ TEST_CASE("a segment left from before the last boot, or half removed, is replace
     const bool closed = GENERATE(false, true);
     std::uint64_t incarnation = 0;
     {
-        const auto left = Segment::create(test::location_of(directory), small_options("unused"), nullptr, 0);
+        const auto left = Segment::create(test::location_of(directory), small_options("unused"), nullptr, nullptr);
         incarnation = left->view().header().incarnation;
         closed ? close_for_good(left->view()) : void(left->view().header().boot_id[0] ^= 1);
     }

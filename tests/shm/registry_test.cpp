@@ -25,7 +25,8 @@ namespace {
 struct Host {
     ScopedDirectory directory;
     Location location = test::location_of(directory);
-    std::unique_ptr<Segment> segment = Segment::create(location, test::small_options(directory.path()), nullptr, 0);
+    std::unique_ptr<Segment> segment =
+        Segment::create(location, test::small_options(directory.path()), nullptr, nullptr);
     LockFile* lock_file = open_lock_file();
     Registry registry{segment->view(), lock_file};
 

@@ -38,7 +38,7 @@ namespace {
 struct Made {
     ScopedDirectory directory;
     Location location = location_of(directory);
-    std::unique_ptr<Segment> segment = Segment::create(location, small_options(directory.path()), nullptr, 0);
+    std::unique_ptr<Segment> segment = Segment::create(location, small_options(directory.path()), nullptr, nullptr);
     SegmentHeader& header() { return segment->view().header(); }
     std::string refused() {
         return refused_at([&] { Segment::attach(location); });
@@ -212,7 +212,7 @@ TEST_CASE("an absent segment is no error for who may make it") {
 
 TEST_CASE("a name that is taken is left alone") {
     Made made;
-    CHECK(Segment::create(made.location, small_options("unused"), nullptr, 0) == nullptr);
+    CHECK(Segment::create(made.location, small_options("unused"), nullptr, nullptr) == nullptr);
     CHECK(Segment::attach(made.location)->view().header().incarnation == made.header().incarnation);
 }
 
@@ -222,7 +222,7 @@ TEST_CASE("a maker that is killed leaves nothing, or a complete segment") {
         const Location location = location_of(directory);
         auto child = ChildProcess::start([&](Channel&) {
             testing::arm_crash(point);
-            Segment::create(location, small_options("unused"), nullptr, 0);
+            Segment::create(location, small_options("unused"), nullptr, nullptr);
             return 0;
         });
         REQUIRE(child.wait().was_killed_by(SIGKILL));
@@ -244,7 +244,7 @@ TEST_CASE("a maker whose system calls fail says so and leaves nothing") {
         for (std::uint64_t n = 1; n < 20; ++n) {
             system::fail_nth(call, n, EIO);
             const std::string stage =
-                refused_at([&] { Segment::create(location, small_options("unused"), nullptr, 0); });
+                refused_at([&] { Segment::create(location, small_options("unused"), nullptr, nullptr); });
             system::fail_nothing();
             if (stage.empty()) break;
             ++failures;
@@ -259,7 +259,7 @@ TEST_CASE("a full file system is an error with numbers, not a signal") {
     const ScopedDirectory directory;
     const auto reason = [&](const Location& location) {
         try {
-            Segment::create(location, small_options("unused"), nullptr, 0);
+            Segment::create(location, small_options("unused"), nullptr, nullptr);
         } catch (const OpenError& error) {
             CHECK(error.stage == "create");
             return error.reason;
@@ -466,7 +466,7 @@ TEST_CASE("a retired segment loses its name, another of that name keeps it") {
     retire_segment(made.location, *lock_file, *made.segment, std::chrono::seconds(2));
     CHECK(is_closed_for_good(made.segment->view()));
     CHECK(Segment::attach(made.location) == nullptr);
-    const auto next = Segment::create(made.location, small_options("unused"), nullptr, 0);
+    const auto next = Segment::create(made.location, small_options("unused"), nullptr, nullptr);
     REQUIRE(next != nullptr);
     retire_segment(made.location, *lock_file, *made.segment, std::chrono::seconds(2));
     CHECK(Segment::attach(made.location)->file() == next->file());
