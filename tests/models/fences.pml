@@ -1,0 +1,72 @@
+/* Notices and fences (shm/fences.cpp): a source with versions 0, 1, 2; two changers commit and announce; a filler reads as_of, then the
+   source, then stores, however late; a reader remembers in the record at which `applied` its fence was last found low. All depend on
+   one stripe. A changer may be killed after any step; then the same change is announced again (the relay still has its row).
+   Checked: who begins to read after a change was acknowledged is not served an older version (R11), nor, after a put was refused, a
+   value as old as that.
+     -DLATESTAMP    as_of is read after the source
+     -DNUMBERCHECK  readers remember the notice number in place of `applied`
+     -DEARLYAPPLIED `applied` is raised before the fence
+     -DEARLYOK      ok is said before the fence is raised
+     -DNOMAXIMUM    a fence is set, not raised
+     -DNOOVERTAKE   a put that is refused leaves the older value where an announcer died between fence and `applied` */
+byte source, notice_number, fence, applied, acknowledged;
+byte value, as_of, checked; bit there; byte refused;   /* refused: 1 + the highest as_of of a put that was told so */
+
+inline raise(n) {
+#ifdef NOMAXIMUM
+  fence = n;
+#else
+  do :: seen = fence; if :: seen >= n -> break :: else -> atomic { if :: fence == seen -> fence = n; break :: else fi } fi od;
+#endif
+}
+
+proctype Changer(bit mortal) { byte version, n, seen; bit again;
+  atomic { source++; version = source }
+announce:
+  atomic { notice_number++; n = notice_number }
+  if :: mortal && !again -> again = 1; goto announce :: skip fi;
+#ifdef EARLYOK
+  atomic { if :: acknowledged < version -> acknowledged = version :: else fi }
+#endif
+#ifdef EARLYAPPLIED
+  applied++;
+#endif
+  raise(n);
+  if :: mortal && !again -> again = 1; goto announce :: skip fi;
+#ifndef EARLYAPPLIED
+  atomic { applied++ }
+#endif
+  atomic { if :: acknowledged < version -> acknowledged = version :: else fi } }
+
+proctype Filler() { byte stamp, read, seen;
+#ifdef LATESTAMP
+  read = source; stamp = notice_number;
+#else
+  stamp = notice_number; read = source;
+#endif
+  if :: fence > stamp ->                                  /* refused: what is there must not be served either */
+#ifndef NOOVERTAKE
+        raise(stamp + 1); atomic { applied++ };
+#endif
+        atomic { if :: refused < stamp + 1 -> refused = stamp + 1 :: else fi }
+     :: else -> atomic { value = read; as_of = stamp; checked = 255; there = 1 } fi }
+
+proctype Reader() { byte must, least, v, a, c, e, n;
+  do
+  :: n == 2 -> break
+  :: else -> n++;
+     atomic { must = acknowledged; least = refused }
+     atomic { if :: !there -> goto next :: else -> v = value; a = as_of; c = checked fi }
+#ifdef NUMBERCHECK
+     e = notice_number;
+#else
+     e = applied;
+#endif
+     if :: c == e -> goto serve :: else fi;
+     if :: fence > a -> goto next :: else fi;
+     atomic { if :: value == v && as_of == a -> checked = e :: else fi }
+serve: assert(v >= must && a >= least);
+next: skip
+  od }
+
+init { atomic { run Changer(1); run Changer(0); run Filler(); run Filler(); run Reader() } }

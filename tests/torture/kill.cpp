@@ -1,0 +1,125 @@
+// The kill torture: processes that share a cache while one of them after another is killed or stopped at random
+// moments.
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "shm/inspector.hpp"
+#include "shm/location.hpp"
+#include "shm/segment.hpp"
+#include "tests/support/invariants.hpp"
+#include "tests/support/scoped_directory.hpp"
+#include "tests/torture/kill_actor.hpp"
+#include "tests/torture/nemesis.hpp"
+
+namespace larder::torture {
+namespace {
+
+constexpr double kMs = 1e6;
+
+Options cache_options(const std::string& directory) {
+    Options options;
+    options.directory = directory;
+    options.size_bytes = 64ULL << 20;
+    options.shards = kShards;
+    options.expected_entries = 2 * kKeys;
+    options.max_entries = kKeys * 3 / 4;  // so that there are evictions
+    options.tracked_keys = 1024;
+    return options;
+}
+
+pid_t start_actor(std::uint32_t number, const Options& options, const shm::SegmentView& view, KillWorld& world,
+                  std::uint64_t seed) {
+    const pid_t parent = ::getpid();
+    const pid_t pid = ::fork();
+    if (pid != 0) return pid;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    int code = 1;
+    try {
+        code = KillActor(Cache::open(options), view, world, number, seed).live();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "actor: %s\n", error.what());
+    }
+    ::_exit(code);
+}
+
+/// What is left when all have ended: everything is erased, and the memory is back.
+std::string leftovers(const Options& options, const shm::SegmentView& view, std::uint64_t fresh_bytes) {
+    Cache cache = Cache::open(options);
+    for (std::uint32_t n = 0; n < kKeys; ++n) cache.erase(key_of(n));
+    for (int i = 0; i < 300; ++i) cache.tend();
+    const shm::Gauges gauges = shm::read_gauges(view);
+    if (gauges.entries != 0) return std::to_string(gauges.entries) + " entries are left";
+    if (gauges.arena_used_bytes != fresh_bytes)
+        return std::to_string(gauges.arena_used_bytes - fresh_bytes) + " bytes leaked";
+    return test::first_violation(view);
+}
+
+double quantile_ms(std::vector<std::int64_t>& sorted, double q) {
+    if (sorted.empty()) return 0;
+    return static_cast<double>(sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))]) / kMs;
+}
+
+void print(KillReport& report) {
+    std::sort(report.answers_ns.begin(), report.answers_ns.end());
+    std::printf(
+        "%lu SIGKILL, %lu SIGABRT, %lu SIGSTOP; known to have died inside a section %lu, inside a rebuild %lu\n",
+        report.kills, report.aborts, report.stops, report.inside, report.rebuilding);
+    std::printf("%lu operations, %lu shards rebuilt\n", report.operations, report.rebuilds);
+    std::printf("slowest operation of a survivor after a kill: p50 %.3f ms, p99 %.3f ms, max %.3f ms (%zu samples)\n",
+                quantile_ms(report.answers_ns, 0.5), quantile_ms(report.answers_ns, 0.99),
+                quantile_ms(report.answers_ns, 1), report.answers_ns.size());
+    std::printf("slowest giving back of a dead process's slot: %.1f ms\n",
+                static_cast<double>(report.slowest_cleaning_ns) / kMs);
+}
+
+int torture(std::uint64_t kills, std::uint64_t seed, std::chrono::seconds limit) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    const test::ScopedDirectory directory;
+    const Options options = cache_options(directory.path());
+    KillWorld world;
+    // The nemesis only looks; what makes and fills the segment are processes of their own.
+    const shm::Location location = shm::locate(directory.path(), options.name, true);
+    const pid_t maker = ::fork();
+    if (maker == 0) {
+        Cache::open(options).tend();
+        ::_exit(0);
+    }
+    ::waitpid(maker, nullptr, 0);
+    const shm::Segment segment = shm::Segment::attach_read_only(location.segment_path());
+    const shm::SegmentView& view = segment.view();
+    const std::uint64_t fresh_bytes = shm::read_gauges(view).arena_used_bytes;
+
+    std::uint64_t next_seed = seed;
+    Nemesis nemesis(
+        view, world, [&](std::uint32_t n) { return start_actor(n, options, view, world, next_seed++ * 7919); }, seed);
+    KillReport report = nemesis.run(kills, limit);
+    if (report.failure.empty()) report.failure = leftovers(options, view, fresh_bytes);
+    print(report);
+    if (report.failure.empty()) return std::printf("nobody else was hurt\n"), 0;
+    std::printf("FAILED: %s\nagain: larder_torture_kill --kills %lu --seed %lu\n", report.failure.c_str(), kills, seed);
+    return 1;
+}
+
+}  // namespace
+}  // namespace larder::torture
+
+int main(int argc, char** argv) {
+    CLI::App program("Kills processes that share a cache, and checks that nobody else is hurt");
+    std::uint64_t kills = 2000, seed = 1, seconds = 600;
+    program.add_option("--kills", kills, "How many die")->capture_default_str();
+    program.add_option("--seed", seed, "Of all random choices but the moment")->capture_default_str();
+    program.add_option("--seconds", seconds, "At most so long")->capture_default_str();
+    CLI11_PARSE(program, argc, argv);
+    return larder::torture::torture(kills, seed, std::chrono::seconds(seconds));
+}

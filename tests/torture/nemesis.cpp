@@ -1,0 +1,232 @@
+#include "tests/torture/nemesis.hpp"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "shm/inspector.hpp"
+#include "shm/system.hpp"
+#include "tests/support/invariants.hpp"
+
+namespace larder::torture {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kHangNs = 10'000'000'000;     // R1: what counts as blocked
+constexpr std::int64_t kCleaningNs = 5'000'000'000;  // R15 says one second, on a machine that has it
+constexpr std::uint64_t kStructureRounds = 50;
+
+std::int64_t now_ns() { return shm::system::monotonic_ns(); }
+
+template <class Condition>
+bool eventually(Condition&& condition, std::int64_t patience_ns) {
+    for (const std::int64_t until_ns = now_ns() + patience_ns; now_ns() < until_ns; ::sched_yield())
+        if (condition()) return true;
+    return condition();
+}
+
+bool is_dead(pid_t pid) {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+}  // namespace
+
+Nemesis::Nemesis(const shm::SegmentView& view, KillWorld& world, Start start, std::uint64_t seed)
+    : view_(view), world_(world), start_(std::move(start)), random_(seed) {}
+
+Nemesis::~Nemesis() {
+    for (const pid_t pid : pids_) {
+        if (pid <= 0) continue;
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
+}
+
+KillReport Nemesis::run(std::uint64_t kills, std::chrono::seconds limit) {
+    const std::int64_t until_ns = now_ns() + std::chrono::nanoseconds(limit).count();
+    begin();
+    while (report_.failure.empty() && report_.kills + report_.aborts < kills && now_ns() < until_ns) {
+        strike();
+        if (world_->round % kStructureRounds == 0) check_structure();
+    }
+    end();
+    return std::move(report_);
+}
+
+void Nemesis::begin() {
+    for (std::uint32_t actor = 0; actor < kActors; ++actor) {
+        pids_[actor] = start_(actor);
+        if (!eventually([&] { return world_->actors[actor].pid == pids_[actor]; }, kHangNs))
+            fail("an actor does not start");
+    }
+    rebuilds_before_ = rebuilds();
+}
+
+/// 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT; half of them aimed at a process inside a writing section.
+void Nemesis::strike() {
+    std::uint32_t actor = any_actor();
+    if (random_() % 2 == 0) actor = actor_inside(1, 2ms).value_or(actor);
+    const std::uint64_t how = random_() % 100;
+    if (how >= 85) stop_for_a_while(actor);
+    if (how >= 93) {
+        ::kill(pids_[actor], SIGCONT);
+        return see_to_the_living({});
+    }
+    std::vector<Victim> victims{kill(actor, how >= 70 && how < 85 ? SIGABRT : SIGKILL)};
+    // Whoever repairs what the first one left is killed at it.
+    if (random_() % 5 == 0)
+        if (const auto rebuilder = actor_inside(shm::kRebuilding, 3ms); rebuilder && *rebuilder != actor)
+            victims.push_back(kill(*rebuilder, SIGABRT));
+    for (Victim& victim : victims) bury(victim);
+    see_to_the_living(victims);
+}
+
+void Nemesis::see_to_the_living(const std::vector<Victim>& victims) {
+    await_answers(victims);
+    check_rebuilds(victims);
+    check_cleaning();
+}
+
+void Nemesis::stop_for_a_while(std::uint32_t actor) {
+    ++report_.stops;
+    stop(actor);
+    const double decades = static_cast<double>(random_() % 1000) / 1000.0 * 2.0;  // 5 to 500 ms, short ones more often
+    shm::system::sleep_ns(static_cast<std::int64_t>(5e6 * std::pow(10.0, decades)));
+}
+
+/// It may be stopped already.
+void Nemesis::stop(std::uint32_t actor) const {
+    ::kill(pids_[actor], SIGSTOP);
+    siginfo_t info{};
+    ::waitid(P_PID, static_cast<id_t>(pids_[actor]), &info, WSTOPPED | WEXITED | WNOWAIT);
+}
+
+/// Half of the victims are stopped first: then it is known where they die.
+Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
+    Victim victim{actor};
+    victim.was_stopped = signal == SIGKILL && random_() % 2 == 0;
+    if (victim.was_stopped) {
+        stop(actor);
+        victim.inside = inside_of(actor);
+    }
+    ::kill(pids_[actor], signal);
+    ++(signal == SIGABRT ? report_.aborts : report_.kills);
+    return victim;
+}
+
+/// Another takes its place.
+void Nemesis::bury(Victim& victim) {
+    pid_t& pid = pids_[victim.actor];
+    if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("a killed process does not die");
+    ActorState& state = world_->actors[victim.actor];
+    const std::uint32_t inside = inside_of(victim.actor);  // unless a survivor has cleaned the slot already
+    report_.inside += inside != 0 ? 1 : 0;
+    report_.rebuilding += inside >= shm::kRebuilding ? 1 : 0;
+    victim.may_break = victim.was_stopped ? victim.inside != 0 : state.doing == Doing::writing;
+    ::waitpid(pid, nullptr, 0);
+    state.pid = 0;
+    pid = start_(victim.actor);
+}
+
+/// An actor whose word says at least that. Never yields: sections take microseconds.
+std::optional<std::uint32_t> Nemesis::actor_inside(std::uint32_t least, std::chrono::microseconds patience) const {
+    const std::int64_t until_ns = now_ns() + std::chrono::nanoseconds(patience).count();
+    while (now_ns() < until_ns)
+        for (std::uint32_t actor = 0; actor < kActors; ++actor)
+            if (inside_of(actor) >= least) return actor;
+    return std::nullopt;
+}
+
+std::uint32_t Nemesis::inside_of(std::uint32_t actor) const {
+    for (std::uint32_t slot = 0; slot < view_.header().registry_high; ++slot)
+        if (view_.process(slot).pid == static_cast<std::uint32_t>(pids_[actor])) return view_.threads(slot)->inside;
+    return 0;
+}
+
+/// Everybody finishes an operation on every shard.
+void Nemesis::await_answers(const std::vector<Victim>& victims) {
+    const std::uint64_t round = ++world_->round;
+    const auto answered = [&](std::uint32_t actor) { return world_->actors[actor].answered >= round; };
+    for (std::uint32_t actor = 0; actor < kActors; ++actor) {
+        if (!eventually([&] { return answered(actor) || is_dead(pids_[actor]); }, kHangNs))
+            return fail("process " + std::to_string(pids_[actor]) + " finished nothing for 10 s after a kill");
+        if (is_dead(pids_[actor])) return fail("a survivor died");
+        const bool is_new = std::any_of(victims.begin(), victims.end(),
+                                        [actor](const Victim& victim) { return victim.actor == actor; });
+        if (!is_new) report_.answers_ns.push_back(world_->actors[actor].slowest_ns);
+    }
+    if (world_->wrong != Wrong::none)
+        fail("wrong bytes or an exception, kind " + std::to_string(static_cast<int>(world_->wrong.load())));
+}
+
+/// A kill costs at most one shard, and none outside of a writing section.
+void Nemesis::check_rebuilds(const std::vector<Victim>& victims) {
+    const std::array<std::uint64_t, kShards> now = rebuilds();
+    std::uint64_t shards = 0;
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) {
+        shards += now[shard] != rebuilds_before_[shard] ? 1 : 0;
+        report_.rebuilds += now[shard] - rebuilds_before_[shard];
+    }
+    rebuilds_before_ = now;
+    const auto breakers = static_cast<std::uint64_t>(
+        std::count_if(victims.begin(), victims.end(), [](const Victim& victim) { return victim.may_break; }));
+    if (shards > breakers)
+        fail(std::to_string(shards) + " shards were rebuilt after " + std::to_string(breakers) +
+             " deaths inside a writing section");
+}
+
+/// Slots, pins and leases of the dead are back within a second.
+void Nemesis::check_cleaning() {
+    const std::int64_t now = now_ns();
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::int64_t> dead;
+    for (const shm::ProcessFacts& process : shm::read_processes(view_)) {
+        if (process.alive) continue;
+        const auto id = std::pair(process.slot, process.incarnation);
+        const auto known = dead_since_ns_.find(id);
+        dead[id] = known == dead_since_ns_.end() ? now : known->second;
+        report_.slowest_cleaning_ns = std::max(report_.slowest_cleaning_ns, now - dead[id]);
+        if (now - dead[id] > kCleaningNs) fail("the slot of a dead process was not given back within 5 s");
+    }
+    dead_since_ns_ = std::move(dead);
+}
+
+/// While nobody writes, the whole segment is looked through.
+void Nemesis::check_structure() {
+    world_->pause = true;
+    for (std::uint32_t actor = 0; actor < kActors; ++actor)
+        if (!eventually([&] { return world_->actors[actor].paused.load(); }, kHangNs)) return fail("no pause");
+    if (const std::string violation = test::first_violation(view_); !violation.empty()) fail(violation);
+    world_->pause = false;
+    for (std::uint32_t actor = 0; actor < kActors; ++actor)
+        if (!eventually([&] { return !world_->actors[actor].paused; }, kHangNs)) return fail("no end of a pause");
+}
+
+void Nemesis::end() {
+    world_->stop = true;
+    for (pid_t& pid : pids_) {
+        int status = 0;
+        if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("a process does not end");
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, &status, 0);
+        pid = 0;
+    }
+    for (const ActorState& actor : world_->actors) report_.operations += actor.operations;
+}
+
+void Nemesis::fail(const std::string& what) {
+    if (report_.failure.empty()) report_.failure = what;
+}
+
+std::array<std::uint64_t, kShards> Nemesis::rebuilds() const {
+    std::array<std::uint64_t, kShards> all{};
+    for (std::uint32_t shard = 0; shard < kShards; ++shard) all[shard] = view_.shard(shard).rebuilds;
+    return all;
+}
+
+}  // namespace larder::torture
