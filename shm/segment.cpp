@@ -288,6 +288,14 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
         close_for_good(segment->view());
         return nullptr;
     }
+    // Mapped by its name, where that is possible: then /proc shows to others that this process has it once it is
+    // removed (process::maps_deleted).
+    try {
+        if (std::unique_ptr<Segment> named = attach(location); named != nullptr && named->file_ == segment->file_)
+            return named;
+    } catch (const OpenError&) {
+        return segment;
+    }
     return segment;
 }
 
