@@ -26,8 +26,8 @@ enum class Wrong : std::uint32_t { none, bytes, pinned_bytes, dumped_bytes, put_
 struct alignas(64) ActorState {
     std::atomic<int> pid{0};
     std::atomic<Doing> doing{Doing::nothing};
-    std::atomic<std::uint64_t> answered{0};   // the last round in which it finished an operation on every shard
-    std::atomic<std::int64_t> slowest_ns{0};  // of those operations
+    std::atomic<std::uint64_t> answered{0};  // the last round in which it finished an operation on every shard
+    std::array<std::atomic<std::int64_t>, kShards> answers_ns{};  // how long a lookup and a put took there
     std::atomic<std::uint64_t> operations{0};
     std::atomic<bool> paused{false};
 };

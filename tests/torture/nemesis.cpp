@@ -159,7 +159,8 @@ void Nemesis::await_answers(const std::vector<Victim>& victims) {
         if (is_dead(pids_[actor])) return fail("a survivor died");
         const bool is_new = std::any_of(victims.begin(), victims.end(),
                                         [actor](const Victim& victim) { return victim.actor == actor; });
-        if (!is_new) report_.answers_ns.push_back(world_->actors[actor].slowest_ns);
+        if (is_new) continue;
+        for (const auto& answer_ns : world_->actors[actor].answers_ns) report_.answers_ns.push_back(answer_ns);
     }
     if (world_->wrong != Wrong::none)
         fail("wrong bytes or an exception, kind " + std::to_string(static_cast<int>(world_->wrong.load())));

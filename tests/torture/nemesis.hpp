@@ -25,7 +25,7 @@ struct KillReport {
     std::uint64_t rebuilding = 0;  // of them inside a rebuild
     std::uint64_t rebuilds = 0;
     std::uint64_t operations = 0;
-    std::vector<std::int64_t> answers_ns;  // the slowest operation of each survivor after each kill
+    std::vector<std::int64_t> answers_ns;  // a lookup and a put on each shard by each survivor after each kill
     std::int64_t slowest_cleaning_ns = 0;  // until slot, pins and lease of a dead process were given back
     std::string failure;                   // "": none
 };
