@@ -12,15 +12,15 @@
 byte source, notice_number, fence, applied, acknowledged;
 byte value, as_of, checked; bit there; byte refused;   /* refused: 1 + the highest as_of of a put that was told so */
 
-inline raise(n) {
+inline raise(n) {                                         /* a compare-and-swap that gives up at a higher number */
 #ifdef NOMAXIMUM
   fence = n;
 #else
-  do :: seen = fence; if :: seen >= n -> break :: else -> atomic { if :: fence == seen -> fence = n; break :: else fi } fi od;
+  atomic { if :: fence < n -> fence = n :: else fi }
 #endif
 }
 
-proctype Changer(bit mortal) { byte version, n, seen; bit again;
+proctype Changer(bit mortal) { byte version, n; bit again;
   atomic { source++; version = source }
 announce:
   atomic { notice_number++; n = notice_number }
@@ -38,7 +38,7 @@ announce:
 #endif
   atomic { if :: acknowledged < version -> acknowledged = version :: else fi } }
 
-proctype Filler() { byte stamp, read, seen;
+proctype Filler() { byte stamp, read;
 #ifdef LATESTAMP
   read = source; stamp = notice_number;
 #else
