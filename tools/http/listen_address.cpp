@@ -78,9 +78,10 @@ ListenAddress ListenAddress::parse(std::string_view text) {
     const std::uint16_t port = parse_port(port_text);
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_family = host == "localhost" ? AF_INET : AF_UNSPEC;
+    // Always the loopback, whatever a hosts file says or lacks (RFC 6761).
+    const std::string named = host == "localhost" ? "127.0.0.1" : host;
     addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+    const int error = ::getaddrinfo(named.c_str(), nullptr, &hints, &found);
     if (error != 0) throw AddressError(fmt::format("`{}` is no address of this host: {}", host, ::gai_strerror(error)));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
     ListenAddress address;
