@@ -36,8 +36,6 @@ State state_of(shm::Verdict verdict) {
     }
 }
 
-bool is_hit(shm::Verdict verdict) { return verdict <= shm::Verdict::negative; }
-
 }  // namespace
 
 /// The thread that competes for the listener's role.

@@ -41,6 +41,9 @@ inline std::int64_t to_ns(std::chrono::milliseconds duration) {
     return std::clamp<std::int64_t>(duration.count(), 0, 100LL * 366 * 24 * 3600 * 1000) * 1'000'000;
 }
 
+/// The record may be given to the caller: live, stale or negative.
+inline bool is_hit(shm::Verdict verdict) { return verdict <= shm::Verdict::negative; }
+
 /// Lets go of what a lookup found, whatever happens meanwhile.
 class HeldLook {
 public:

@@ -11,8 +11,6 @@ namespace {
 constexpr std::uint32_t kSlices = 4096;  // of one put: holdings of the lock to correct recency stamps
 constexpr std::int64_t kForeverNs = std::numeric_limits<std::int64_t>::max();
 
-bool is_there(shm::Verdict verdict) { return verdict <= shm::Verdict::negative; }
-
 }  // namespace
 
 PutResult CacheImpl::put(std::string_view key, std::string_view value, const EntryOptions& options) {
@@ -135,7 +133,7 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
     if (!is_key(key) || !enter_to_write(context)) return false;
     const shm::HashedKey hashed = context.hashed(key);
     HeldLook look(look_up(context, hashed));
-    if (!is_there(look->verdict) || is_closed(context)) return false;
+    if (!is_hit(look->verdict) || is_closed(context)) return false;
     const shm::Record& record = *look->record;
     EntryOptions options;
     options.ttl = ttl;
