@@ -78,6 +78,16 @@ TEST_CASE("What was read before a change is not kept in a new segment, though it
     CHECK(text_of(scene.cache.get("key")).empty());
 }
 
+TEST_CASE("A stamp of a segment that is not open yet keeps nothing, also once it is open", "[replacement]") {
+    Scene scene;
+    Cache cache = scene.replace();
+    EntryOptions read;
+    read.as_of = cache.stamp();
+    pass(300ms);
+    CHECK(cache.put("key", "read early", read) == PutResult::fenced);
+    CHECK(cache.put("key", "read in time") == PutResult::stored);
+}
+
 TEST_CASE("A notice is said again where everybody looks by the time it is done", "[replacement][fork]") {
     const Watchdog watchdog;
     Scene scene;
