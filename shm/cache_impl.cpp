@@ -65,7 +65,7 @@ CacheImpl::CacheImpl(const Options& options)
     }
     if (options.listen && location() != nullptr) listen();
     Context context;
-    if (enter(context)) tend(context, 1);
+    if (enter(context)) tend_if_due(context);
 }
 
 void CacheImpl::listen() try {

@@ -18,8 +18,6 @@ namespace {
 
 using shm::Verb;
 
-constexpr std::chrono::milliseconds kPingTime{200};
-
 struct Arguments {
     Options cache;
     std::vector<std::string> keys;
@@ -53,12 +51,12 @@ NoticeResult through_socket(const std::string& path, const Change& change) {
     return notifier.invalidate(std::span<const std::string_view>(keys));
 }
 
-/// Nothing: nobody answered. A listener that is well has refused what it answers with an error, and its word counts.
+/// Nothing: nobody answered.
 std::optional<std::uint64_t> tell_listener(const shm::Location& location, const Change& change) {
     if (!shm::somebody_listens(location.listen_path())) return std::nullopt;
     const NoticeResult told = through_socket(location.socket_path(), change);
     if (told) return told.notice;
-    if (Notifier(location.socket_path(), kPingTime).ping()) throw Refusal(kUsage, told.error);
+    if (told.refused) throw Refusal(kUsage, told.error);
     // A listener that hangs must not keep a change from being announced, and announcing twice is harmless.
     log_line(LogLevel::warning, fmt::format("the listener did not answer ({}); going to the segment", told.error));
     return std::nullopt;

@@ -21,6 +21,7 @@
 #include "tools/http/listen_address.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/serve_status.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
 #include "tools/worker_crew.hpp"
 
@@ -90,7 +91,7 @@ void write_port_file(const std::string& path, std::uint16_t port) {
 }
 
 void announce(const ServeConfig& config, const ListenAddress& address) {
-    fmt::print(stderr, "larder: listening on {}\n", address.url());
+    complain(fmt::format("larder: listening on {}\n", address.url()));
     if (!config.port_file.empty()) write_port_file(config.port_file, address.port());
 }
 

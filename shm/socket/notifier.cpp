@@ -117,7 +117,7 @@ private:
             const std::optional<shm::Answer> answer = shm::parse_answer(line);
             if (found == shm::LineBuffer::Found::too_long || !answer)
                 return NoticeResult{false, 0, "what listens there does not answer as larder does; look at the path"};
-            if (!answer->ok) return NoticeResult{false, 0, answer->text};
+            if (!answer->ok) return NoticeResult{false, 0, answer->text, answer->text.rfind(shm::kFullReason, 0) != 0};
             notice_ = answer->notice;
         }
         return NoticeResult{true, notice_, {}};
@@ -129,8 +129,6 @@ private:
     std::uint64_t notice_ = 0;
     shm::LineBuffer received_{shm::kMaxLineBytes};
 };
-
-bool is_final(const NoticeResult& result) { return result.ok || result.error.rfind(shm::kFullReason, 0) != 0; }
 
 NoticeResult failed(std::string error) { return {false, 0, std::move(error)}; }
 
@@ -175,7 +173,7 @@ Notifier Notifier::for_cache(std::string_view name, const std::string& directory
 
 NoticeResult Notifier::send(const Message& message) const {
     if (!problem_.empty()) return failed(problem_);
-    if (!message.refusal.empty()) return failed(message.refusal);
+    if (!message.refusal.empty()) return {false, 0, message.refusal, true};
     const Deadline deadline(deadline_);
     const std::string within = " within " + std::to_string(deadline_.count()) + " ms; ";
     std::string problem;
@@ -185,7 +183,7 @@ NoticeResult Notifier::send(const Message& message) const {
         if (connected.socket.is_open()) {
             Conversation conversation(connected.socket, message.lines, message.number);
             if (std::optional<NoticeResult> result = conversation.hold(deadline)) {
-                if (is_final(*result)) return *result;
+                if (result->ok || result->refused) return *result;
                 problem = result->error;
             } else {
                 problem = "no answer from " + socket_path_ + within +
