@@ -56,7 +56,7 @@ std::optional<std::uint64_t> tell_listener(const shm::Location& location, const 
     if (!shm::somebody_listens(location.listen_path())) return std::nullopt;
     const NoticeResult told = through_socket(location.socket_path(), change);
     if (told) return told.notice;
-    if (told.refused) throw Refusal(kUsage, told.error);
+    if (told.answered) throw Refusal(kUsage, told.error);
     // A listener that hangs must not keep a change from being announced, and announcing twice is harmless.
     log_line(LogLevel::warning, fmt::format("the listener did not answer ({}); going to the segment", told.error));
     return std::nullopt;

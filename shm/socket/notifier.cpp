@@ -38,6 +38,9 @@ constexpr std::chrono::milliseconds kRetryPause{10};
 constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24);
 constexpr std::size_t kReadBytes = 4096;
 
+/// All places are taken: worth another try.
+bool is_full(std::string_view error) { return error.rfind(shm::kFullReason, 0) == 0; }
+
 class Deadline {
 public:
     explicit Deadline(std::chrono::milliseconds time) : until_(SteadyClock::now() + std::min(time, kLongest)) {}
@@ -117,7 +120,7 @@ private:
             const std::optional<shm::Answer> answer = shm::parse_answer(line);
             if (found == shm::LineBuffer::Found::too_long || !answer)
                 return NoticeResult{false, 0, "what listens there does not answer as larder does; look at the path"};
-            if (!answer->ok) return NoticeResult{false, 0, answer->text, answer->text.rfind(shm::kFullReason, 0) != 0};
+            if (!answer->ok) return NoticeResult{false, 0, answer->text, !is_full(answer->text)};
             notice_ = answer->notice;
         }
         return NoticeResult{true, notice_, {}};
@@ -173,7 +176,7 @@ Notifier Notifier::for_cache(std::string_view name, const std::string& directory
 
 NoticeResult Notifier::send(const Message& message) const {
     if (!problem_.empty()) return failed(problem_);
-    if (!message.refusal.empty()) return {false, 0, message.refusal, true};
+    if (!message.refusal.empty()) return failed(message.refusal);
     const Deadline deadline(deadline_);
     const std::string within = " within " + std::to_string(deadline_.count()) + " ms; ";
     std::string problem;
@@ -183,7 +186,7 @@ NoticeResult Notifier::send(const Message& message) const {
         if (connected.socket.is_open()) {
             Conversation conversation(connected.socket, message.lines, message.number);
             if (std::optional<NoticeResult> result = conversation.hold(deadline)) {
-                if (result->ok || result->refused) return *result;
+                if (!is_full(result->error)) return *result;
                 problem = result->error;
             } else {
                 problem = "no answer from " + socket_path_ + within +

@@ -25,7 +25,7 @@ struct NoticeResult {
     bool ok = false;           ///< applied: nobody on the host is served what was cached before
     std::uint64_t notice = 0;  ///< its number, where there is one
     std::string error;         ///< not ok: one sentence that says what to do. It may have been applied all the same
-    bool refused = false;      ///< not ok, and saying it again is of no use: what was said is wrong
+    bool answered = false;     ///< not ok: by the word of a listener; else nobody gave a useful answer
     explicit operator bool() const noexcept { return ok; }
 };
 

@@ -84,6 +84,7 @@ TEST_CASE("Where nobody listens the error says what to start", "[socket][tsan]")
         CHECK_FALSE(told);
         CHECK(told.error.find("nobody listens on " + path) == 0);
         CHECK(told.error.find("start `larder listen`") != std::string::npos);
+        CHECK_FALSE(told.answered);
     }
 }
 
@@ -91,8 +92,9 @@ TEST_CASE("A listener's refusal is the error", "[socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     running.sink.fails = true;
-    CHECK(patient(running.options.socket_path).invalidate("k").error ==
-          "not applied, send the line again: the cache is away");
+    const NoticeResult told = patient(running.options.socket_path).invalidate("k");
+    CHECK(told.error == "not applied, send the line again: the cache is away");
+    CHECK(told.answered);
 }
 
 TEST_CASE("An answer that does not come in time is an error that says so", "[socket][fork]") {
@@ -144,6 +146,7 @@ TEST_CASE("With all places taken a notifier waits for one", "[socket][tsan]") {
     REQUIRE(only.ask("ping") == "ok");
     const NoticeResult refused = Notifier(running.options.socket_path, 30ms).ping();
     CHECK(refused.error.find("too many clients") == 0);
+    CHECK_FALSE(refused.answered);
     NoticeResult told;
     {
         const std::jthread waiting([&] { told = patient(running.options.socket_path).ping(); });
