@@ -19,7 +19,7 @@ constexpr std::uint32_t kRetiredBeforeScan = 16;
 constexpr std::uint32_t kRetiredPerScan = 256;
 constexpr std::uint32_t kExpiredPerPut = 8;
 constexpr std::uint32_t kSweptPerPut = 2;
-constexpr std::uint32_t kEvictionsPerPut = 1024;
+constexpr std::uint32_t kEvictions = 1024;  // of one holding of the lock
 constexpr std::int64_t kEvictionNs = 2'000'000;
 constexpr std::uint32_t kCorrections = 64;         // of one victim, by the clock: costs 0.2 points of hit ratio at most
 constexpr std::uint32_t kStrictCorrections = 256;  // of one holding of the lock
@@ -146,8 +146,8 @@ ShardWriter::Room ShardWriter::make_room(const NewRecord& wanted, std::uint64_t 
             }
             if (reclaim() > 0) continue;
         }
-        if (evicted >= kEvictionsPerPut || (evicted % 64 == 63 && system::monotonic_ns() - started_ns > kEvictionNs))
-            return {};
+        if (evicted >= kEvictions || (evicted % 64 == 63 && system::monotonic_ns() - started_ns > kEvictionNs))
+            return {nullptr, true};
         const Evicted one = evict_one();
         if (one == Evicted::none) return {};
         if (one == Evicted::unfinished) return {nullptr, true};

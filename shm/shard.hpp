@@ -67,7 +67,8 @@ public:
 
     // REQUIRES of all below: enter() said true.
 
-    /// nullopt: more recency stamps must be corrected than one holding of the lock may; leave, enter and call it again.
+    /// nullopt: more must be evicted, or more recency stamps corrected, than one holding of the lock may: leave, enter
+    /// and call it again.
     std::optional<PutResult> put(const NewRecord& wanted);
     /// Drops the key's record, unless it is alive: then it was stored after what the caller means.
     void erase(const HashedKey& key, Fate fate);

@@ -8,7 +8,7 @@
 namespace larder::detail {
 namespace {
 
-constexpr std::uint32_t kSlices = 4096;  // of one put: holdings of the lock to correct recency stamps
+constexpr std::uint32_t kSlices = 4096;  // of one put: holdings of the lock to make room
 constexpr std::int64_t kForeverNs = std::numeric_limits<std::int64_t>::max();
 
 }  // namespace

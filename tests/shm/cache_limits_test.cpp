@@ -70,6 +70,21 @@ TEST_CASE("A full arena makes room for whatever a put needs", "[cache]") {
     CHECK(first_violation(scoped.view()) == "");
 }
 
+TEST_CASE("A put evicts as many as it takes, also more than one holding of the lock may", "[cache]") {
+    Options options;
+    options.size_bytes = 64ULL << 20;
+    options.shards = 1;
+    options.expected_entries = 50'000;
+    ScopedCache scoped(options);
+    for (int i = 0; i < 40'000; ++i) REQUIRE(scoped.cache.put(key_of(i), std::string(900, 'v')) == PutResult::stored);
+    const std::uint64_t evicted = scoped.count(Counter::evictions);
+    const std::uint64_t largest = shm::max_value_bytes(*scoped.view().geometry);
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(scoped.cache.put("large:" + key_of(i), std::string(largest, 'v')) == PutResult::stored);
+    CHECK(scoped.count(Counter::evictions) - evicted > 1'500);
+    CHECK(first_violation(scoped.view()) == "");
+}
+
 TEST_CASE("More entries than expected are evicted, not refused", "[cache]") {
     ScopedCache scoped;
     for (int i = 0; i < 3'000; ++i) REQUIRE(scoped.cache.put(key_of(i), "value") == PutResult::stored);
