@@ -40,12 +40,23 @@ std::optional<Role> role_from(std::string_view name) {
 AccessRule::AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl)
     : cache_(std::move(cache)), sources_(sources), ttl_(ttl) {}
 
-Access AccessRule::check(const Caller& caller, AssignmentId id) {
-    if (caller.role == Role::student) return Access::forbidden;
-    const std::optional<Ownership> found = ownership(id);
+Access AccessRule::judge(const Caller& caller, const std::optional<Ownership>& found) {
     if (!found) return Access::not_found;
     if (caller.role == Role::admin) return Access::ok;
     return found->author_id == caller.user_id ? Access::ok : Access::forbidden;
+}
+
+Access AccessRule::check(const Caller& caller, AssignmentId id) {
+    if (caller.role == Role::student) return Access::forbidden;
+    return judge(caller, ownership(id));
+}
+
+std::optional<Access> AccessRule::check_cached(const Caller& caller, AssignmentId id) {
+    if (caller.role == Role::student) return Access::forbidden;
+    const Pinned kept = cache_.find(access_key(id), false);
+    if (kept.state() == State::negative) return Access::not_found;
+    const std::optional<Ownership> found = kept ? decode(kept.value()) : std::nullopt;
+    return found ? std::optional(judge(caller, found)) : std::nullopt;
 }
 
 std::optional<Ownership> AccessRule::ownership(AssignmentId id) {

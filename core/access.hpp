@@ -33,11 +33,15 @@ public:
 
     /// In this order: role (a student is forbidden whatever the id), existence, author. Throws as ownership.
     Access check(const Caller& caller, AssignmentId id);
+    /// The same from what is in the cache; nullopt: that is not enough. Never waits.
+    std::optional<Access> check_cached(const Caller& caller, AssignmentId id);
 
     /// nullopt: no such assignment. Throws SourceError, and ComputeFailed when another process could not read it.
     std::optional<Ownership> ownership(AssignmentId id);
 
 private:
+    static Access judge(const Caller& caller, const std::optional<Ownership>& found);
+
     Cache cache_;
     SourcePool& sources_;
     std::chrono::milliseconds ttl_;

@@ -90,12 +90,23 @@ std::optional<Document> AssignmentStatsCache::get_or_calculate(AssignmentId id) 
         throw;
     }
     document.state = state_of(document.bytes);
-    if (options_.log.wants(LogLevel::debug)) {
-        const bool hit = document.state == DocumentState::hit || document.state == DocumentState::stale;
-        options_.log(LogLevel::debug,
-                     (hit ? "Cache HIT for assignment " : "Cache MISS for assignment ") + std::to_string(id));
-    }
+    log_lookup(id, document.state);
     return document;
+}
+
+std::optional<Document> AssignmentStatsCache::find(AssignmentId id) {
+    Document document;
+    document.bytes = cache_.find(stats_key(id));
+    if (!document.bytes) return std::nullopt;
+    log_lookup(id, document.state);
+    return document;
+}
+
+void AssignmentStatsCache::log_lookup(AssignmentId id, DocumentState state) const {
+    if (!options_.log.wants(LogLevel::debug)) return;
+    const bool hit = state == DocumentState::hit || state == DocumentState::stale;
+    options_.log(LogLevel::debug,
+                 (hit ? "Cache HIT for assignment " : "Cache MISS for assignment ") + std::to_string(id));
 }
 
 HitRate AssignmentStatsCache::hit_rate(AssignmentId id) const {

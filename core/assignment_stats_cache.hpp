@@ -54,6 +54,9 @@ public:
     /// ComputeFailed when another process's computation failed.
     std::optional<Document> get_or_calculate(AssignmentId id);
 
+    /// The document, if it is there and not stale: counts a hit, or nothing. Never waits.
+    std::optional<Document> find(AssignmentId id);
+
     /// Of the last 24 hours, over all processes; counts nothing. Known or not: see access().
     HitRate hit_rate(AssignmentId id) const;
 
@@ -74,6 +77,7 @@ public:
 private:
     std::string compute(AssignmentId id, EntryOptions& options);
     std::optional<AssignmentRecord> load(AssignmentId id);
+    void log_lookup(AssignmentId id, DocumentState state) const;
     EntryOptions entry_options() const;
     bool warm_one(AssignmentId id);
     Timestamp wall_clock() const;

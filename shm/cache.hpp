@@ -255,6 +255,9 @@ public:
     /// As get, but counts nothing and leaves the LRU order alone.
     Pinned peek(std::string_view key) const;
     bool contains(std::string_view key) const;
+    /// As get, but what is not there, or stale, counts nothing: for event loops, which let another thread call
+    /// get_or_compute then. Not `counted`: a hit counts nothing either, as with warm.
+    Pinned find(std::string_view key, bool counted = true);
 
     /// Take it before the source is read, give it to put as `as_of`.
     Stamp stamp() const;

@@ -273,6 +273,15 @@ Pinned CacheImpl::peek(std::string_view key) {
     return {};
 }
 
+Pinned CacheImpl::find_fresh(std::string_view key, bool counted) {
+    Context context;
+    if (!is_key(key) || !enter(context)) return {};
+    shm::Look look = look_up(context, context.hashed(key));
+    if (is_hit(look.verdict) && look.verdict != shm::Verdict::stale) return hit(context, look, counted);
+    shm::release(look);
+    return {};
+}
+
 /// Somebody may still announce changes to the segment that this one replaced.
 bool CacheImpl::is_closed(const Context& context) const {
     return shm::system::coarse_ns() < context.view().header().open_at_ns.load(std::memory_order_relaxed);

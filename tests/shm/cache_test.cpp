@@ -139,6 +139,26 @@ TEST_CASE("touch gives a live entry a new ttl and keeps its tags; it revives not
     CHECK(scoped.totals().lookups() == 0);
 }
 
+TEST_CASE("find counts what it finds, and nothing where get_or_compute comes next", "[cache]") {
+    ScopedCache scoped;
+    EntryOptions options;
+    options.soft_ttl = 10s;
+    CHECK_FALSE(scoped.cache.find("key"));
+    scoped.cache.put("key", "value", options);
+    CHECK(scoped.cache.find("key").value() == "value");
+    CHECK(scoped.cache.find("key", false).value() == "value");
+    CHECK(scoped.count(Counter::hits) == 1);
+    scoped.clock->advance(11s);
+    CHECK_FALSE(scoped.cache.find("key"));  // stale: one caller is to compute it anew
+    scoped.cache.invalidate("key");
+    CHECK_FALSE(scoped.cache.find("key"));
+    options.negative = true;
+    scoped.cache.put("key", "", options);
+    CHECK(scoped.cache.find("key", false).state() == State::negative);
+    CHECK(scoped.count(Counter::hits) == 1);
+    CHECK(scoped.cache.key_use("key").misses == 0);
+}
+
 TEST_CASE("No live entry is evicted while an expired one is there", "[cache]") {
     Options limits;
     limits.max_entries = 20;

@@ -16,6 +16,7 @@
 #include <csignal>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -117,7 +118,7 @@ bool Loop::run() {
 
 void Loop::execute(const Call& call, Reply reply) {
     if (call.endpoint == Endpoint::health) return reply(health_answer());
-    if (service_.is_ready(call)) return reply(service_.answer(call));
+    if (std::optional<Answer> answer = service_.answer_at_once(call)) return reply(std::move(*answer));
     if (!pool_.submit(call, reply))
         reply(error_answer(Fault::unavailable, "Too much to compute; try again in a moment."));
 }
@@ -125,7 +126,8 @@ void Loop::execute(const Call& call, Reply reply) {
 Answer Loop::health_answer() const {
     const Health health = draining_ ? Health::draining : health_();
     if (health == Health::starting)
-        return error_answer(Fault::unavailable, "Starting: changes are still being relayed.");
+        return error_answer(Fault::unavailable,
+                            "Starting, or the database cannot be read: changes are not relayed yet.");
     if (health == Health::draining) return error_answer(Fault::unavailable, "Ending: no new requests are taken.");
     return json_answer(R"({"status":"ok"})");
 }

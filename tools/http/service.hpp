@@ -1,6 +1,8 @@
 // Service: what answers the calls that the router let through. The HTTP server knows nothing more of what is served.
 #pragma once
 
+#include <optional>
+
 #include "tools/http/answer.hpp"
 #include "tools/http/router.hpp"
 
@@ -11,8 +13,8 @@ class Service {
 public:
     virtual ~Service() = default;
 
-    /// The call can be answered at once, without asking the database. Counts nothing; may be wrong a moment later.
-    virtual bool is_ready(const Call& call) const = 0;
+    /// The answer, if what is in the cache is enough for it; else nothing was counted. Never waits.
+    virtual std::optional<Answer> answer_at_once(const Call& call) = 0;
 
     /// Checks existence and author, then answers. May wait for the database, and for another process that computes the
     /// same document. What goes wrong is an answer too.

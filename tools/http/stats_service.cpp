@@ -6,7 +6,6 @@
 #include <string>
 #include <utility>
 
-#include "core/cache_keys.hpp"
 #include "core/hit_rate.hpp"
 
 namespace larder::tools {
@@ -14,52 +13,61 @@ namespace {
 
 Answer unknown_assignment() { return error_answer(Fault::not_found, "There is no such assignment."); }
 
-}  // namespace
-
-// Asks what the answer will ask, without counting. A stale document is not ready: whoever asks for it computes.
-bool StatsService::is_ready(const Call& call) const {
-    const State access = cache_.peek(access_key(call.assignment_id)).state();
-    if (access == State::negative) return true;
-    if (access != State::live) return false;
-    return call.check_only || call.endpoint != Endpoint::analytics ||
-           cache_.peek(stats_key(call.assignment_id)).state() == State::live;
+std::optional<Answer> refusal(Access access) {
+    if (access == Access::not_found) return unknown_assignment();
+    if (access == Access::forbidden)
+        return error_answer(Fault::forbidden, "Only the author of this assignment may see its statistics.");
+    return std::nullopt;
 }
 
-Answer StatsService::answer(const Call& call) {
+Answer document_answer(Document document) {
+    Answer answer;
+    answer.headers.emplace_back("X-Cache", std::string(name_of(document.state)));
+    answer.document = std::move(document.bytes);
+    return answer;
+}
+
+/// What goes wrong is an answer, too.
+template <class Work>
+auto guarded(AssignmentId id, Work work) -> decltype(work()) {
     try {
-        return answer_or_throw(call);
+        return work();
     } catch (const SourceError& error) {
-        spdlog::error("Assignment {}: {}", call.assignment_id, error.what());
+        spdlog::error("Assignment {}: {}", id, error.what());
     } catch (const ComputeFailed& error) {
-        spdlog::error("Assignment {}: {}", call.assignment_id, error.what());
+        spdlog::error("Assignment {}: {}", id, error.what());
     } catch (const std::exception& error) {
-        spdlog::error("Assignment {}: {}", call.assignment_id, error.what());
+        spdlog::error("Assignment {}: {}", id, error.what());
         return error_answer(Fault::internal, "Something went wrong; the log of the service says what.");
     }
     return error_answer(Fault::unavailable, "The database cannot be read just now; try again in a moment.");
 }
 
-Answer StatsService::answer_or_throw(const Call& call) {
-    switch (stats_.access().check(call.caller, call.assignment_id)) {
-    case Access::not_found:
-        return unknown_assignment();
-    case Access::forbidden:
-        return error_answer(Fault::forbidden, "Only the author of this assignment may see its statistics.");
-    case Access::ok:
-        break;
-    }
-    if (call.check_only) return {};
-    if (call.endpoint == Endpoint::hit_rate) return json_answer(to_json(stats_.hit_rate(call.assignment_id)));
-    return analytics(call.assignment_id);
+}  // namespace
+
+std::optional<Answer> StatsService::answer_at_once(const Call& call) {
+    return guarded(call.assignment_id, [&]() -> std::optional<Answer> {
+        const std::optional<Access> access = stats_.access().check_cached(call.caller, call.assignment_id);
+        if (!access) return std::nullopt;
+        if (std::optional<Answer> refused = refusal(*access)) return refused;
+        if (call.check_only) return Answer();
+        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.assignment_id);
+        std::optional<Document> document = stats_.find(call.assignment_id);
+        return document ? std::optional(document_answer(std::move(*document))) : std::nullopt;
+    });
 }
 
-Answer StatsService::analytics(AssignmentId id) {
-    std::optional<Document> document = stats_.get_or_calculate(id);
-    if (!document) return unknown_assignment();
-    Answer answer;
-    answer.headers.emplace_back("X-Cache", std::string(name_of(document->state)));
-    answer.document = std::move(document->bytes);
-    return answer;
+Answer StatsService::answer(const Call& call) {
+    return guarded(call.assignment_id, [&]() -> Answer {
+        if (std::optional<Answer> refused = refusal(stats_.access().check(call.caller, call.assignment_id)))
+            return std::move(*refused);
+        if (call.check_only) return {};
+        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.assignment_id);
+        std::optional<Document> document = stats_.get_or_calculate(call.assignment_id);
+        return document ? document_answer(std::move(*document)) : unknown_assignment();
+    });
 }
+
+Answer StatsService::hit_rate(AssignmentId id) const { return json_answer(to_json(stats_.hit_rate(id))); }
 
 }  // namespace larder::tools
