@@ -3,6 +3,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -18,6 +19,7 @@ constexpr int sweep_rows = 1'000;         // of one step: a writer of the databa
 constexpr int steps_between_sweeps = 16;  // while a writer keeps the lock
 constexpr int max_batches_at_once = 10'000;
 constexpr std::chrono::seconds file_interval{1};
+constexpr const char* highest_number = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'";
 
 bool is_busy(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_BUSY || error.getErrorCode() == SQLITE_LOCKED;
@@ -45,7 +47,7 @@ struct OutboxRelay::Connection {
           version(database, "PRAGMA data_version"),
           ids(database, "SELECT DISTINCT assignment_id FROM outbox WHERE seq > ?1 AND seq <= ?2"),
           rows(database, "SELECT count(*), coalesce(max(seq), ?1) FROM outbox WHERE seq > ?1 AND seq <= ?2"),
-          last(database, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'"),
+          last(database, highest_number),
           sweep(database,
                 "DELETE FROM outbox WHERE seq <= ?1 AND seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?2)") {}
 
@@ -64,15 +66,15 @@ struct OutboxRelay::Connection {
         return value;
     }
 
-    Batch read_after(std::int64_t told, int batch_rows);
+    Batch read_after(std::int64_t told, int batch_rows, bool all_lost);
 
     SQLite::Database database;
     bool checked;  // before the statements below are prepared
     SQLite::Statement version, ids, rows, last, sweep;
 };
 
-/// Who changed, how many rows say so and their highest number, as of one snapshot.
-OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told, int batch_rows) {
+/// Who changed, how many rows say so and their highest number, as of one snapshot. `all_lost`: `told` means nothing.
+OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told, int batch_rows, bool all_lost) {
     SQLite::Transaction snapshot(database, SQLite::TransactionBehavior::DEFERRED);
     Batch batch;
     for (SQLite::Statement* const statement : {&ids, &rows}) {
@@ -91,7 +93,7 @@ OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told, int ba
     const std::int64_t highest = last.getColumn(0).getInt64();
     last.reset();
     batch.complete = highest <= told + batch_rows;
-    batch.gap = batch.rows != batch.last - told || (batch.complete && batch.last != highest);
+    batch.gap = all_lost || batch.rows != std::min(highest, told + batch_rows) - told;
     if (batch.gap) {
         // Everything is announced, hence also what comes after this batch.
         batch.last = highest;
@@ -111,15 +113,15 @@ OutboxRelay::~OutboxRelay() = default;
 void OutboxRelay::reopen() {
     try {
         connection_ = nullptr;
+        // Before it is opened: a file that takes its place in between is another one at the next look.
+        told_ = {0, file_identity(path_)};
         connection_ = std::make_unique<Connection>(path_);
     } catch (const SQLite::Exception& error) {
         throw unreadable(path_, error);
     }
-    const OutboxPosition start{0, file_identity(path_)};
     const std::optional<OutboxPosition> remembered = sink_.position();
-    const bool is_known = remembered && remembered->database == start.database;
-    if (remembered && !is_known) sink_.everything_changed("the database is another file");
-    told_ = is_known ? *remembered : start;
+    lost_ = !remembered || remembered->database != told_.database;
+    if (!lost_) told_ = *remembered;
     file_looked_at_ = std::chrono::steady_clock::now();
     seen_version_ = -1;
     swept_ = false;
@@ -134,9 +136,10 @@ int OutboxRelay::poll() {
             if (!swept_ && ++steps_since_sweep_ >= steps_between_sweeps) sweep();
             return 0;
         }
-        Batch batch = connection_->read_after(told_.seq, batch_rows_);
-        if (batch.gap && adopt_position()) batch = connection_->read_after(told_.seq, batch_rows_);
+        Batch batch = connection_->read_after(told_.seq, batch_rows_, lost_);
+        if (batch.gap && !lost_ && adopt_position()) batch = connection_->read_after(told_.seq, batch_rows_, false);
         const int rows = tell(batch);
+        lost_ = false;
         if (batch.complete) seen_version_ = version;
         caught_up_.store(batch.complete, std::memory_order_release);
         return rows;
@@ -168,7 +171,8 @@ bool OutboxRelay::adopt_position() {
 int OutboxRelay::tell(const Batch& batch) {
     const bool first_look = seen_version_ < 0;
     if (batch.gap)
-        sink_.everything_changed("the outbox has a gap since the last look");
+        sink_.everything_changed(lost_ ? "what it was told of this database is not known"
+                                       : "the outbox has a gap since the last look");
     else if (!batch.ids.empty())
         sink_.changed(batch.ids);
     if (batch.gap || batch.rows > 0 || first_look) {
@@ -216,6 +220,19 @@ void OutboxRelay::run(std::stop_token stop) {
         }
         std::unique_lock lock(mutex);
         stopped.wait_for(lock, stop, pause, [] { return false; });
+    }
+}
+
+bool is_told(const std::string& database_path, NoticeSink& sink) {
+    const std::string file = file_identity(database_path);
+    try {
+        const SQLite::Database database(database_path, SQLite::OPEN_READONLY, busy_timeout_ms);
+        SQLite::Statement last(database, highest_number);
+        last.executeStep();
+        const std::optional<OutboxPosition> told = sink.position();
+        return told && told->database == file && told->seq >= last.getColumn(0).getInt64();
+    } catch (const SQLite::Exception& error) {
+        throw unreadable(database_path, error);
     }
 }
 

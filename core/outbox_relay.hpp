@@ -61,6 +61,7 @@ private:
     const int batch_rows_;
     std::unique_ptr<Connection> connection_;
     OutboxPosition told_;
+    bool lost_ = true;                // the sink knows no position in this database: all may have changed
     std::int64_t seen_version_ = -1;  // of PRAGMA data_version, when the outbox was last read to its end
     bool swept_ = false;              // no row up to told_ is left
     int steps_since_sweep_ = 0;
@@ -71,5 +72,8 @@ private:
 /// Tells everything that is in the outbox now; for programs that find no listener. Returns the rows told. Throws
 /// SourceError.
 int relay_once(const std::string& database_path, NoticeSink& sink, const Log& log);
+
+/// The sink was told of everything that is in the outbox, by whomever. Throws SourceError.
+bool is_told(const std::string& database_path, NoticeSink& sink);
 
 }  // namespace larder

@@ -46,7 +46,8 @@ CREATE INDEX assignments_by_author ON assignments(author_id);
 )sql";
 
 // REPLACE, in an insert or an update, removes the row in its way without firing a delete trigger: the BEFORE triggers
-// look that row up and name its assignment. An update that moves a row names where it was and where it went.
+// look that row up and name its assignment. An update that moves a row names where it was and where it went. Triggers
+// are of all columns, since one of submission_id would not see the same column under its name `rowid`.
 constexpr const char* triggers = R"sql(
 CREATE TRIGGER submission_before_insert BEFORE INSERT ON submissions BEGIN
     INSERT INTO outbox(kind, assignment_id) SELECT 'submission', assignment_id FROM submissions
@@ -55,7 +56,7 @@ END;
 CREATE TRIGGER submission_after_insert AFTER INSERT ON submissions BEGIN
     INSERT INTO outbox(kind, assignment_id) VALUES ('submission', NEW.assignment_id);
 END;
-CREATE TRIGGER submission_before_update BEFORE UPDATE OF submission_id ON submissions
+CREATE TRIGGER submission_before_update BEFORE UPDATE ON submissions
     WHEN NEW.submission_id IS NOT OLD.submission_id BEGIN
     INSERT INTO outbox(kind, assignment_id) SELECT 'submission', assignment_id FROM submissions
         WHERE submission_id = NEW.submission_id;

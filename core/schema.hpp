@@ -10,7 +10,7 @@ class Database;
 namespace larder {
 
 /// PRAGMA user_version of the schema below.
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 /// Makes the tables in an empty database and sets it to WAL; leaves one that has them alone. Throws SourceError on a
 /// database of another program or of a newer Larder. REQUIRES: no open transaction.

@@ -11,12 +11,14 @@
 #include <system_error>
 #include <utility>
 
+#include "core/submission_source.hpp"
 #include "tools/serve_config.hpp"
 
 namespace larder::tools {
 namespace {
 
 constexpr std::chrono::milliseconds role_interval{20};  // a change waits for it when a relay has died
+constexpr int looks_a_check = 5;                        // whether the one that has it is behind
 constexpr std::chrono::milliseconds retry_interval{200};
 
 int open_segment_file(const std::string& path) {
@@ -40,15 +42,24 @@ RelayThread::~RelayThread() {
 
 bool RelayThread::caught_up() const {
     const OutboxRelay* const relay = published_.load(std::memory_order_acquire);  // pairs with the release in run
-    return another_relays_.load(std::memory_order_relaxed) || (relay != nullptr && relay->caught_up());
+    return another_has_told_all_.load(std::memory_order_relaxed) || (relay != nullptr && relay->caught_up());
 }
 
 void RelayThread::await_role(const std::stop_token& stop) {
-    while (!stop.stop_requested() && ::flock(role_fd_, LOCK_EX | LOCK_NB) != 0) {
-        another_relays_.store(true, std::memory_order_relaxed);
+    for (int look = 0; !stop.stop_requested() && ::flock(role_fd_, LOCK_EX | LOCK_NB) != 0; ++look) {
+        if (look % looks_a_check == 0) another_has_told_all_.store(another_has_told_all(), std::memory_order_relaxed);
         std::this_thread::sleep_for(role_interval);
     }
-    another_relays_.store(false, std::memory_order_relaxed);
+    another_has_told_all_.store(false, std::memory_order_relaxed);
+}
+
+bool RelayThread::another_has_told_all() {
+    try {
+        return is_told(path_, notices_);
+    } catch (const SourceError& error) {
+        spdlog::debug("Outbox relay: {}", error.what());
+        return false;
+    }
 }
 
 void RelayThread::run(const std::stop_token& stop) {

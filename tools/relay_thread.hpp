@@ -25,19 +25,20 @@ public:
     RelayThread(const RelayThread&) = delete;
     RelayThread& operator=(const RelayThread&) = delete;
 
-    /// Everything in the outbox was told, or another service has the role. Any thread.
+    /// Everything in the outbox was told, by this service or by the one that has the role. Any thread.
     bool caught_up() const;
 
 private:
     void run(const std::stop_token& stop);
     void await_role(const std::stop_token& stop);
+    bool another_has_told_all();
 
     const std::string path_;
     AssignmentNotices notices_;
     int role_fd_ = -1;
     std::unique_ptr<OutboxRelay> relay_;                  // the thread's
     std::atomic<const OutboxRelay*> published_{nullptr};  // the same, once it is there; it stays
-    std::atomic<bool> another_relays_{false};
+    std::atomic<bool> another_has_told_all_{false};
     std::jthread thread_;  // the last member: it ends first
 };
 

@@ -52,12 +52,15 @@ TEST_CASE("REPLACE names the assignment of the row that it removes") {
 }
 
 TEST_CASE("an update that replaces another submission names that one's assignment") {
-    TwoAssignments school;
-    school.add_assignment(3);
-    school.add_score(12, 3, "1");
-    school.take_outbox();
-    CHECK(school.changed_by("UPDATE OR REPLACE submissions SET submission_id = 12 WHERE submission_id = 10") ==
-          Ids{1, 3});
+    for (const std::string column : {"submission_id", "rowid", "_rowid_", "oid"}) {
+        INFO(column);
+        TwoAssignments school;
+        school.add_assignment(3);
+        school.add_score(12, 3, "1");
+        school.take_outbox();
+        CHECK(school.changed_by("UPDATE OR REPLACE submissions SET " + column + " = 12 WHERE submission_id = 10") ==
+              Ids{1, 3});
+    }
 }
 
 TEST_CASE("an upsert names both assignments") {
@@ -140,7 +143,7 @@ TEST_CASE("databases of other programs and newer schemas are refused") {
     CHECK_THROWS_AS(check_schema(other, "other.db"), SourceError);
 
     School newer;
-    newer.sql("PRAGMA user_version = 2");
+    newer.sql("PRAGMA user_version = 3");
     CHECK_THROWS_AS(create_schema(newer.database()), SourceError);
     CHECK_THROWS_AS(check_schema(newer.database(), newer.path()), SourceError);
 }
