@@ -61,8 +61,8 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     AssignmentStatsCache stats(cache, [url = config.database] { return open_source(url); },
                                {.ttl = options.ttl, .log = core_log()});
     std::optional<KeyRing> keys;
-    if (!config.auth_key_file.empty()) keys = KeyRing::from_file(config.auth_key_file);
-    StatsService service(cache, stats);
+    if (!config.auth_key_file.empty()) keys = KeyRing::parse({status->key_file.data(), status->key_file_bytes});
+    StatsService service(stats);
 
     ListenAddress address = ListenAddress::parse(config.listen);
     address.set_port(ticket.port);

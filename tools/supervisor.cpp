@@ -82,6 +82,11 @@ void warn_about(const ServeConfig& config, const Cache& cache) {
         spdlog::warn("No --auth-key-file: everybody on this host is let in and may see every assignment");
 }
 
+void share_keys(const std::string& key_file, const ServeStatusPage& status) {
+    const std::string bytes = KeyRing::read_file(key_file);
+    status->key_file_bytes = static_cast<std::uint32_t>(bytes.copy(status->key_file.data(), status->key_file.size()));
+}
+
 void write_port_file(const std::string& path, std::uint16_t port) {
     const std::string unfinished = path + ".new";
     std::ofstream(unfinished) << port << '\n';
@@ -135,7 +140,8 @@ bool supervise(const ServeConfig& config, const ListenAddress& address, WorkerCr
 
 int run_supervisor(ServeConfig config) {
     ListenAddress address = checked_address(config);
-    if (!config.auth_key_file.empty()) static_cast<void>(KeyRing::from_file(config.auth_key_file));
+    const ServeStatusPage status = ServeStatusPage::create();
+    if (!config.auth_key_file.empty()) share_keys(config.auth_key_file, status);
     static_cast<void>(open_source(config.database));
     const PortReservation reservation(address);
     if (!config.port_file.empty()) std::remove(config.port_file.c_str());  // of an earlier run
@@ -145,7 +151,6 @@ int run_supervisor(ServeConfig config) {
     config.cache.listen = true;
     Cache cache = Cache::open(config.cache);
     warn_about(config, cache);
-    const ServeStatusPage status = ServeStatusPage::create();
     const RelayThread relay(sqlite_path(config.database), cache);
     WorkerCrew workers(config.workers, address.port(), status);
     const bool served = supervise(config, address, workers, status, relay, signals);

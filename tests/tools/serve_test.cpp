@@ -255,6 +255,24 @@ TEST_CASE("a worker killed with -9 is replaced, and the entry is still a hit", "
     CHECK(service.get("/healthz").status == 200);
 }
 
+TEST_CASE("all workers know the keys that the service was started with, late ones too", "[serve]") {
+    const School school;
+    const Service service(school, with_key(school));
+    const std::string token = bearer(Role::teacher, 7);
+    const std::set<pid_t> before = service.workers();
+    std::ofstream(school.file("key"), std::ios::trunc) << std::string(40, 'x') << '\n';
+    REQUIRE(::kill(*before.begin(), SIGKILL) == 0);
+    std::set<std::string> answered;
+    CHECK(eventually([&] {
+        const HttpAnswer answer = service.get(analytics(1), token);
+        if (answer.status == 0) return false;  // was waiting at the dead worker's socket
+        REQUIRE(answer.status == 200);
+        answered.insert(answer.header("X-Worker"));
+        answered.erase(std::to_string(*before.begin()));
+        return answered.size() == 2;
+    }));
+}
+
 TEST_CASE("SIGTERM ends supervisor and workers, with exit code 0", "[serve]") {
     const School school;
     Service service(school);

@@ -2,11 +2,15 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <barrier>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/child_process.hpp"
@@ -34,7 +38,9 @@ constexpr std::size_t large_size = 3'000'000;
 class FakeService final : public Service {
 public:
     explicit FakeService(Channel& test) : test_(test) {}
-    bool is_ready(const Call& call) const override { return call.assignment_id < slow_id; }
+    std::optional<Answer> answer_at_once(const Call& call) override {
+        return call.assignment_id < slow_id ? std::optional(answer(call)) : std::nullopt;
+    }
     Answer answer(const Call& call) override {
         if (call.assignment_id == foreign_id) return error_answer(Fault::forbidden, "Not yours.");
         if (call.check_only) return {};
@@ -184,6 +190,9 @@ TEST_CASE("a header above 8 KiB is 431, one below is read", "[http]") {
         CHECK(ended);
     }
     CHECK(talk(server, "GET /" + std::string(20'000, 'a') + " HTTP/1.1\r\n").status == 431);
+    std::string many;
+    while (many.size() < 8'300) many += "a:b\r\n";
+    CHECK(talk(server, request(path(1), many)).status == 431);
 }
 
 TEST_CASE("whose assignment it is comes before how long a body is", "[http]") {
@@ -378,6 +387,29 @@ TEST_CASE("a port that is listened on, or kept for workers, cannot be taken a se
     const PortReservation reservation(kept);
     CHECK(kept.port() != 0);
     CHECK_THROWS_AS(PortReservation(kept), AddressError);
+}
+
+TEST_CASE("of two who want the same free port at once, one gets it", "[http]") {
+    ListenAddress address = ListenAddress::parse("127.0.0.1:0");
+    static_cast<void>(PortReservation(address));
+    for (int round = 0; round < 100; ++round) {
+        std::atomic<int> got{0};
+        std::barrier both(2), tried(2);
+        const auto want = [&] {
+            ListenAddress mine = address;
+            std::optional<PortReservation> reservation;
+            both.arrive_and_wait();
+            try {
+                reservation.emplace(mine);
+                ++got;
+            } catch (const AddressError&) {}
+            tried.arrive_and_wait();
+        };
+        std::thread other(want);
+        want();
+        other.join();
+        REQUIRE(got == 1);
+    }
 }
 
 TEST_CASE("addresses are read as people write them", "[http]") {

@@ -58,7 +58,7 @@ private:
     }
     void await_request();
     void read_header();
-    void on_header(error_code error);
+    void on_header(error_code error, std::size_t size);
     void on_read_error(error_code error);
     bool has_one_host() const;
     bool has_clear_length() const;
@@ -158,7 +158,7 @@ void HttpConnection::read_header() {
     awaits_first_byte_ = false;
     enter(Phase::reading, limits_.request_time);
     http::async_read_header(socket_, buffer_, *parser_,
-                            alive([this](error_code error, std::size_t) { on_header(error); }));
+                            alive([this](error_code error, std::size_t size) { on_header(error, size); }));
 }
 
 void HttpConnection::on_read_error(error_code error) {
@@ -188,8 +188,9 @@ RequestHead HttpConnection::head() const {
     return head;
 }
 
-void HttpConnection::on_header(error_code error) {
+void HttpConnection::on_header(error_code error, std::size_t size) {
     if (error) return on_read_error(error);
+    if (size > limits_.header_bytes) return on_read_error(http::error::header_limit);  // the parser counts pieces
     is_head_ = parser_->get().method() == http::verb::head;
     if (!has_one_host()) return send_fault(Fault::bad_request, "A request needs exactly one Host header.");
     if (!has_clear_length()) return send_fault(Fault::bad_request, "No Transfer-Encoding but chunked is understood.");

@@ -68,16 +68,20 @@ Key key_of_line(std::string_view line) {
 
 }  // namespace
 
-KeyRing KeyRing::from_file(const std::string& path) {
+std::string KeyRing::read_file(const std::string& path) {
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (file.fd < 0) refuse(path, std::generic_category().message(errno) + "; make one with `openssl rand -hex 32`");
     check_owner_and_mode(file.fd, path);
+    const std::string bytes = read_all(file.fd, path);
     try {
-        return parse(read_all(file.fd, path));
+        static_cast<void>(parse(bytes));
     } catch (const KeyFileError& error) {
         refuse(path, error.what());
     }
+    return bytes;
 }
+
+KeyRing KeyRing::from_file(const std::string& path) { return parse(read_file(path)); }
 
 KeyRing KeyRing::parse(std::string_view bytes) {
     if (!bytes.empty() && bytes.back() == '\n') bytes.remove_suffix(1);

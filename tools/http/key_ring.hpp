@@ -27,6 +27,8 @@ public:
 
     /// Reads the file: a regular one of ours (or root's) that nobody else can read. Throws KeyFileError.
     static KeyRing from_file(const std::string& path);
+    /// Its bytes, which parse takes. Throws KeyFileError.
+    static std::string read_file(const std::string& path);
 
     /// A file's bytes, without its trailing newline. Printable text: a key on each line, `kid:secret` where it starts
     /// with a name of [A-Za-z0-9._-]{1,64} and a colon. Anything else is one secret as it is. Throws KeyFileError.

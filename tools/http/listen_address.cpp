@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,6 +17,8 @@
 
 namespace larder::tools {
 namespace {
+
+using shm::system::Descriptor;
 
 constexpr int backlog = 1'024;
 
@@ -60,6 +63,21 @@ void switch_on(int fd, int option) {
         throw AddressError(fmt::format("port {} is taken: end what listens on {}, or choose another with --listen",
                                        address.port(), address.url()));
     throw AddressError(fmt::format("cannot listen on {}: {}", address.url(), reason()));
+}
+
+/// An abstract name in the same network namespace, which the kernel gives to one process at a time and takes back from
+/// a dead one: of two that look at a free port at once, one gets it.
+Descriptor take_name(const ListenAddress& address) {
+    const std::string name = "larder-serve:" + address.url();
+    sockaddr_un unix_address{};
+    unix_address.sun_family = AF_UNIX;
+    static_assert(sizeof unix_address.sun_path > 1 + sizeof "larder-serve:http://[]:65535" + INET6_ADDRSTRLEN);
+    name.copy(unix_address.sun_path + 1, name.size());
+    const socklen_t size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw AddressError("no socket could be made: " + reason());
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&unix_address), size) != 0) refuse(fd, address);
+    return Descriptor(fd);
 }
 
 // Without SO_REUSEPORT the kernel says who is there already: listening workers, and the reservation of another
@@ -112,7 +130,10 @@ std::string ListenAddress::url() const {
 }
 
 PortReservation::PortReservation(ListenAddress& address) {
-    if (address.port() != 0) check_free(address);
+    if (address.port() != 0) {
+        name_ = take_name(address);
+        check_free(address);
+    }
     fd_ = open_socket(address);
     switch_on(fd_, SO_REUSEPORT);  // and not SO_REUSEADDR: check_free of another supervisor must fail from now on
     if (::bind(fd_, address.raw(), address.raw_size()) != 0) {
@@ -125,6 +146,7 @@ PortReservation::PortReservation(ListenAddress& address) {
     socklen_t size = sizeof bound;
     if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size) != 0) refuse(fd_, address);
     address.set_port(ntohs(reinterpret_cast<const sockaddr_in&>(bound).sin_port));
+    if (!name_.is_open()) name_ = take_name(address);
 }
 
 PortReservation::~PortReservation() { ::close(fd_); }

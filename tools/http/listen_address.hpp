@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "shm/system.hpp"
+
 namespace larder::tools {
 
 /// HOST:PORT cannot be used; what() says why and what to do.
@@ -36,11 +38,11 @@ private:
     socklen_t size_ = 0;
 };
 
-/// A socket that keeps a port for the sockets of open_listener and takes no connection itself. Owns its descriptor.
+/// A socket that keeps a port for the sockets of open_listener and takes no connection itself. Owns its descriptors.
 class PortReservation {
 public:
     /// Port 0 becomes a free one, in `address` too. Throws AddressError where anything listens there, another
-    /// reservation included.
+    /// reservation included, also one that is being made at the same time.
     explicit PortReservation(ListenAddress& address);
     ~PortReservation();
     PortReservation(const PortReservation&) = delete;
@@ -48,6 +50,7 @@ public:
 
 private:
     int fd_ = -1;
+    shm::system::Descriptor name_;
 };
 
 /// A non-blocking listening socket that shares its port with the others of this user. Throws AddressError. The caller
