@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "core/promise.hpp"
 #include "shm/inspector.hpp"
 #include "shm/location.hpp"
 #include "shm/segment.hpp"
@@ -82,7 +83,27 @@ void print(KillReport& report) {
                 static_cast<double>(report.slowest_cleaning_ns) / kMs);
 }
 
-int torture(std::uint64_t kills, std::uint64_t seed, std::chrono::seconds limit) {
+struct Settings {
+    std::uint64_t kills = 2000, seed = 1, seconds = 600;
+    std::string promises;
+};
+
+/// R1 to R3 and R15, as far as kills can tell.
+void keep_promises(const Settings& settings, KillReport& report) {
+    if (settings.promises.empty()) return;
+    const std::string command = "build/release/tests/larder_torture_kill --kills " + std::to_string(settings.kills) +
+                                " --seed " + std::to_string(settings.seed);
+    const double p99_ms = report.broken == "R1" ? 10'000 : quantile_ms(report.answers_ns, 0.99);
+    append_promise(settings.promises, {"R1", "ms", {"<=", 10}, p99_ms, report.answers_ns.size(), {p99_ms}, command});
+    for (const char* const name : {"R2", "R3", "R15"}) {
+        const double violations = report.broken == name ? 1 : 0;
+        append_promise(
+            settings.promises,
+            {name, "violations", {"==", 0}, violations, report.kills + report.aborts, {violations}, command});
+    }
+}
+
+int torture(const Settings& settings) {
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     const test::ScopedDirectory directory;
@@ -100,14 +121,21 @@ int torture(std::uint64_t kills, std::uint64_t seed, std::chrono::seconds limit)
     const shm::SegmentView& view = segment.view();
     const std::uint64_t fresh_bytes = shm::read_gauges(view).arena_used_bytes;
 
-    std::uint64_t next_seed = seed;
+    std::uint64_t next_seed = settings.seed;
     Nemesis nemesis(
-        view, world, [&](std::uint32_t n) { return start_actor(n, options, view, world, next_seed++ * 7919); }, seed);
-    KillReport report = nemesis.run(kills, limit);
-    if (report.failure.empty()) report.failure = leftovers(options, view, fresh_bytes);
+        view, world, [&](std::uint32_t n) { return start_actor(n, options, view, world, next_seed++ * 7919); },
+        settings.seed);
+    KillReport report = nemesis.run(settings.kills, std::chrono::seconds(settings.seconds));
+    if (report.failure.empty()) {
+        report.broken = "R15";
+        report.failure = leftovers(options, view, fresh_bytes);
+    }
+    if (report.failure.empty()) report.broken.clear();
     print(report);
+    keep_promises(settings, report);
     if (report.failure.empty()) return std::printf("nobody else was hurt\n"), 0;
-    std::printf("FAILED: %s\nagain: larder_torture_kill --kills %lu --seed %lu\n", report.failure.c_str(), kills, seed);
+    std::printf("FAILED (%s): %s\nagain: larder_torture_kill --kills %lu --seed %lu\n", report.broken.c_str(),
+                report.failure.c_str(), settings.kills, settings.seed);
     return 1;
 }
 
@@ -116,10 +144,11 @@ int torture(std::uint64_t kills, std::uint64_t seed, std::chrono::seconds limit)
 
 int main(int argc, char** argv) {
     CLI::App program("Kills processes that share a cache, and checks that nobody else is hurt");
-    std::uint64_t kills = 2000, seed = 1, seconds = 600;
-    program.add_option("--kills", kills, "How many die")->capture_default_str();
-    program.add_option("--seed", seed, "Of all random choices but the moment")->capture_default_str();
-    program.add_option("--seconds", seconds, "At most so long")->capture_default_str();
+    larder::torture::Settings settings;
+    program.add_option("--kills", settings.kills, "How many die")->capture_default_str();
+    program.add_option("--seed", settings.seed, "Of all random choices but the moment")->capture_default_str();
+    program.add_option("--seconds", settings.seconds, "At most so long")->capture_default_str();
+    program.add_option("--promises", settings.promises, "Append R1, R2, R3 and R15 to this file");
     CLI11_PARSE(program, argc, argv);
-    return larder::torture::torture(kills, seed, std::chrono::seconds(seconds));
+    return larder::torture::torture(settings);
 }

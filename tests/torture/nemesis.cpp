@@ -63,7 +63,7 @@ void Nemesis::begin() {
     for (std::uint32_t actor = 0; actor < kActors; ++actor) {
         pids_[actor] = start_(actor);
         if (!eventually([&] { return world_->actors[actor].pid == pids_[actor]; }, kHangNs))
-            fail("an actor does not start");
+            fail("R1", "an actor does not start");
     }
     rebuilds_before_ = rebuilds();
 }
@@ -123,7 +123,7 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
 /// Another takes its place.
 void Nemesis::bury(Victim& victim) {
     pid_t& pid = pids_[victim.actor];
-    if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("a killed process does not die");
+    if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
     ActorState& state = world_->actors[victim.actor];
     const std::uint32_t inside = inside_of(victim.actor);  // unless a survivor has cleaned the slot already
     report_.inside += inside != 0 ? 1 : 0;
@@ -155,15 +155,15 @@ void Nemesis::await_answers(const std::vector<Victim>& victims) {
     const auto answered = [&](std::uint32_t actor) { return world_->actors[actor].answered >= round; };
     for (std::uint32_t actor = 0; actor < kActors; ++actor) {
         if (!eventually([&] { return answered(actor) || is_dead(pids_[actor]); }, kHangNs))
-            return fail("process " + std::to_string(pids_[actor]) + " finished nothing for 10 s after a kill");
-        if (is_dead(pids_[actor])) return fail("a survivor died");
+            return fail("R1", "process " + std::to_string(pids_[actor]) + " finished nothing for 10 s after a kill");
+        if (is_dead(pids_[actor])) return fail("R1", "a survivor died");
         const bool is_new = std::any_of(victims.begin(), victims.end(),
                                         [actor](const Victim& victim) { return victim.actor == actor; });
         if (is_new) continue;
         for (const auto& answer_ns : world_->actors[actor].answers_ns) report_.answers_ns.push_back(answer_ns);
     }
     if (world_->wrong != Wrong::none)
-        fail("wrong bytes or an exception, kind " + std::to_string(static_cast<int>(world_->wrong.load())));
+        fail("R3", "wrong bytes or an exception, kind " + std::to_string(static_cast<int>(world_->wrong.load())));
 }
 
 /// A kill costs at most one shard, and none outside of a writing section.
@@ -178,8 +178,8 @@ void Nemesis::check_rebuilds(const std::vector<Victim>& victims) {
     const auto breakers = static_cast<std::uint64_t>(
         std::count_if(victims.begin(), victims.end(), [](const Victim& victim) { return victim.may_break; }));
     if (shards > breakers)
-        fail(std::to_string(shards) + " shards were rebuilt after " + std::to_string(breakers) +
-             " deaths inside a writing section");
+        fail("R2", std::to_string(shards) + " shards were rebuilt after " + std::to_string(breakers) +
+                       " deaths inside a writing section");
 }
 
 /// Slots, pins and leases of the dead are back within a second.
@@ -192,7 +192,7 @@ void Nemesis::check_cleaning() {
         const auto known = dead_since_ns_.find(id);
         dead[id] = known == dead_since_ns_.end() ? now : known->second;
         report_.slowest_cleaning_ns = std::max(report_.slowest_cleaning_ns, now - dead[id]);
-        if (now - dead[id] > kCleaningNs) fail("the slot of a dead process was not given back within 5 s");
+        if (now - dead[id] > kCleaningNs) fail("R15", "the slot of a dead process was not given back within 5 s");
     }
     dead_since_ns_ = std::move(dead);
 }
@@ -201,18 +201,18 @@ void Nemesis::check_cleaning() {
 void Nemesis::check_structure() {
     world_->pause = true;
     for (std::uint32_t actor = 0; actor < kActors; ++actor)
-        if (!eventually([&] { return world_->actors[actor].paused.load(); }, kHangNs)) return fail("no pause");
-    if (const std::string violation = test::first_violation(view_); !violation.empty()) fail(violation);
+        if (!eventually([&] { return world_->actors[actor].paused.load(); }, kHangNs)) return fail("R1", "no pause");
+    if (const std::string violation = test::first_violation(view_); !violation.empty()) fail("R3", violation);
     world_->pause = false;
     for (std::uint32_t actor = 0; actor < kActors; ++actor)
-        if (!eventually([&] { return !world_->actors[actor].paused; }, kHangNs)) return fail("no end of a pause");
+        if (!eventually([&] { return !world_->actors[actor].paused; }, kHangNs)) return fail("R1", "no end of a pause");
 }
 
 void Nemesis::end() {
     world_->stop = true;
     for (pid_t& pid : pids_) {
         int status = 0;
-        if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("a process does not end");
+        if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("R1", "a process does not end");
         ::kill(pid, SIGKILL);
         ::waitpid(pid, &status, 0);
         pid = 0;
@@ -220,8 +220,10 @@ void Nemesis::end() {
     for (const ActorState& actor : world_->actors) report_.operations += actor.operations;
 }
 
-void Nemesis::fail(const std::string& what) {
-    if (report_.failure.empty()) report_.failure = what;
+void Nemesis::fail(const char* promise, const std::string& what) {
+    if (!report_.failure.empty()) return;
+    report_.broken = promise;
+    report_.failure = what;
 }
 
 std::array<std::uint64_t, kShards> Nemesis::rebuilds() const {

@@ -27,6 +27,7 @@ struct KillReport {
     std::uint64_t operations = 0;
     std::vector<std::int64_t> answers_ns;  // a lookup and a put on each shard by each survivor after each kill
     std::int64_t slowest_cleaning_ns = 0;  // until slot, pins and lease of a dead process were given back
+    std::string broken;                    // the promise that the failure breaks, "R1"
     std::string failure;                   // "": none
 };
 
@@ -68,7 +69,7 @@ private:
     void check_cleaning();
     void check_structure();
     void end();
-    void fail(const std::string& what);
+    void fail(const char* promise, const std::string& what);
     std::array<std::uint64_t, kShards> rebuilds() const;
 
     const shm::SegmentView& view_;
