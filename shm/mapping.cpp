@@ -143,10 +143,13 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
     }
     close_unnamed(location);
     // Whoever has a replaced segment mapped may announce changes to it until it looks at the name again.
+    // An answer that took long is old.
     const auto open_at_ns = [&]() -> std::int64_t {
+        const std::int64_t asked_ns = system::monotonic_ns();
         const bool was_replaced = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses ||
                                   process::maps_deleted(location.segment_path(), lock_file.is_new());
-        return was_replaced ? system::monotonic_ns() + kClosedNs : 0;
+        const std::int64_t now_ns = system::monotonic_ns();
+        return was_replaced || now_ns - asked_ns > kLookNs ? now_ns + kClosedNs : 0;
     };
     return Segment::create(location, options, format_arenas, open_at_ns);
 }

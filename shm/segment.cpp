@@ -274,8 +274,8 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
     segment->file_ = system::file_id(status);
     SegmentAttacher::make(*segment, geometry, options, format_arenas, 0);
     LARDER_CRASH_POINT("segment.formatted");
-    const std::int64_t asked_ns = system::monotonic_ns();
     if (open_at_ns) segment->view().header().open_at_ns.store(open_at_ns(), std::memory_order_relaxed);
+    const std::int64_t answered_ns = system::monotonic_ns();
     error = system::link_temporary(file.number(), location.segment_path());
     if (error == -EEXIST) return nullptr;
     if (error != 0) {
@@ -284,7 +284,7 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
     }
     LARDER_CRASH_POINT("segment.linked");
     // Whoever replaced another one meanwhile is not in the answer: this one is of no use.
-    if (open_at_ns && system::monotonic_ns() - asked_ns > kClosedNs) {
+    if (open_at_ns && system::monotonic_ns() - answered_ns > kClosedNs - kLookNs * 6 / 5) {
         close_for_good(segment->view());
         return nullptr;
     }
