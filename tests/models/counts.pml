@@ -1,5 +1,5 @@
-/* Counts of a key by hours (shm/key_table.cpp): three participants count two hits each in two stripes, the clock turns twice, one of them may be
-   killed after any store; a tool asks for the use of the key meanwhile. A window, and the ring, has two hours. Who counts looks at the clock
+/* Counts of a key by hours (shm/key_table.cpp): three participants count a hit each in two stripes, or two and a tool asks; the clock turns twice; one may be
+   killed after any store. A window, and the ring, has two hours. Who counts looks at the clock
    once, when its operation begins, and may go on late; it finds the record's `hour` (its process may serve the same record as others).
    Checked: no hit is lost and none counted twice: the stripes' sum is what was counted, and the place of each hour that was entered holds all
    hits from before the clock turned to it and none of an operation that began in that hour or later, so that the hours part the hits; the
