@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -42,6 +43,33 @@ std::string absolute(const std::string& path) {
     return path.empty() ? path : std::filesystem::absolute(path, error).string();
 }
 
+constexpr const char* kChooseAnother = "choose another directory with --directory or LARDER_DIR";
+
+/// As a cache's files are named; where nothing else is, the directory may be meant for caches.
+bool is_cache_file(const std::filesystem::path& name) {
+    constexpr std::string_view kKinds[] = {".seg", ".lock", ".sock", ".listen"};
+    return std::find(std::begin(kKinds), std::end(kKinds), name.extension().string()) != std::end(kKinds) &&
+           is_valid_name(name.stem().string());
+}
+
+/// Directories that other programs count on, wherever a link to them is: the ones next to the root, and what is next
+/// to some of these.
+bool is_system_directory(const std::filesystem::path& directory) {
+    constexpr std::string_view kSystem[] = {"/", "/boot", "/dev", "/etc", "/proc", "/sys", "/usr", "/var"};
+    return std::find(std::begin(kSystem), std::end(kSystem), directory.parent_path().string()) != std::end(kSystem);
+}
+
+/// Closing it to others hurts nobody. Ends at the first file that is not a cache's.
+bool may_be_for_caches(const std::string& directory) {
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(directory, error);
+    if (error || is_system_directory(real)) return false;
+    std::filesystem::directory_iterator at(real, error), end;
+    for (; !error && at != end; at.increment(error))
+        if (!is_cache_file(at->path().filename())) return false;
+    return !error;
+}
+
 /// What is wrong with a directory, empty: nothing.
 struct Fault {
     std::string reason, remedy;
@@ -57,7 +85,7 @@ Fault fault_of(const std::string& directory, bool follow_links) {
         return {"cannot look at " + directory + ": " + std::strerror(-error),
                 "make it reachable for uid " + std::to_string(system::user_id()) + ", or set LARDER_DIR"};
     }
-    if (!S_ISDIR(status.st_mode)) return {directory + " is not a directory", "remove it, or set LARDER_DIR"};
+    if (!S_ISDIR(status.st_mode)) return {directory + " is not a directory", kChooseAnother};
     if (status.st_uid != system::user_id()) {
         return {directory + " belongs to uid " + std::to_string(status.st_uid) + ", this process is uid " +
                     std::to_string(system::user_id()),
@@ -68,10 +96,12 @@ Fault fault_of(const std::string& directory, bool follow_links) {
         char mode[8] = {};
         for (int digit = 0; digit < 3; ++digit)
             mode[digit] = static_cast<char>('0' + (status.st_mode >> (6 - 3 * digit) & 7));
-        return {directory + " has mode 0" + mode + ", not 0700",
-                is_shared
-                    ? "make a directory of your own in it: `mkdir -m 700 " + directory + "/larder`, and name that one"
-                    : "run `chmod 700 " + directory + "`"};
+        std::string remedy = kChooseAnother;
+        if (is_shared)
+            remedy = "make a directory of your own in it: `mkdir -m 700 " + directory + "/larder`, and name that one";
+        else if (may_be_for_caches(directory))
+            remedy = "run `chmod 700 " + directory + "`";
+        return {directory + " has mode 0" + mode + ", not 0700", remedy};
     }
     return {};
 }
@@ -91,7 +121,9 @@ Location explicit_location(const std::string& directory, const std::string& name
     if (fault.absent) {
         if (const int error = make_private_directory(directory)) {
             throw OpenError("directory", "cannot make " + directory + ": " + std::strerror(-error),
-                            "make it with `mkdir -p -m 700 " + directory + "`, or set LARDER_DIR to another");
+                            error == -EROFS
+                                ? kChooseAnother
+                                : "make it with `mkdir -p -m 700 " + directory + "`, or set LARDER_DIR to another");
         }
         fault = fault_of(directory, true);
     }

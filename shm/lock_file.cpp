@@ -22,6 +22,16 @@ constexpr std::int64_t kRetryNs = 1'000'000;
     throw OpenError("registry", path + " " + what, remedy);
 }
 
+[[noreturn]] void refuse_unopened(const std::string& path, int error) {
+    if (error == ELOOP) refuse(path, "is a symbolic link");
+    if (error == EISDIR) refuse(path, "is not a regular file");
+    const std::string reason = std::string("cannot be opened: ") + std::strerror(error);
+    if (error == EROFS)
+        refuse(path, reason,
+               "mount its file system writable, or choose another directory with --directory or LARDER_DIR");
+    refuse(path, reason, "check its mode and its directory's, and the limit of open files (`ulimit -n`)");
+}
+
 /// Open for reading and writing, made when absent.
 system::Descriptor open_or_make(const std::string& path, bool& is_new) {
     for (int tries = 0;; ++tries) {
@@ -49,9 +59,7 @@ LockFile* LockFile::open(const std::string& path) {
         if (LockFile* known = find(system::file_id(status))) return known;
     bool is_new = false;
     system::Descriptor file = open_or_make(path, is_new);
-    if (!file.is_open())
-        refuse(path, std::string("cannot be opened: ") + std::strerror(-file.number()),
-               "check its directory's mode, and the limit of open files (`ulimit -n`)");
+    if (!file.is_open()) refuse_unopened(path, -file.number());
     if (const int error = system::file_status(file.number(), status))
         refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
     if (LockFile* known = find(system::file_id(status))) {

@@ -177,6 +177,7 @@ struct SegmentAttacher {
         const system::Descriptor file = system::open_file(path, writable ? O_RDWR : O_RDONLY);
         if (file.number() == -ENOENT) return nullptr;
         if (file.number() == -ELOOP) throw OpenError("attach", path + " is a symbolic link", "remove it");
+        if (file.number() == -EISDIR) throw OpenError("attach", path + " is not a regular file", "remove it");
         if (!file.is_open())
             throw OpenError("attach", "cannot open " + path + ": " + error_text(file.number()),
                             "check its mode, and the limit of open files (`ulimit -n`)");

@@ -26,10 +26,11 @@ using Findings = std::vector<Finding>;
 constexpr std::size_t kSocketPathBytes = 107;
 constexpr unsigned kFirstUserId = 1'000;  // below: system users, whose files logind leaves alone
 
+/// Of files alone: what a link leads to is not the cache's, and a directory of mode 0600 is of no use to anybody.
 void examine_modes(const shm::Location& location, Findings& findings) {
     for (const std::string& path : {location.segment_path(), location.lock_path(), location.listen_path()}) {
         struct stat status {};
-        if (::stat(path.c_str(), &status) != 0 || (status.st_mode & 0077) == 0) continue;
+        if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 0077) == 0) continue;
         findings.push_back({"file_mode", Severity::error,
                             fmt::format("{} is open to other users (mode {:04o}).", path, status.st_mode & 07777),
                             fmt::format("Run `chmod 600 {}`; see who changed it.", path)});
@@ -43,19 +44,19 @@ void examine_lock_files(const shm::Location& location, Findings& findings) {
     for (const auto& [path, outcome] : files) {
         struct stat status {};
         if (::lstat(path.c_str(), &status) != 0) continue;
-        std::string fault;
-        if (!S_ISREG(status.st_mode))
-            fault = "is not a regular file";
-        else if (status.st_uid != ::geteuid())
+        std::string fault,
+            remedy = fmt::format("Run `chown {0} {1} && chmod 600 {1}`, or remove it", ::geteuid(), path);
+        if (!S_ISREG(status.st_mode)) {
+            fault = S_ISLNK(status.st_mode) ? "is a symbolic link" : "is not a regular file";
+            remedy = "Remove it";  // another mode or owner would be that of what the link leads to
+        } else if (status.st_uid != ::geteuid())
             fault = fmt::format("belongs to uid {}, not to uid {}", status.st_uid, ::geteuid());
         else if ((status.st_mode & 0600) != 0600)
             fault = fmt::format("has mode {:04o}, not 0600", status.st_mode & 07777);
         if (!fault.empty())
             findings.push_back({"lock_unusable", Severity::error,
                                 fmt::format("{} {}: it cannot be locked, so that {}.", path, fault, outcome),
-                                fmt::format("Run `chown {0} {1} && chmod 600 {1}`, or remove it while no process uses "
-                                            "the cache.",
-                                            ::geteuid(), path)});
+                                remedy + " while no process uses the cache."});
     }
 }
 
@@ -82,8 +83,13 @@ void examine_file_system(const shm::Location& location, Findings& findings) {
                          ::getuid()),
              "Set RemoveIPC=no in logind.conf, run as a system user, or use /run/larder (LARDER_DIR)."});
     struct statvfs space {};
-    if (::statvfs(location.directory.c_str(), &space) != 0 || space.f_blocks == 0) return;
-    if (space.f_bavail < space.f_blocks / 20)
+    if (::statvfs(location.directory.c_str(), &space) != 0) return;
+    if ((space.f_flag & ST_RDONLY) != 0)
+        findings.push_back(
+            {"read_only", Severity::error,
+             fmt::format("The file system of {} is read-only: no cache can be opened there.", location.directory),
+             "Mount it writable, or choose another directory with --directory or LARDER_DIR."});
+    if (space.f_blocks != 0 && space.f_bavail < space.f_blocks / 20)
         findings.push_back(
             {"nearly_full", Severity::warning,
              fmt::format("The file system of {} has {} left of {}.", location.directory,

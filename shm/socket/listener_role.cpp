@@ -56,6 +56,16 @@ RoleFile& open_once(const std::string& path, int extra_flags) {
 
 std::string why(int negative_error) { return std::generic_category().message(-negative_error); }
 
+/// Why the role's file could not be opened, and what to do about it.
+std::string problem_of(const std::string& path, int negative_error) {
+    if (negative_error == -ELOOP) return path + " is a symbolic link; remove it while nobody listens";
+    if (negative_error == -EISDIR) return path + " is not a regular file; remove it";
+    if (negative_error == -EROFS)
+        return path + " is on a read-only file system; mount it writable, or name another directory with LARDER_DIR";
+    return "cannot open " + path + ": " + why(negative_error) +
+           "; make its directory, owned by you and with mode 0700, or name another one with LARDER_DIR";
+}
+
 }  // namespace
 
 bool somebody_listens(const std::string& lock_path) {
@@ -70,8 +80,7 @@ bool ListenerRole::try_take() {
     problem_.clear();
     RoleFile& file = open_once(path_, O_CREAT);
     if (file.descriptor < 0) {
-        problem_ = "cannot open " + path_ + ": " + why(file.descriptor) +
-                   "; make its directory, owned by you and with mode 0700, or name another one with LARDER_DIR";
+        problem_ = problem_of(path_, file.descriptor);
         return false;
     }
     if (claimed_here(file)) return false;
