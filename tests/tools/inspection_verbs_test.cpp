@@ -337,41 +337,6 @@ TEST_CASE("a put that meets a forced rm stores its value or fails, and never fin
     }
 }
 
-TEST_CASE("put makes no cache for what it does not store", "[cli]") {
-    const ScopedDirectory directory;
-    const auto put = [&directory](const std::string& rest) {
-        return test::run_shell(directory.path(), "\"$LARDER\" put --size 16MiB --json " + rest);
-    };
-    CHECK(put("k </dev/null").json() == json::value({{"result", "bad_value"}}));
-    CHECK(put("'' </dev/null").json() == json::value({{"result", "bad_key"}}));
-    CHECK(put("k </").code == 3);
-    CHECK(std::filesystem::is_empty(directory.path()));
-    CHECK(put("k </dev/null").code == 3);
-}
-
-TEST_CASE("put says which limit the entry is above", "[cli]") {
-    const Scene scene;
-    const auto advice = [&scene](std::vector<std::string> arguments, const std::string& value) {
-        arguments.insert(arguments.begin(), {"put", "k"});
-        return scene.run(arguments, value).err;
-    };
-    CHECK_THAT(advice({}, std::string(8 << 20, 'v')), Catch::Contains("--size"));
-    CHECK_THAT(advice({"--tag", std::string(257, 't')}, "v"), Catch::EndsWith("a tag has 1 to 256 bytes, not 257\n"));
-    std::vector<std::string> tags;
-    for (int i = 0; i < 17; ++i) tags.insert(tags.end(), {"--tag", "t" + std::to_string(i)});
-    CHECK_THAT(advice(tags, "v"), Catch::EndsWith("an entry has at most 16 tags, not 17\n"));
-}
-
-TEST_CASE("put takes its ttl from LARDER_TTL when it is given none", "[cli]") {
-    const Scene scene;
-    const auto ttl_of_put = [&scene](const std::vector<std::string>& arguments) {
-        CHECK(run_larder(scene.directory.path(), arguments, "v", {{"LARDER_TTL", "1h"}}).code == 0);
-        return scene.line_of("k").at("ttl_ms").to_number<int>();
-    };
-    CHECK(ttl_of_put({"put", "k"}) > 3'500'000);
-    CHECK(ttl_of_put({"put", "k", "--ttl", "60s"}) <= 60'000);
-}
-
 TEST_CASE("rm refuses while a process is attached, and does it when forced", "[cli]") {
     Scene scene;
     scene.cache.put("k", "v");
