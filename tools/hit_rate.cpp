@@ -12,10 +12,15 @@
 #include "tools/inspection.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/options.hpp"
+#include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
 namespace {
+
+/// Both look alike: such a key has no place in the key table.
+constexpr const char* kNotTracked =
+    "not tracked: nobody looked it up in 24 hours, or the keys with counts are as many as --tracked-keys allows";
 
 struct Arguments {
     Options cache;
@@ -31,11 +36,14 @@ int run(const Arguments& arguments) {
     const KeyUse use = shm::KeyTable(view).use(hash, shm::shard_of(hash, view.geometry->shards), segment_now_ns());
     const HitRate rate{use.hits, use.misses, key,
                        std::chrono::duration_cast<std::chrono::seconds>(arguments.cache.ttl)};
-    if (arguments.json)
+    if (arguments.json) {
+        if (!use.tracked) complain(fmt::format("larder: {} is {}\n", key, kNotTracked));
         print(to_json(rate) + "\n");
-    else
-        print(fmt::format("{}: {} hits and {} misses in 24 hours, {} % of {} lookups\n", key, rate.hits, rate.misses,
-                          to_text(rate.percentage()), rate.total()));
+    } else {
+        print(fmt::format("{}: {} hits and {} misses in 24 hours, {} % of {} lookups{}{}\n", key, rate.hits,
+                          rate.misses, to_text(rate.percentage()), rate.total(), use.tracked ? "" : "; ",
+                          use.tracked ? "" : kNotTracked));
+    }
     return kOk;
 }
 

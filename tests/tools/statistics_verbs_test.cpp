@@ -97,6 +97,23 @@ TEST_CASE("analytics prints the document itself, and wraps it in JSON with its s
     CHECK(office.run({"hit-rate", "1"}).lines().size() == 1);
 }
 
+TEST_CASE("hit-rate says of a key without counts that it has none", "[cli]") {
+    const Office office;
+    REQUIRE(office.import().code == 0);
+    REQUIRE(office.analytics("1").code == 0);
+    const CommandResult tracked = office.run({"hit-rate", "1"});
+    CHECK(tracked.out.find("not tracked") == std::string::npos);
+    CHECK(tracked.err.empty());
+    CHECK(office.run({"hit-rate", "1", "--json"}).err.empty());
+    const CommandResult untracked = office.run({"hit-rate", "2"});
+    CHECK(untracked.code == 0);
+    CHECK(untracked.lines().size() == 1);
+    CHECK_THAT(untracked.out, Catch::Contains("; not tracked: "));
+    const CommandResult object = office.run({"hit-rate", "2", "--json"});
+    CHECK(object.json().as_object().size() == 6);
+    CHECK_THAT(object.err, Catch::Contains("assignment_stats:2 is not tracked: "));
+}
+
 TEST_CASE("an unknown assignment exits with 1 and leaves nothing behind", "[cli]") {
     const Office office;
     REQUIRE(office.import().code == 0);
