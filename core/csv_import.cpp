@@ -81,15 +81,19 @@ void report(const Progress& progress, const std::string& file, std::uint64_t row
     if (progress) progress(ImportProgress{file, rows, table.reader().bytes_read(), table.reader().bytes_total()});
 }
 
+/// Returns how many rows of the table come from the file: of two with one id, in the first column, the later replaces
+/// the other.
 template <class InsertRow>
 std::uint64_t import_rows(CsvTable& table, const std::string& file, const Progress& progress, InsertRow insert_row) {
     std::uint64_t rows = 0;
+    std::unordered_set<std::int64_t> ids;
     while (table.next()) {
         insert_row();
+        ids.insert(table.id(0));
         if (++rows % rows_per_report == 0) report(progress, file, rows, table);
     }
     report(progress, file, rows, table);
-    return rows;
+    return ids.size();
 }
 
 std::uint64_t import_assignments(SQLite::Database& database, const std::string& file, const Progress& progress) {

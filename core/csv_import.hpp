@@ -20,6 +20,7 @@ struct ImportFiles {
     std::string submissions;  ///< empty: none; plain or gzip, as the other
 };
 
+/// Rows of the tables that come from the files: an id that is there twice counts once.
 struct ImportCounts {
     std::uint64_t assignments = 0, submissions = 0;
 };

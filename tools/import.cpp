@@ -41,7 +41,7 @@ void add_import(CLI::App& program, Action& action) {
     add_text_option(*verb, "db", arguments->db)->required();
     add_text_option(*verb, "assignments", arguments->files.assignments);
     add_text_option(*verb, "submissions", arguments->files.submissions);
-    verb->add_flag("--json", arguments->json, "{assignments, submissions}: rows");
+    verb->add_flag("--json", arguments->json, "{assignments, submissions}: rows; an id that comes twice is one");
     verb->callback([&action, arguments] {
         if (arguments->files.assignments.empty() && arguments->files.submissions.empty())
             throw CLI::ValidationError("import", "give --assignments, --submissions, or both");

@@ -114,6 +114,19 @@ TEST_CASE("hit-rate says of a key without counts that it has none", "[cli]") {
     CHECK_THAT(object.err, Catch::Contains("assignment_stats:2 is not tracked: "));
 }
 
+TEST_CASE("import counts an id that comes twice once, as the table does", "[cli]") {
+    const Office office;
+    office.write("a.csv",
+                 "assignment_id,title,author_id,max_score,due_at,assigned_count\n"
+                 "1,Draft,7,100,,4\n1,Essay,7,100,,4\n");
+    office.write("s.csv",
+                 "submission_id,assignment_id,student_id,status,score,max_score,is_late,submitted_at,graded_at\n"
+                 "10,1,1,graded,80,100,0,,\n11,1,2,graded,90,100,1,,\n10,1,1,graded,60,100,0,,\n");
+    CHECK(office.import().out == "imported 1 assignments and 2 submissions\n");
+    CHECK(office.analytics("1").json().at("assignment_title") == "Essay");
+    CHECK(office.mean(office.analytics("1")) == 75.0);
+}
+
 TEST_CASE("an unknown assignment exits with 1 and leaves nothing behind", "[cli]") {
     const Office office;
     REQUIRE(office.import().code == 0);
