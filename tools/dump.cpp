@@ -83,7 +83,7 @@ void add_dump(CLI::App& program, Action& action) {
     verb->add_flag("--all", arguments->filter.dead, "Expired and invalidated entries, too");
     verb->add_flag("--json", arguments->json,
                    "A line each: {key, size_bytes, ttl_ms, age_ms, last_used_ms, hits, tags, state}; key_base64 where "
-                   "it is not UTF-8");
+                   "it is not UTF-8, tags_base64 beside tags where one is not");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -22,6 +22,18 @@ boost::json::value or_null(const std::optional<std::int64_t>& value) {
     return value ? boost::json::value(*value) : boost::json::value(nullptr);
 }
 
+/// `tags` for people, whatever their bytes; `tags_base64` beside it where one of them is not UTF-8.
+void put_tags(boost::json::object& object, const std::vector<std::string>& tags) {
+    boost::json::array shown, exact;
+    for (const std::string& tag : tags) {
+        shown.emplace_back(to_utf8(tag));
+        exact.emplace_back(base64(tag));
+    }
+    object["tags"] = std::move(shown);
+    if (!std::all_of(tags.begin(), tags.end(), [](const std::string& tag) { return is_utf8(tag); }))
+        object["tags_base64"] = std::move(exact);
+}
+
 }  // namespace
 
 shm::Location require_cache(const Options& options) {
@@ -69,9 +81,7 @@ boost::json::object entry_json(const shm::Entry& entry, const EntryLine& line, b
     object["age_ms"] = line.age_ms;
     object["last_used_ms"] = or_null(line.last_used_ms);
     object["hits"] = line.hits ? boost::json::value(*line.hits) : boost::json::value(nullptr);
-    boost::json::array tags;
-    for (const std::string& tag : entry.tags) tags.emplace_back(to_utf8(tag));
-    object["tags"] = std::move(tags);
+    put_tags(object, entry.tags);
     object["state"] = shm::name_of(entry.state);
     if (with_value) object["value_base64"] = base64(entry.value);
     return object;

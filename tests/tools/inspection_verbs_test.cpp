@@ -172,6 +172,22 @@ TEST_CASE("dump --values shows values only when asked", "[cli]") {
     CHECK(scene.run({"dump", "--values", "--json"}).json().at("value_base64").as_string() == "c2VjcmV0");
 }
 
+TEST_CASE("tags that are not UTF-8 are in JSON twice: to be read, and byte for byte", "[cli]") {
+    Scene scene;
+    scene.cache.put("k", "v", {.tags = {"plain", "\xff\xfe"}});
+    for (const char* const verb : {"dump", "get"}) {
+        const std::string key = verb == std::string("get") ? "k" : "--json";
+        const json::value line = scene.run({verb, key, "--json"}).json();
+        std::set<std::string> names = names_of(line);
+        CHECK(names.count("tags_base64") == 1);
+        CHECK(line.at("tags_base64") == json::value(json::array{"cGxhaW4=", "//4="}));
+        CHECK(line.at("tags").at(0) == "plain");
+        CHECK(line.at("tags").as_array().size() == 2);
+    }
+    scene.cache.put("k", "v", {.tags = {"gr\xc3\xbcn"}});
+    CHECK(names_of(scene.run({"dump", "--json"}).json()) == dump_names);
+}
+
 TEST_CASE("no entry was last used before it was made", "[cli]") {
     Scene scene;
     for (int round = 0; round < 5; ++round) {  // the last use is kept in steps of 128 ms
