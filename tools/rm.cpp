@@ -62,6 +62,10 @@ public:
             if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) there_.insert(path);
     }
 
+    bool is_cache_there() const { return there_.count(location_.segment_path()) != 0; }
+    bool is_anything_there() const { return !there_.empty(); }
+    bool is_anything_removed() const { return !removed_.empty(); }
+
     void remove(const std::string& path) {
         const int error = shm::system::remove_file(path);
         if (error == 0 && there_.count(path) != 0) removed_.emplace_back(path);
@@ -93,19 +97,28 @@ private:
     boost::json::array removed_;
 };
 
+[[noreturn]] void refuse_absent(const shm::Location& location, const char* more = "") {
+    throw Refusal(kNegative, fmt::format("no cache {} in {}{}", location.name, location.directory, more));
+}
+
+/// Also removes what a cache left whose segment is gone.
 int run(const Arguments& arguments) {
-    const shm::Location location = require_cache(arguments.cache);
+    const shm::Location location = shm::locate(arguments.cache.directory, arguments.cache.name, false);
     Removal removal(location);
+    if (!removal.is_anything_there()) refuse_absent(location);
     const shm::process::Lock lock(kPatience);
     shm::LockFile* const lock_file = shm::LockFile::open(location.lock_path());
     if (!lock.is_held() || !lock_file->take_administration(kPatience))
         throw Refusal(kFailure, fmt::format("another process is just making or removing {}; try again", location.name));
-    if (lock_file->any_slot_held_by_other() && !arguments.force)
-        throw Refusal(kFailure, fmt::format("cache {} is in use by {}; end them first, or use --force", location.name,
-                                            attached_text(location.segment_path())));
-    close_segment(location);
-    removal.remove(location.segment_path());
+    if (removal.is_cache_there()) {
+        if (lock_file->any_slot_held_by_other() && !arguments.force)
+            throw Refusal(kFailure, fmt::format("cache {} is in use by {}; end them first, or use --force",
+                                                location.name, attached_text(location.segment_path())));
+        close_segment(location);
+        removal.remove(location.segment_path());
+    }
     removal.remove_lock_files(*lock_file);
+    if (!removal.is_anything_removed()) refuse_absent(location, "; a process has the files beside it in use");
     removal.show(arguments.json);
     return kOk;
 }
@@ -114,7 +127,8 @@ int run(const Arguments& arguments) {
 
 void add_rm(CLI::App& program, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
-    CLI::App* const verb = program.add_subcommand("rm", "Remove a cache that no process is attached to");
+    CLI::App* const verb =
+        program.add_subcommand("rm", "Remove a cache that no process is attached to, or what one left");
     add_selection(*verb, arguments->cache);
     verb->add_flag("--force", arguments->force,
                    "Even while processes are attached: nothing in it is served again, and they make a new one");

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -393,4 +394,26 @@ TEST_CASE("rm leaves nothing of a cache that nobody has open", "[cli]") {
     CHECK_THAT(removed.out, Catch::Contains("removed " + directory.file("default.seg")));
     CHECK(std::filesystem::is_empty(directory.path()));
     CHECK(run_larder(directory.path(), {"rm"}).code == 1);
+}
+
+TEST_CASE("rm removes what is left of a cache whose segment is gone", "[cli]") {
+    const ScopedDirectory directory;
+    REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
+    std::filesystem::remove(directory.file("default.seg"));
+    for (const char* const name : {"default.sock", "default.listen"}) std::ofstream(directory.file(name)).close();
+    const CommandResult removed = run_larder(directory.path(), {"rm"});
+    CHECK(removed.code == 0);
+    CHECK(removed.lines().size() == 3);
+    CHECK_THAT(removed.out, Catch::Contains("removed " + directory.file("default.lock")));
+    CHECK(std::filesystem::is_empty(directory.path()));
+}
+
+TEST_CASE("rm leaves the lock files that a process has in use, and says so", "[cli]") {
+    Scene scene;
+    std::filesystem::remove(scene.directory.file("default.seg"));
+    const CommandResult refused = scene.run({"rm", "--force"});
+    CHECK(refused.code == 1);
+    CHECK(refused.out.empty());
+    CHECK_THAT(refused.err, Catch::StartsWith("larder: no cache default in ") && Catch::Contains("in use"));
+    CHECK(std::filesystem::exists(scene.directory.file("default.lock")));
 }
