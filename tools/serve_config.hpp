@@ -12,7 +12,7 @@
 
 namespace larder::tools {
 
-/// What a supervisor tells a worker that it starts, as `PID:PORT:SLOT` behind its own command line.
+/// What a supervisor tells a worker that it starts, as `PID:PORT:SLOT` in its own command line.
 struct WorkerTicket {
     pid_t supervisor = 0;
     std::uint16_t port = 0;

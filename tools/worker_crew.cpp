@@ -69,6 +69,14 @@ void BackOff::note_death(Clock::time_point now) {
         pause_ = pause_.count() == 0 ? first_pause : std::min(pause_ * 2, longest_pause);
 }
 
+std::vector<std::string> worker_command_line(std::vector<std::string> supervisors, const WorkerTicket& ticket) {
+    // Before the verb stand the program's name and its options, none of which takes this word for a value.
+    const auto first = supervisors.begin() + (supervisors.empty() ? 0 : 1);
+    const auto verb = std::find(first, supervisors.end(), "serve");
+    supervisors.insert(verb == supervisors.end() ? verb : verb + 1, "--worker=" + ticket.to_text());
+    return supervisors;
+}
+
 WorkerCrew::WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status)
     : arguments_(own_command_line()), port_(port), status_(status), workers_(count) {}
 
@@ -78,11 +86,9 @@ void WorkerCrew::start_due(Clock::time_point now) {
 }
 
 void WorkerCrew::start(std::size_t slot, Clock::time_point now) {
-    std::vector<std::string> arguments = arguments_;
-    arguments.emplace_back("--worker");
-    arguments.push_back(WorkerTicket{.supervisor = ::getpid(), .port = port_, .slot = slot}.to_text());
+    const WorkerTicket ticket{.supervisor = ::getpid(), .port = port_, .slot = slot};
     try {
-        workers_[slot].pid = spawn(arguments, status_.fd());
+        workers_[slot].pid = spawn(worker_command_line(arguments_, ticket), status_.fd());
     } catch (const std::system_error& error) {
         spdlog::error("{}", error.what());
         back_off_.note_death(now);

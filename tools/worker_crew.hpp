@@ -33,7 +33,10 @@ private:
     std::size_t total_ = 0;
 };
 
-/// Workers are this program, executed anew with its own command line and a WorkerTicket behind it: a fork of a process
+/// The supervisor's command line with the ticket right behind the verb: what the user gave may end with `--`.
+std::vector<std::string> worker_command_line(std::vector<std::string> supervisors, const WorkerTicket& ticket);
+
+/// Workers are this program, executed anew with its own command line and a WorkerTicket in it: a fork of a process
 /// that has threads could inherit locks that nobody will open. They are direct children. One thread, which must live as
 /// long as the workers, since they die with the thread that started them.
 class WorkerCrew {

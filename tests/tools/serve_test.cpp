@@ -340,6 +340,12 @@ TEST_CASE("what cannot be served is said at once", "[serve]") {
     CHECK(exit_code(school, "wrong", Service::arguments(school, {"--workers", "0"}, "wrong")) == 2);
 }
 
+TEST_CASE("workers start whatever stands at the end of the command line", "[serve]") {
+    const School school;
+    const Service service(school, {"--"});
+    CHECK(service.get(analytics(1)).status == 200);
+}
+
 TEST_CASE("tutors and teachers see their own assignments, an admin all, a student none", "[serve]") {
     const School school;
     const Service service(school, with_key(school));

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 using namespace larder::tools;
 using namespace std::chrono_literals;
@@ -42,4 +44,12 @@ TEST_CASE("a ticket says the same after its way through a command line", "[serve
     CHECK(ticket.slot == 63);
     for (const char* text : {"", "1", "1:2", "1:2:", "1:2:64", "1:65536:0", "x:1:1", "1:1:1:1", "1:1:1 "})
         CHECK_THROWS_AS(WorkerTicket::parse(text), std::invalid_argument);
+}
+
+TEST_CASE("the ticket stands behind the verb, before all that the user gave", "[serve]") {
+    const WorkerTicket ticket{.supervisor = 1, .port = 2, .slot = 3};
+    using Words = std::vector<std::string>;
+    CHECK(worker_command_line({"serve", "--log-level", "info", "serve", "--db", "serve", "--"}, ticket) ==
+          Words{"serve", "--log-level", "info", "serve", "--worker=1:2:3", "--db", "serve", "--"});
+    CHECK(worker_command_line({"larder", "serve"}, ticket) == Words{"larder", "serve", "--worker=1:2:3"});
 }
