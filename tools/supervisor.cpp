@@ -6,19 +6,16 @@
 #include <spdlog/spdlog.h>
 #include <sys/vfs.h>
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <fstream>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "core/sqlite_source.hpp"
 #include "core/submission_source.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
+#include "tools/port_file.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/serve_status.hpp"
 #include "tools/standard_streams.hpp"
@@ -64,10 +61,11 @@ ListenAddress parse_address(const std::string& text) {
 ListenAddress checked_address(const ServeConfig& config) {
     const ListenAddress address = parse_address(config.listen);
     if (config.auth_key_file.empty() && !address.is_loopback())
-        throw Refusal(kUsage,
-                      fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
-                                  "served; name a key file, or listen on 127.0.0.1",
-                                  address.url()));
+        throw Refusal(
+            kUsage,
+            fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
+                        "served; name a key file, or listen on 127.0.0.1",
+                        address.url()));
     return address;
 }
 
@@ -85,19 +83,6 @@ void warn_about(const ServeConfig& config, const Cache& cache) {
 void share_keys(const std::string& key_file, const ServeStatusPage& status) {
     const std::string bytes = KeyRing::read_file(key_file);
     status->key_file_bytes = static_cast<std::uint32_t>(bytes.copy(status->key_file.data(), status->key_file.size()));
-}
-
-void write_port_file(const std::string& path, std::uint16_t port) {
-    const std::string unfinished = path + ".new";
-    std::ofstream(unfinished) << port << '\n';
-    if (std::rename(unfinished.c_str(), path.c_str()) != 0)
-        throw Refusal(kFailure, fmt::format("the port cannot be written to {}: {}", path,
-                                            std::generic_category().message(errno)));
-}
-
-void announce(const ServeConfig& config, const ListenAddress& address) {
-    complain(fmt::format("larder: listening on {}\n", address.url()));
-    if (!config.port_file.empty()) write_port_file(config.port_file, address.port());
 }
 
 void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {
@@ -118,8 +103,8 @@ void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& s
 }
 
 // False: no worker ever came to listen.
-bool supervise(const ServeConfig& config, const ListenAddress& address, WorkerCrew& workers,
-               const ServeStatusPage& status, const RelayThread& relay, const sigset_t& signals) {
+bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers, const ServeStatusPage& status,
+               const RelayThread& relay, const sigset_t& signals) {
     bool announced = false;
     Clock::time_point caught_up_at{};
     do {
@@ -128,12 +113,24 @@ bool supervise(const ServeConfig& config, const ListenAddress& address, WorkerCr
         if (relay.caught_up()) caught_up_at = Clock::now();
         status->relay_caught_up.store(Clock::now() - caught_up_at < relay_patience ? 1 : 0, std::memory_order_relaxed);
         if (!announced && workers.any_listening()) {
-            announce(config, address);
+            port_file.publish(address.port());
+            complain(fmt::format("larder: listening on {}\n", address.url()));
             announced = true;
         }
         if (!announced && workers.deaths() >= BackOff::patient_deaths) return false;
     } while (!wait_for_signal(signals, announced ? tick_interval : tick_interval / 5));
     return true;
+}
+
+// Whatever ends it, requests that have begun are finished.
+bool supervise_and_drain(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers,
+                         const ServeStatusPage& status, const RelayThread& relay, const sigset_t& signals) try {
+    const bool served = supervise(port_file, address, workers, status, relay, signals);
+    drain(workers, status, signals);
+    return served;
+} catch (...) {
+    drain(workers, status, signals);
+    throw;
 }
 
 }  // namespace
@@ -144,7 +141,7 @@ int run_supervisor(ServeConfig config) {
     if (!config.auth_key_file.empty()) share_keys(config.auth_key_file, status);
     static_cast<void>(open_source(config.database));
     const PortReservation reservation(address);
-    if (!config.port_file.empty()) std::remove(config.port_file.c_str());  // of an earlier run
+    PortFile port_file(config.port_file);
     const sigset_t signals = take_over_signals();
 
     config.cache.role = "supervisor";
@@ -153,8 +150,7 @@ int run_supervisor(ServeConfig config) {
     warn_about(config, cache);
     const RelayThread relay(sqlite_path(config.database), cache);
     WorkerCrew workers(config.workers, address.port(), status);
-    const bool served = supervise(config, address, workers, status, relay, signals);
-    drain(workers, status, signals);
+    const bool served = supervise_and_drain(port_file, address, workers, status, relay, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
     return kOk;
 }

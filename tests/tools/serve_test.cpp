@@ -346,6 +346,38 @@ TEST_CASE("workers start whatever stands at the end of the command line", "[serv
     CHECK(service.get(analytics(1)).status == 200);
 }
 
+TEST_CASE("a port file that cannot be written is said before anything is started", "[serve]") {
+    const School school;
+    const auto with = [&](const std::string& path) {
+        std::vector<std::string> arguments = Service::arguments(school, no_more, "wrong");
+        arguments[10] = path;
+        return exit_code(school, "wrong", arguments);
+    };
+    CHECK(with(school.file("absent/port")) == 3);
+    CHECK(with(school.file("cache")) == 3);
+    CHECK(with("/dev/null") == 3);
+    CHECK(std::filesystem::exists("/dev/null"));
+    CHECK(text_of(school.file("wrong.log")).find("listening on http") == std::string::npos);
+    CHECK(std::filesystem::is_empty(school.file("cache")));
+}
+
+TEST_CASE("a port file that cannot be written later ends the service as any other end", "[serve]") {
+    const School school;
+    ChildProcess child = start_larder(school, "late", Service::arguments(school, no_more, "late"));
+    const std::string path = school.file("late.port");
+    REQUIRE(eventually([&] { return std::filesystem::exists(path + ".new") || std::filesystem::exists(path); }));
+    if (::mkdir(path.c_str(), 0700) != 0) {
+        WARN("skipped: the service was faster");
+        return;
+    }
+    CHECK(child.wait().exited_with(3));
+    const std::string log = text_of(school.file("late.log"));
+    CHECK(log.find("listening on http") == std::string::npos);
+    CHECK(log.find("Ending: requests that have begun are finished") != std::string::npos);
+    CHECK(log.find("the port cannot be written to " + path) != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(path + ".new"));
+}
+
 TEST_CASE("tutors and teachers see their own assignments, an admin all, a student none", "[serve]") {
     const School school;
     const Service service(school, with_key(school));
