@@ -100,6 +100,8 @@ std::string with_flags(std::string text) {
 int run(const Action& action, const std::string& command) {
     try {
         return action();
+    } catch (const UsageError& error) {
+        return fail_usage(error.what(), command);
     } catch (const Refusal& refusal) {
         return fail(refusal.code, refusal.what());
     } catch (const OpenError& error) {

@@ -39,7 +39,8 @@ std::size_t parse_workers(const std::string& text) {
         workers = parse_count(text);
     } catch (const std::invalid_argument&) {}
     if (workers < 1 || workers > max_workers)
-        throw Refusal(kUsage, fmt::format("--workers {}: write a number from 1 to {}", text, max_workers));
+        throw UsageError(
+            fmt::format("{}: `{}`: write a number from 1 to {}", name_for("workers", text), text, max_workers));
     return workers;
 }
 

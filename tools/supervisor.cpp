@@ -15,6 +15,7 @@
 #include "core/submission_source.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
+#include "tools/options.hpp"
 #include "tools/port_file.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/serve_status.hpp"
@@ -54,15 +55,14 @@ ListenAddress parse_address(const std::string& text) {
     try {
         return ListenAddress::parse(text);
     } catch (const AddressError& error) {
-        throw Refusal(kUsage, fmt::format("--listen: {}", error.what()));
+        throw UsageError(fmt::format("{}: {}", name_for("listen", text), error.what()));
     }
 }
 
 ListenAddress checked_address(const ServeConfig& config) {
     const ListenAddress address = parse_address(config.listen);
     if (config.auth_key_file.empty() && !address.is_loopback())
-        throw Refusal(
-            kUsage,
+        throw UsageError(
             fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
                         "served; name a key file, or listen on 127.0.0.1",
                         address.url()));

@@ -20,6 +20,11 @@ struct Refusal : std::runtime_error {
     ExitCode code;
 };
 
+/// A mistake in the command line or a variable that is found late; the message is given where its verb's help is.
+struct UsageError : Refusal {
+    explicit UsageError(const std::string& what) : Refusal(kUsage, what) {}
+};
+
 /// What the chosen verb does after the whole command line was parsed; returns an exit code, may throw Refusal or any
 /// std::exception (exit code 3).
 using Action = std::function<int()>;

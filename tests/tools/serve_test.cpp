@@ -378,6 +378,16 @@ TEST_CASE("a port file that cannot be written later ends the service as any othe
     CHECK_FALSE(std::filesystem::exists(path + ".new"));
 }
 
+TEST_CASE("a usage error of serve names its help", "[serve]") {
+    const School school;
+    for (const std::vector<std::string>& more :
+         {std::vector<std::string>{"--workers", "0"}, std::vector<std::string>{"--listen", "0.0.0.0:0"}}) {
+        const std::string name = "usage" + more.back().substr(0, 1) + more.front().substr(2);
+        CHECK(exit_code(school, name, {"serve", "--db", school.file("school.db"), more[0], more[1]}) == 2);
+        CHECK(text_of(school.file(name + ".log")).find("; see `larder serve --help`\n") != std::string::npos);
+    }
+}
+
 TEST_CASE("tutors and teachers see their own assignments, an admin all, a student none", "[serve]") {
     const School school;
     const Service service(school, with_key(school));
