@@ -20,14 +20,25 @@ struct Arguments {
     bool json = false;
 };
 
+void warn_about(const ReplayResult& result) {
+    if (result.too_large != 0)
+        log_line(LogLevel::warning,
+                 fmt::format("{} requests were for values that are never stored: this cache takes at most {} bytes{}",
+                             result.too_large, result.most_bytes,
+                             result.limited_by_payload ? " of key and value, a shard's part of --size"
+                                                       : ", a part of one shard; a larger --size or fewer --shards "
+                                                         "raise that"));
+    if (result.refused != 0)
+        log_line(LogLevel::warning,
+                 fmt::format("{} values found no room: not enough could be evicted for them at once", result.refused));
+}
+
 int run(const Arguments& arguments) {
     Progress progress("replaying");
     ReplayResult result =
         replay(arguments.replay, [&progress](std::uint64_t done, std::uint64_t total) { progress.show(done, total); });
     progress.clear();
-    if (result.refused != 0)
-        log_line(LogLevel::warning,
-                 fmt::format("{} values were not stored; a value is at most a quarter of a shard", result.refused));
+    warn_about(result);
     if (arguments.json)
         print_json({{"requests", result.requests},
                     {"hits", result.hits},
@@ -61,7 +72,9 @@ void add_replay(CLI::App& program, Action& action) {
     add_cache_option(*verb, "size", arguments->cache)
         ->envname("")
         ->group("Options")
-        ->description("A cache of this size, with values as large as the trace says");
+        ->description(
+            "A cache of this size, with values as large as the trace says; below 16MiB, the smallest cache: at "
+            "most so many bytes of keys and values");
     add_duration(*verb, "--ttl", arguments->replay.ttl, "Time to live from insertion [default: for ever]");
     add_cache_option(*verb, "shards", arguments->cache)
         ->envname("")

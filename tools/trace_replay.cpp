@@ -78,6 +78,32 @@ Options plan(const ReplayOptions& replay, const TraceFacts& facts, std::shared_p
     return options;
 }
 
+/// Of the values that this cache takes; what is larger need not be made to know what becomes of it.
+class ValueSource {
+public:
+    explicit ValueSource(const Options& options) {
+        const shm::Geometry geometry = shm::plan_geometry(options);
+        most_bytes_ = shm::max_value_bytes(geometry);
+        // The first shards' parts are a byte larger where they are not all the same.
+        if (geometry.max_bytes != 0) most_payload_ = (geometry.max_bytes + geometry.shards - 1) / geometry.shards;
+    }
+    bool is_too_large(std::uint64_t key_bytes, std::uint64_t value_bytes) const {
+        return value_bytes > most_bytes_ ||
+               (most_payload_ != 0 && value_bytes > most_payload_ - std::min(key_bytes, most_payload_));
+    }
+    /// REQUIRES: not too large. Valid until the next one.
+    std::string_view value(std::uint64_t bytes) {
+        if (bytes_.size() < bytes) bytes_.resize(bytes, 'v');
+        return std::string_view(bytes_).substr(0, bytes);
+    }
+    std::uint64_t most_bytes() const { return most_payload_ == 0 ? most_bytes_ : std::min(most_bytes_, most_payload_); }
+    bool is_payload_limit() const { return most_payload_ != 0 && most_payload_ <= most_bytes_; }
+
+private:
+    std::uint64_t most_bytes_ = 0, most_payload_ = 0;  // of a value; of a key and its value, 0: no limit
+    std::string bytes_;
+};
+
 }  // namespace
 
 double ReplayResult::hit_ratio() const {
@@ -89,11 +115,14 @@ ReplayResult replay(const ReplayOptions& options,
     const TraceFile file(options.trace);
     const TraceFacts facts = survey(file);
     const auto clock = std::make_shared<TraceClock>();
-    Cache cache = Cache::open(plan(options, facts, clock));
+    const Options planned = plan(options, facts, clock);
+    Cache cache = Cache::open(planned);
+    ValueSource values(planned);
     TraceReader reader(file);
     TraceRequest request;
     ReplayResult result;
-    std::string value;
+    result.most_bytes = values.most_bytes();
+    result.limited_by_payload = values.is_payload_limit();
     while (reader.next(request)) {
         clock->now.store(kBaseNs + request.at_ns - facts.first_ns, std::memory_order_relaxed);
         ++result.requests;
@@ -104,12 +133,15 @@ ReplayResult replay(const ReplayOptions& options,
         }
         ++result.misses;
         const std::uint64_t size = options.entries != 0 ? 1 : std::max<std::uint64_t>(request.size_bytes, 1);
-        if (size > options.size_bytes && options.entries == 0) {  // no need to make it to know
-            ++result.refused;
+        if (values.is_too_large(request.key.size(), size)) {
+            ++result.too_large;
             continue;
         }
-        if (value.size() < size) value.resize(size, 'v');
-        if (cache.put(request.key, std::string_view(value).substr(0, size)) != PutResult::stored) ++result.refused;
+        const PutResult put = cache.put(request.key, values.value(size));
+        if (put == PutResult::too_large)
+            ++result.too_large;
+        else if (put != PutResult::stored)
+            ++result.refused;
     }
     if (result.requests != facts.requests)
         throw CsvError(options.trace, 0, 0, "was changed while it was read; replay it again when nobody writes to it");

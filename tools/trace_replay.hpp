@@ -21,7 +21,10 @@ struct ReplayOptions {
 
 struct ReplayResult {
     std::uint64_t requests = 0, hits = 0, misses = 0;
-    std::uint64_t refused = 0;  ///< values that the cache did not take (too large)
+    std::uint64_t too_large = 0;      ///< values that no cache of these options takes
+    std::uint64_t refused = 0;        ///< other values that the cache did not take: nothing more could be evicted
+    std::uint64_t most_bytes = 0;     ///< of a value in such a cache
+    bool limited_by_payload = false;  ///< what is too large is above max_bytes, not above a part of a shard
     double hit_ratio() const;
 };
 

@@ -89,6 +89,27 @@ TEST_CASE("a size holds as many bytes as it says", "[cli][replay]") {
     CHECK(hits(2'000'000) == 100);
     CHECK(hits(500'000) == 0);
     CHECK(hits(5'000) == 0);
+    CHECK_THAT(test::run_larder("/dev/shm", {"replay", "--help"}).out, Catch::Contains("below 16MiB"));
+}
+
+TEST_CASE("a value that the cache never takes is not made, and is told of with its limit", "[cli][replay]") {
+    const Trace trace("1,a,1000000000000\n2,b,4000000000\n3,c,1\n4,a,1000000000000\n");
+    const auto run = [&trace](std::vector<std::string> more) {
+        more.insert(more.begin(), {"replay", trace.path()});
+        const CommandResult result = test::run_larder(trace.directory(), more);
+        CHECK(result.code == 0);
+        CHECK(result.lines().size() == 4);
+        return result.err;
+    };
+    const std::string large = run({"--size", "32MiB"});
+    CHECK_THAT(large, Catch::Contains("3 requests were for values that are never stored") &&
+                          Catch::Contains("a larger --size or fewer --shards"));
+    CHECK_THAT(run({"--size", "1000000"}), Catch::Contains("at most 1000000 bytes of key and value"));
+    CHECK(run({"--entries", "2"}).empty());
+    const CommandResult poor = test::run_shell(
+        trace.directory(), "ulimit -v 3000000; \"$LARDER\" replay --size 1GiB --shards 16 " + trace.path());
+    CHECK(poor.code == 0);
+    CHECK(poor.out == "requests 4\nhits 0\nmisses 4\nhit_ratio 0.000000\n");
 }
 
 TEST_CASE("replay prints four lines, or their names in JSON, and reads gzip", "[cli][replay]") {
