@@ -90,11 +90,13 @@ int fail_usage(const std::string& what, const std::string& command) {
     return fail(kUsage, fmt::format("{}; see `{} --help`", what, command));
 }
 
-/// What the library calls by the name of its field, the user knows by its flag.
+/// What the library calls by the name of its field, the user knows by its flag, or by its variable.
 std::string with_flags(std::string text) {
-    constexpr std::string_view kField = "size_bytes = ", kFlag = "--size ";
-    if (const std::size_t at = text.find(kField); at != std::string::npos) text.replace(at, kField.size(), kFlag);
-    return text;
+    constexpr std::string_view kField = "size_bytes = ";
+    const std::size_t at = text.find(kField);
+    if (at == std::string::npos) return text;
+    const std::size_t number = at + kField.size(), end = text.find_first_not_of("0123456789", number);
+    return text.replace(at, kField.size(), name_for_size(text.substr(number, end - number)) + " ");
 }
 
 int run(const Action& action, const std::string& command) {
@@ -120,9 +122,25 @@ std::string unknown_verb(const CLI::App& program) {
     return {};
 }
 
+/// What is wrong with words that nothing takes. Empty: they are not what is wrong.
+std::string unexpected(const CLI::App& program, const CLI::ParseError& error) {
+    const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+    if (code != CLI::ExitCodes::ExtrasError && code != CLI::ExitCodes::RequiredError) return {};
+    std::string words;
+    for (std::string word : program.remaining(true)) {
+        unmark(word);
+        if (word.size() > 1 && word.front() == '-') return "unknown option " + word;
+        words += " " + word;
+    }
+    return words.empty() ? words : "nothing takes" + words;
+}
+
 int fail_parsing(const CLI::App& program, const CLI::ParseError& error) {
     const std::string word = unknown_verb(program);
-    if (word.empty()) return fail_usage(error.what(), command_of(program));
+    if (word.empty()) {
+        const std::string extras = unexpected(program, error);
+        return fail_usage(extras.empty() ? error.what() : extras, command_of(program));
+    }
     std::vector<std::string> verbs;
     for (const CLI::App* const verb : program.get_subcommands({})) verbs.push_back(verb->get_name());
     const std::string meant = nearest_word(word, verbs);

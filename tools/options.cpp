@@ -5,9 +5,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdlib>
 #include <limits>
 
+#include "shm/layout.hpp"
+#include "shm/location.hpp"
 #include "tools/durations_sizes.hpp"
 
 namespace larder::tools {
@@ -29,6 +32,22 @@ Options::Recency parse_recency(Text text) {
     throw std::invalid_argument(fmt::format("`{}` is not a recency: write clock or strict", text));
 }
 
+std::string parse_name(Text text) {
+    if (!shm::is_valid_name(std::string(text)))
+        throw std::invalid_argument(fmt::format(
+            "`{}` is not a cache's name: write 1 to 64 of the characters A-Z a-z 0-9 . _ -", text.substr(0, 64)));
+    return std::string(text);
+}
+
+/// 0: the cache chooses.
+std::uint32_t parse_shards(Text text) {
+    const std::uint32_t shards = parse_count32(text);
+    if (shards != 0 && (!std::has_single_bit(shards) || shards > shm::kMaxShards))
+        throw std::invalid_argument(
+            fmt::format("`{}` is not a number of shards: write a power of two up to {}", text, shm::kMaxShards));
+    return shards;
+}
+
 /// A duration above 0.
 std::chrono::milliseconds parse_time(Text text) {
     const std::chrono::milliseconds time = parse_duration(text);
@@ -48,7 +67,7 @@ bool parse_switch(Text text) {
 constexpr std::array kTable = {
     OptionRow{"cache", "-c,--cache", "LARDER_CACHE", "NAME", "default",
         "Name of the cache: letters, digits, dot, dash, underline; at most 64", Group::selection,
-        [](Options& o, Text t) { o.name = t; }},
+        [](Options& o, Text t) { o.name = parse_name(t); }},
     OptionRow{"directory", "--directory", "LARDER_DIR", "DIR",
         "the first usable of /run/larder, $XDG_RUNTIME_DIR/larder, /dev/shm/larder-UID",
         "Where the caches' files are", Group::selection,
@@ -63,7 +82,7 @@ constexpr std::array kTable = {
     OptionRow{"shards", "--shards", "LARDER_SHARDS", "N",
         "the largest power of two <= expected entries / 2048, at least 1",
         "Parts with a lock of their own (a power of two), when the cache is made", Group::geometry,
-        [](Options& o, Text t) { o.shards = parse_count32(t); }},
+        [](Options& o, Text t) { o.shards = parse_shards(t); }},
     OptionRow{"tracked-keys", "--tracked-keys", "LARDER_TRACKED_KEYS", "N", "a sixteenth of --size at 256 bytes a key",
         "Keys with hit and miss counts of their own, when the cache is made", Group::geometry,
         [](Options& o, Text t) { o.tracked_keys = parse_count(t); }},
@@ -147,6 +166,15 @@ CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::stri
     return add_parsed(verb, flag, meaning, take, [flag](const std::string&) { return flag; });
 }
 
+/// 0: it is no number above 0.
+std::int64_t id_of(const std::string& text) {
+    try {
+        return static_cast<std::int64_t>(parse_count(text));
+    } catch (const std::invalid_argument&) {
+        return 0;
+    }
+}
+
 /// Null: no such variable, or an empty one.
 const char* variable_of(const OptionRow& row) {
     const char* const text = row.environment.empty() ? nullptr : std::getenv(std::string(row.environment).c_str());
@@ -168,6 +196,15 @@ std::string name_for(std::string_view name, std::string_view text) {
     const OptionRow& row = option_row(name);
     const char* const variable = variable_of(row);
     return std::string(variable != nullptr && text == variable ? row.environment : row.flag);
+}
+
+std::string name_for_size(std::string_view bytes) {
+    const OptionRow& row = option_row("size");
+    const char* const variable = variable_of(row);
+    try {
+        if (variable != nullptr && parse_size(variable) == parse_size(bytes)) return std::string(row.environment);
+    } catch (const std::invalid_argument&) {}  // a wrong variable that the flag overrides
+    return std::string(row.flag);
 }
 
 void apply_environment(std::string_view name, Options& options) {
@@ -215,8 +252,10 @@ void add_group(CLI::App& verb, OptionGroup group, Options& options) {
 
 CLI::Option* add_id(CLI::App& verb, std::int64_t& target) {
     const auto take = [&target](const std::string& text) {
-        target = static_cast<std::int64_t>(parse_count(text));
-        if (target == 0) throw std::invalid_argument("an id is a whole number above 0");
+        target = id_of(text);
+        if (target == 0)
+            throw std::invalid_argument(
+                fmt::format("`{}` is not an id: write a whole number above 0", text.substr(0, 64)));
     };
     return add_parsed(verb, "ID", "The assignment", take)->required();
 }

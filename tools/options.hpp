@@ -39,6 +39,9 @@ const OptionRow& option_row(std::string_view name);
 /// Where a text of this option came from: the variable when that has this very text, else the flag. For messages.
 std::string name_for(std::string_view name, std::string_view text);
 
+/// As name_for, of the size of a new cache, by its bytes in decimal.
+std::string name_for_size(std::string_view bytes);
+
 /// What the row's variable says, for a verb that has no such flag. Throws CLI::ValidationError, which names it.
 void apply_environment(std::string_view name, Options& options);
 

@@ -37,11 +37,15 @@ Role parse_role(const std::string& text) {
 }
 
 std::chrono::milliseconds parse_lifetime(const std::string& text) {
+    std::chrono::milliseconds lifetime{0};
     try {
-        const auto lifetime = parse_duration(text);
-        if (lifetime >= std::chrono::seconds(1)) return lifetime;
-    } catch (const std::invalid_argument&) {}
-    throw CLI::ValidationError("--expires", "`" + text + "`: write a duration of at least 1s, such as 1h or 7d");
+        lifetime = parse_duration(text);
+    } catch (const std::invalid_argument& error) {
+        throw CLI::ValidationError("--expires", error.what());
+    }
+    if (lifetime < std::chrono::seconds(1))
+        throw CLI::ValidationError("--expires", "`" + text + "`: write a duration of at least 1s, such as 1h or 7d");
+    return lifetime;
 }
 
 int token(const TokenRequest& wanted) {

@@ -97,6 +97,37 @@ TEST_CASE("a usage error names the help of its verb", "[cli]") {
     CHECK_THAT(small.err, Catch::Contains("--size 1 ") && Catch::Contains("`larder put --help`"));
 }
 
+TEST_CASE("what nothing takes is named, options first, in the order of the command line", "[cli]") {
+    const ScopedDirectory directory;
+    const auto error = [&directory](const std::vector<std::string>& arguments) {
+        const CommandResult result = run_larder(directory.path(), arguments);
+        CHECK(result.code == 2);
+        CHECK(result.out.empty());
+        return result.err;
+    };
+    CHECK(error({"--verbose"}) == "larder: unknown option --verbose; see `larder --help`\n");
+    CHECK(error({"--verbose", "ls"}) == "larder: unknown option --verbose; see `larder ls --help`\n");
+    CHECK(error({"put", "--nonsense"}) == "larder: unknown option --nonsense; see `larder put --help`\n");
+    CHECK(error({"ls", "-c", "x"}) == "larder: unknown option -c; see `larder ls --help`\n");
+    CHECK(error({"ls", "one", "[two]"}) == "larder: nothing takes one [two]; see `larder ls --help`\n");
+    CHECK_THAT(error({"put", "k", "more", "--ttl", "5min"}), Catch::StartsWith("larder: --ttl: `5min`"));
+}
+
+TEST_CASE("an id and an expiry say which numbers they take", "[cli]") {
+    const ScopedDirectory directory;
+    for (const char* const id : {"-1", "0", "one", "99999999999999999999"})
+        CHECK(run_larder(directory.path(), {"analytics", id, "--db", "x"}).err ==
+              "larder: ID: `" + std::string(id) +
+                  "` is not an id: write a whole number above 0; see `larder analytics --help`\n");
+    const auto expires = [&directory](const char* text) {
+        return run_larder(directory.path(),
+                          {"token", "--user", "1", "--role", "admin", "--auth-key-file", "x", "--expires", text})
+            .err;
+    };
+    CHECK_THAT(expires("100000d"), Catch::StartsWith("larder: --expires: `100000d`") && Catch::Contains("100 years"));
+    CHECK_THAT(expires("10ms"), Catch::Contains("at least 1s"));
+}
+
 TEST_CASE("an unknown verb is named, and the nearest one suggested", "[cli]") {
     const ScopedDirectory directory;
     const auto error = [&directory](const std::string& verb) {
@@ -118,14 +149,22 @@ TEST_CASE("a variable that cannot be read matters to the verbs that have its opt
     CHECK(with("LARDER_TTL", "soon", {"put", "k", "--ttl", "9s", "--size", "16MiB"}).code == 0);
     CHECK(with("LARDER_SHARDS", "3x", {"get", "k"}).code == 0);
     CHECK(with("LARDER_SIZE", "1MB", {"put", "k", "--size", "16MiB"}).code == 0);
-    const std::vector<std::pair<const char*, const char*>> broken = {
-        {"LARDER_SIZE", "1MB"}, {"LARDER_TTL", "0"}, {"LARDER_RECENCY", "lru"}, {"LARDER_LOG", "loud"}};
+    const std::vector<std::pair<const char*, const char*>> broken = {{"LARDER_SIZE", "1MB"},    {"LARDER_TTL", "0"},
+                                                                     {"LARDER_RECENCY", "lru"}, {"LARDER_LOG", "loud"},
+                                                                     {"LARDER_CACHE", "a/b"},   {"LARDER_SHARDS", "3"}};
     for (const auto& [name, value] : broken) {
         const CommandResult result = with(name, value, {"put", "k"});
         CHECK(result.code == 2);
         CHECK_THAT(result.err, Catch::StartsWith("larder: " + std::string(name) + ": `" + value + "`"));
     }
     CHECK_THAT(with("LARDER_SIZE", "1MB", {"put", "k", "--size", "2MB"}).err, Catch::StartsWith("larder: --size: "));
+    CHECK_THAT(with("LARDER_SIZE", "1KiB", {"put", "k", "-c", "new"}).err,
+               Catch::Contains("LARDER_SIZE 1024 is too small"));
+    CHECK_THAT(with("LARDER_SIZE", "1KiB", {"put", "k", "-c", "new", "--size", "1"}).err,
+               Catch::Contains("--size 1 is too small"));
+    CHECK_THAT(with("LARDER_WORKERS", "x", {"serve", "--db", "x"}).err,
+               Catch::StartsWith("larder: LARDER_WORKERS: `x`"));
+    CHECK_THAT(with("LARDER_LISTEN", "x", {"serve", "--db", "x"}).err, Catch::StartsWith("larder: LARDER_LISTEN: "));
 }
 
 TEST_CASE("verbs that only look say which cache is not there, and exit with 1", "[cli]") {
