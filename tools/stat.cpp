@@ -59,7 +59,7 @@ void add_stat(CLI::App& program, Action& action) {
     add_selection(*verb, arguments->cache);
     add_duration(*verb, "--watch", arguments->watch, "A line of rates each so often, until Ctrl-C");
     CLI::Option* const count = add_count(*verb, "--count", arguments->count, "End --watch after so many lines");
-    verb->add_flag("--shards", arguments->shards, "A line for each shard, too");
+    verb->add_flag("--shards", arguments->shards, "A line for each shard, too; not with --json or --watch");
     verb->add_flag(
         "--json", arguments->json,
         "{name, path, socket, layout, size_bytes, shards, entries, payload_bytes, counters, processes, ...}");
@@ -68,6 +68,9 @@ void add_stat(CLI::App& program, Action& action) {
             throw CLI::ValidationError("--count", "give at least one line");
         if (count->count() != 0 && arguments->watch.count() == 0)
             throw CLI::ValidationError("--count", "it ends --watch; give --watch DURATION, too");
+        if (arguments->shards && (arguments->json || arguments->watch.count() != 0))
+            throw CLI::ValidationError("--shards",
+                                       "it adds a table to the text of one look; leave out --json and --watch");
         action = [arguments] { return run(*arguments); };
     });
 }

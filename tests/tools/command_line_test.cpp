@@ -62,6 +62,8 @@ TEST_CASE("a usage error exits with 2 and says so on standard error alone", "[cl
                                                          {"invalidate", "--namespace", "", "k"},
                                                          {"stat", "--count", "3"},
                                                          {"stat", "--watch", "1ms", "--count", "0"},
+                                                         {"stat", "--shards", "--json"},
+                                                         {"stat", "--shards", "--watch", "1ms", "--count", "1"},
                                                          {"analytics", "1", "--db", "x", "--ttl", "0"},
                                                          {"token", "--user", "0x10", "--role", "admin"},
                                                          {"analytics", "0", "--db", "x"},
