@@ -2,18 +2,15 @@
 // and that its version is not older than the last change that was announced before the reading began.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <new>
 #include <random>
-#include <stdexcept>
 #include <string>
 
 #include "shm/cache.hpp"
 #include "tests/support/proving_value.hpp"
+#include "tests/support/shared_object.hpp"
 
 namespace larder::test {
 
@@ -21,15 +18,6 @@ namespace larder::test {
 class WorldOfChanges {
 public:
     static constexpr std::uint32_t kKeys = 24;
-
-    WorldOfChanges() {
-        memory_ = ::mmap(nullptr, sizeof(State), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory_ == MAP_FAILED) throw std::runtime_error("mmap");
-        state_ = new (memory_) State{};
-    }
-    WorldOfChanges(const WorldOfChanges&) = delete;
-    WorldOfChanges& operator=(const WorldOfChanges&) = delete;
-    ~WorldOfChanges() { ::munmap(memory_, sizeof(State)); }
 
     /// So many random operations. 0: all was right; else first_wrong() says what was not. Any thread, any process.
     int live(Cache& cache, std::uint64_t seed, std::uint32_t steps) {
@@ -116,8 +104,7 @@ private:
                !state_->announced[n].compare_exchange_weak(seen, version, std::memory_order_release)) {}
     }
 
-    void* memory_ = nullptr;
-    State* state_ = nullptr;
+    SharedObject<State> state_;
 };
 
 }  // namespace larder::test

@@ -1,13 +1,10 @@
 // The kill torture: processes that share a cache while one of them after another is killed or stopped at random
 // moments.
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -16,6 +13,7 @@
 #include "shm/inspector.hpp"
 #include "shm/location.hpp"
 #include "shm/segment.hpp"
+#include "tests/support/forked.hpp"
 #include "tests/support/invariants.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/torture/kill_actor.hpp"
@@ -39,18 +37,7 @@ Options cache_options(const std::string& directory) {
 
 pid_t start_actor(std::uint32_t number, const Options& options, const shm::SegmentView& view, KillWorld& world,
                   std::uint64_t seed) {
-    const pid_t parent = ::getpid();
-    const pid_t pid = ::fork();
-    if (pid != 0) return pid;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(1);
-    int code = 1;
-    try {
-        code = KillActor(Cache::open(options), view, world, number, seed).live();
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "actor: %s\n", error.what());
-    }
-    ::_exit(code);
+    return test::fork_to([&] { return KillActor(Cache::open(options), view, world, number, seed).live(); });
 }
 
 /// What is left when all have ended: everything is erased, and the memory is back.
@@ -111,11 +98,7 @@ int torture(const Settings& settings) {
     KillWorld world;
     // The nemesis only looks; what makes and fills the segment are processes of their own.
     const shm::Location location = shm::locate(directory.path(), options.name, true);
-    const pid_t maker = ::fork();
-    if (maker == 0) {
-        Cache::open(options).tend();
-        ::_exit(0);
-    }
+    const pid_t maker = test::fork_to([&] { return Cache::open(options).tend(), 0; });
     ::waitpid(maker, nullptr, 0);
     const shm::Segment segment = shm::Segment::attach_read_only(location.segment_path());
     const shm::SegmentView& view = segment.view();

@@ -2,14 +2,12 @@
 // process's last words stay as it left them.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <new>
-#include <stdexcept>
 #include <string>
+
+#include "tests/support/shared_object.hpp"
 
 namespace larder::torture {
 
@@ -39,23 +37,7 @@ struct KillWorldState {
     std::atomic<Wrong> wrong{Wrong::none};
 };
 
-class KillWorld {
-public:
-    KillWorld()
-        : memory_(::mmap(nullptr, sizeof(KillWorldState), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-        if (memory_ == MAP_FAILED) throw std::runtime_error("mmap");
-        state_ = new (memory_) KillWorldState{};
-    }
-    KillWorld(const KillWorld&) = delete;
-    KillWorld& operator=(const KillWorld&) = delete;
-    ~KillWorld() { ::munmap(memory_, sizeof(KillWorldState)); }
-
-    KillWorldState* operator->() const { return state_; }
-
-private:
-    void* memory_;
-    KillWorldState* state_ = nullptr;
-};
+using KillWorld = test::SharedObject<KillWorldState>;
 
 inline std::string key_of(std::uint32_t n) { return (n % 3 == 0 ? "user:" : "page:") + std::to_string(n); }
 inline std::string tag_of(std::uint32_t n) { return "tag:" + std::to_string(n % 16); }

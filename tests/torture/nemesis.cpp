@@ -10,6 +10,7 @@
 
 #include "shm/inspector.hpp"
 #include "shm/system.hpp"
+#include "tests/support/forked.hpp"
 #include "tests/support/invariants.hpp"
 
 namespace larder::torture {
@@ -30,22 +31,13 @@ bool eventually(Condition&& condition, std::int64_t patience_ns) {
     return condition();
 }
 
-bool is_dead(pid_t pid) {
-    siginfo_t info{};
-    return ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
-}
-
 }  // namespace
 
 Nemesis::Nemesis(const shm::SegmentView& view, KillWorld& world, Start start, std::uint64_t seed)
     : view_(view), world_(world), start_(std::move(start)), random_(seed) {}
 
 Nemesis::~Nemesis() {
-    for (const pid_t pid : pids_) {
-        if (pid <= 0) continue;
-        ::kill(pid, SIGKILL);
-        ::waitpid(pid, nullptr, 0);
-    }
+    for (pid_t& pid : pids_) test::end(pid);
 }
 
 KillReport Nemesis::run(std::uint64_t kills, std::chrono::seconds limit) {
@@ -95,16 +87,9 @@ void Nemesis::see_to_the_living(const std::vector<Victim>& victims) {
 
 void Nemesis::stop_for_a_while(std::uint32_t actor) {
     ++report_.stops;
-    stop(actor);
+    test::stop(pids_[actor]);
     const double decades = static_cast<double>(random_() % 1000) / 1000.0 * 2.0;  // 5 to 500 ms, short ones more often
     shm::system::sleep_ns(static_cast<std::int64_t>(5e6 * std::pow(10.0, decades)));
-}
-
-/// It may be stopped already.
-void Nemesis::stop(std::uint32_t actor) const {
-    ::kill(pids_[actor], SIGSTOP);
-    siginfo_t info{};
-    ::waitid(P_PID, static_cast<id_t>(pids_[actor]), &info, WSTOPPED | WEXITED | WNOWAIT);
 }
 
 /// Half of the victims are stopped first: then it is known where they die.
@@ -112,7 +97,7 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
     Victim victim{actor};
     victim.was_stopped = signal == SIGKILL && random_() % 2 == 0;
     if (victim.was_stopped) {
-        stop(actor);
+        test::stop(pids_[actor]);
         victim.inside = inside_of(actor);
     }
     ::kill(pids_[actor], signal);
@@ -123,7 +108,7 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
 /// Another takes its place.
 void Nemesis::bury(Victim& victim) {
     pid_t& pid = pids_[victim.actor];
-    if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
+    if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
     ActorState& state = world_->actors[victim.actor];
     const std::uint32_t inside = inside_of(victim.actor);  // unless a survivor has cleaned the slot already
     report_.inside += inside != 0 ? 1 : 0;
@@ -154,9 +139,9 @@ void Nemesis::await_answers(const std::vector<Victim>& victims) {
     const std::uint64_t round = ++world_->round;
     const auto answered = [&](std::uint32_t actor) { return world_->actors[actor].answered >= round; };
     for (std::uint32_t actor = 0; actor < kActors; ++actor) {
-        if (!eventually([&] { return answered(actor) || is_dead(pids_[actor]); }, kHangNs))
+        if (!eventually([&] { return answered(actor) || test::is_dead(pids_[actor]); }, kHangNs))
             return fail("R1", "process " + std::to_string(pids_[actor]) + " finished nothing for 10 s after a kill");
-        if (is_dead(pids_[actor])) return fail("R1", "a survivor died");
+        if (test::is_dead(pids_[actor])) return fail("R1", "a survivor died");
         const bool is_new = std::any_of(victims.begin(), victims.end(),
                                         [actor](const Victim& victim) { return victim.actor == actor; });
         if (is_new) continue;
@@ -211,11 +196,8 @@ void Nemesis::check_structure() {
 void Nemesis::end() {
     world_->stop = true;
     for (pid_t& pid : pids_) {
-        int status = 0;
-        if (!eventually([&] { return is_dead(pid); }, kHangNs)) fail("R1", "a process does not end");
-        ::kill(pid, SIGKILL);
-        ::waitpid(pid, &status, 0);
-        pid = 0;
+        if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a process does not end");
+        test::end(pid);
     }
     for (const ActorState& actor : world_->actors) report_.operations += actor.operations;
 }

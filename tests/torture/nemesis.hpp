@@ -56,7 +56,6 @@ private:
     void begin();
     void strike();
     void stop_for_a_while(std::uint32_t actor);
-    void stop(std::uint32_t actor) const;
     Victim kill(std::uint32_t actor, int signal);
     void bury(Victim& victim);
     std::optional<std::uint32_t> actor_inside(std::uint32_t least, std::chrono::microseconds patience) const;
