@@ -7,12 +7,14 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <random>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/promise.hpp"
+#include "shm/system.hpp"
 #include "tests/freshness/crew.hpp"
 #include "tests/freshness/served_school.hpp"
 #include "tests/support/eventually.hpp"
@@ -27,13 +29,13 @@ constexpr auto kBetweenKills = 2500ms;  // five deaths in ten seconds, and the s
 constexpr auto kPatience = 10s;
 
 struct Settings {
-    std::uint64_t versions = 500, readers = 3;
+    std::uint64_t versions = 500, seed = 1, readers = 3;
     bool kills = true;
     std::string promises;
 
     std::string command() const {
-        return "build/release/tests/larder_freshness --versions " + std::to_string(versions) +
-               (kills ? "" : " --no-kills");
+        return "build/release/tests/larder_freshness --versions " + std::to_string(versions) + " --seed " +
+               std::to_string(seed) + (kills ? "" : " --no-kills");
     }
 };
 
@@ -68,7 +70,7 @@ public:
     }
 
     // Once all threads have ended.
-    std::uint64_t answers = 0, hits = 0, violations = 0, killed = 0;
+    std::uint64_t answers = 0, hits = 0, violations = 0, killed = 0, stopped = 0;
     std::set<pid_t> workers;
     std::chrono::duration<double, std::milli> slowest_notice{0};
     std::string failure;
@@ -110,33 +112,49 @@ private:
         }
     }
 
+    /// Every second version is committed while the one before is being computed, with a worker stopped at it.
     void write() {
         Crew crew(school_.port(), ServedSchool::kWorkers);
         Clock::time_point killed_at = Clock::now();
         for (std::uint64_t version = 1; version <= settings_.versions && !report_.has_failed(); ++version) {
+            const bool hurries = version % 2 == 0;
+            const pid_t stopped = hurries ? stop_one() : 0;
             newest_ = version;
             const Clock::time_point committed_at = Clock::now();
             const std::int64_t row = school_.commit(version);
-            if (settings_.kills && Clock::now() - killed_at > kBetweenKills) {
-                kill_one(crew);
+            if (settings_.kills && stopped == 0 && Clock::now() - killed_at > kBetweenKills) {
+                kill_one();
                 killed_at = Clock::now();
             }
-            if (!test::eventually([&] { return school_.is_acknowledged(row); }, kPatience))
-                return report_.fail_at("version " + std::to_string(version) + " was not acknowledged");
+            const bool told = test::eventually([&] { return school_.is_acknowledged(row); }, kPatience);
+            if (stopped != 0) ::kill(stopped, SIGCONT);
+            if (!told) return report_.fail_at("version " + std::to_string(version) + " was not acknowledged");
             report_.slowest_notice =
                 std::max<decltype(report_.slowest_notice)>(report_.slowest_notice, Clock::now() - committed_at);
             acknowledged_ = version;
+            if (!hurries && version > 1) continue;
+            workers_.clear();
             crew.ask_all(kPage, [&](pid_t worker, const test::HttpAnswer& answer) {
+                workers_.push_back(worker);
                 report_.note(worker, answer, version, newest_);
             });
         }
     }
 
-    void kill_one(Crew& crew) {
-        pid_t victim = 0;
-        crew.ask_all("/healthz", [&](pid_t worker, const test::HttpAnswer&) { victim = worker; });
-        if (victim == 0 || ::kill(victim, SIGKILL) != 0) return;
-        ++report_.killed;
+    /// A moment after the last notice, when the readers have just missed.
+    pid_t stop_one() {
+        if (workers_.empty()) return 0;
+        shm::system::sleep_ns(static_cast<std::int64_t>(random_() % 4'000) * 1'000);
+        const pid_t worker = workers_[random_() % workers_.size()];
+        if (::kill(worker, SIGSTOP) != 0) return 0;
+        ++report_.stopped;
+        return worker;
+    }
+
+    void kill_one() {
+        if (workers_.empty()) return;
+        if (::kill(workers_[random_() % workers_.size()], SIGKILL) == 0) ++report_.killed;
+        workers_.clear();
     }
 
     const Settings& settings_;
@@ -144,6 +162,8 @@ private:
     std::atomic<std::uint64_t> newest_{0};        // set before its commit
     std::atomic<std::uint64_t> acknowledged_{0};  // set after the relay's word
     std::atomic<bool> done_{false};
+    std::vector<pid_t> workers_;  // that answered last
+    std::mt19937_64 random_{settings_.seed};
     Report report_;
 };
 
@@ -151,8 +171,9 @@ int run(const Settings& settings) {
     Run run(settings);
     Report& report = run.go();
     std::printf(
-        "%lu versions, %lu answers of %zu workers (%lu hits), %lu workers killed: %lu older than acknowledged\n",
-        settings.versions, report.answers, report.workers.size(), report.hits, report.killed, report.violations);
+        "%lu versions, %lu answers of %zu workers (%lu hits), %lu killed, %lu stopped: %lu older than acknowledged\n",
+        settings.versions, report.answers, report.workers.size(), report.hits, report.killed, report.stopped,
+        report.violations);
     std::printf("slowest notice %.1f ms after its commit\n", report.slowest_notice.count());
     if (report.failure.empty() && (report.hits == 0 || report.workers.size() < ServedSchool::kWorkers))
         report.failure = "not all workers answered, or none from the cache";
@@ -177,6 +198,7 @@ int main(int argc, char** argv) {
         "Raises a version in the database, and checks that no worker shows an acknowledged one's forerunner");
     larder::freshness::Settings settings;
     program.add_option("--versions", settings.versions, "How often")->capture_default_str();
+    program.add_option("--seed", settings.seed, "Of who is stopped and killed, and when")->capture_default_str();
     program.add_option("--readers", settings.readers, "Threads that read all the time")->capture_default_str();
     program.add_flag("--kills,!--no-kills", settings.kills, "Kill a worker now and then");
     program.add_option("--promises", settings.promises, "A file to append the figure to, one JSON object a line");

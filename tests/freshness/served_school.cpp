@@ -20,6 +20,11 @@ SQLite::Database make_database(const std::string& path) {
     database.exec(
         "INSERT INTO submissions(submission_id, assignment_id, student_id, status, score, max_score) "
         "VALUES (1, 1, 1, 'graded', 0, 100)");
+    // So many that a computation takes a while.
+    database.exec(
+        "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) "
+        "INSERT INTO submissions(submission_id, assignment_id, student_id, status, score, max_score) "
+        "SELECT i, 1, i, 'graded', 0, 100 FROM n");
     return database;
 }
 
@@ -47,7 +52,7 @@ ServedSchool::~ServedSchool() {
 std::int64_t ServedSchool::commit(std::uint64_t version) {
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
     if (version % 2 == 0)
-        database_.exec("UPDATE submissions SET score = score + 1");
+        database_.exec("UPDATE submissions SET score = score + 1 WHERE submission_id = 1");
     else
         database_.exec("UPDATE assignments SET assigned_count = assigned_count + 1");
     const std::int64_t row = database_.execAndGet("SELECT max(seq) FROM outbox").getInt64();
