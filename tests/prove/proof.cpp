@@ -1,0 +1,93 @@
+#include "tests/prove/proof.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/support/child_process.hpp"
+
+namespace larder::prove {
+namespace {
+
+constexpr std::chrono::hours kLongest{1};
+constexpr std::size_t kLogBytes = 2'000;
+
+std::string text_of(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+/// As a shell would; the log gets both its streams.
+bool run_command(const std::string& command, const std::string& log) {
+    auto child = test::ChildProcess::start([&](test::Channel&) {
+        return std::freopen(log.c_str(), "w", stdout) != nullptr && ::dup2(STDOUT_FILENO, STDERR_FILENO) >= 0
+                   ? ::execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr)
+                   : 72;
+    });
+    return child.wait(kLongest).exited_with(0);
+}
+
+std::uint64_t number_in(const std::string& text, const std::string& name) {
+    std::smatch found;
+    const std::string total = text.substr(std::min(text.size(), text.rfind("<OverallResults ")));
+    if (!std::regex_search(total, found, std::regex(name + "=\"([0-9]+)\""))) return 0;
+    return std::stoull(found[1]);
+}
+
+}  // namespace
+
+Proof::Proof(std::string directory, bool quick) : directory_(std::move(directory)), quick_(quick) {}
+
+/// No case at all has proved nothing.
+void Proof::count_cases(const Step& step, const std::string& report) const {
+    const std::string text = text_of(report);
+    const std::uint64_t passed = number_in(text, "successes"), failed = number_in(text, "failures");
+    if (passed + failed == 0) return;
+    append_promise(directory_ + "/promises", {step.cases_of,
+                                              "violations",
+                                              {"==", 0},
+                                              static_cast<double>(failed),
+                                              passed + failed,
+                                              {static_cast<double>(failed)},
+                                              step.quick});
+}
+
+Outcome Proof::run(const Step& step) {
+    std::string file = step.name;
+    std::replace(file.begin(), file.end(), ' ', '-');
+    const std::string log = directory_ + "/" + file + ".log", report = directory_ + "/" + file + ".xml";
+    std::string command = quick_ ? step.quick : step.whole;
+    command += step.cases_of.empty() ? " --promises " + directory_ + "/promises" : " -r xml -o " + report;
+    const auto started = std::chrono::steady_clock::now();
+    Outcome outcome{step.name};
+    outcome.passed = run_command(command, log);
+    outcome.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
+    if (!step.cases_of.empty()) count_cases(step, report);
+    if (!outcome.passed) {
+        outcome.log = text_of(log);
+        outcome.log.erase(0, outcome.log.size() - std::min(outcome.log.size(), kLogBytes));
+    }
+    return outcome;
+}
+
+std::vector<Promise> Proof::promises() const {
+    std::vector<Promise> all = prove::promises();
+    if (!std::filesystem::exists(directory_ + "/promises")) return all;
+    for (const Promise& measured : read_promises(directory_ + "/promises")) {
+        const auto asked =
+            std::find_if(all.begin(), all.end(), [&](const Promise& one) { return one.name == measured.name; });
+        if (asked == all.end()) throw std::runtime_error("no such promise: " + measured.name);
+        if (asked->unit != measured.unit || asked->goal.op != measured.goal.op ||
+            asked->goal.value != measured.goal.value)
+            throw std::runtime_error("another goal than that of " + measured.name);
+        *asked = measured;
+    }
+    return all;
+}
+
+}  // namespace larder::prove
