@@ -55,6 +55,7 @@ TEST_CASE("a token that was made is accepted and says who it was made for", "[to
     CHECK(caller->role == Role::tutor);
     CHECK(accepted(forge(header, claims(), secret)));
     CHECK(accepted(forge(R"({"alg":"HS256"})", claims(), secret)));
+    CHECK(accepted(forge(R"({"alg":"HS256","typ":"jwt"})", claims(), secret)));
 }
 
 TEST_CASE("a token ends at the second that it names, without leeway", "[token]") {
@@ -64,6 +65,18 @@ TEST_CASE("a token ends at the second that it names, without leeway", "[token]")
     CHECK(verify_token(token, keys, start + 1h - 1s));
     CHECK_FALSE(verify_token(token, keys, start + 1h));
     CHECK_FALSE(verify_token(token, keys, start + 2h));
+}
+
+TEST_CASE("a token is judged at the time that is given, whatever the machine's clock says", "[token]") {
+    const KeyRing keys = KeyRing::parse(secret);
+    for (const auto then : {WallClock::time_point(std::chrono::seconds(1'000'000'000)), now() + 1000h}) {
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(then.time_since_epoch()).count();
+        CHECK(verify_token(make_token({.user_id = 1, .role = Role::admin}, 1h, keys, then), keys, then));
+        const std::string begins = claims(std::to_string(seconds + 60), ",\"nbf\":" + std::to_string(seconds));
+        CHECK(verify_token(forge(header, begins, secret), keys, then));
+        CHECK_FALSE(verify_token(forge(header, begins, secret), keys, then - 1s));
+        CHECK_FALSE(verify_token(forge(header, begins, secret), keys, then + 60s));
+    }
 }
 
 TEST_CASE("no other algorithm is accepted, whatever the signature", "[token]") {
