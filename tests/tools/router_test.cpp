@@ -85,6 +85,8 @@ TEST_CASE("a missing last slash is a redirect that keeps the query, before anyth
     CHECK(open("/api/assignments/12/cache_hit_rate") == 308);
     CHECK(header(ask({.target = "http://else.where/api/assignments/12/analytics"}), "Location") ==
           "/api/assignments/12/analytics/");
+    CHECK(header(ask({.target = "/api/assignments/\xff/analytics?a=\xf8%20\r\n"}), "Location") ==
+          "/api/assignments/%FF/analytics/?a=%F8%20%0D%0A");
 }
 
 TEST_CASE("an id that is not a positive integer is not found", "[http]") {

@@ -52,12 +52,26 @@ std::string_view origin_form(std::string_view target) {
     return slash == std::string_view::npos ? std::string_view("/") : target.substr(slash);
 }
 
-// Only a target that matched a route gets here: printable, and without a scheme or host of its own.
+// As a URI is written (RFC 3986, 2.1): the parser lets any byte above 0x7f into a target.
+std::string printable(std::string_view text) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string written;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte > 0x20 && byte < 0x7f)
+            written += c;
+        else
+            written.append({'%', digits[byte >> 4], digits[byte & 15]});
+    }
+    return written;
+}
+
+// Only a target that matched a route gets here: without a scheme or host of its own.
 Answer redirect_to_slash(std::string_view target, std::size_t path_size) {
     Answer answer;
     answer.status = 308;
     answer.headers.emplace_back("Location",
-                                std::string(target.substr(0, path_size)) + "/" + std::string(target.substr(path_size)));
+                                printable(target.substr(0, path_size)) + "/" + printable(target.substr(path_size)));
     return answer;
 }
 
