@@ -3,6 +3,7 @@
 
 #include "shm/cache.hpp"
 #include "tests/support/invariants.hpp"
+#include "tests/support/model_counts.hpp"
 #include "tests/support/model_run.hpp"
 #include "tests/support/scoped_cache.hpp"
 #include "tests/support/watchdog.hpp"
@@ -15,32 +16,6 @@ namespace {
 
 constexpr int kSteps = 20'000;
 
-void check_counts(const ScopedCache& scoped, const ModelCache& model) {
-    const shm::CounterTotals totals = scoped.totals();
-    const ModelCache::Counts& counts = model.counts;
-    CHECK(totals[Counter::hits] == counts.hits);
-    CHECK(totals[Counter::stale_hits] == counts.stale_hits);
-    CHECK(totals[Counter::misses_cold] == counts.cold);
-    CHECK(totals[Counter::misses_evicted] == counts.evicted);
-    CHECK(totals[Counter::misses_expired] >= counts.expired);
-    CHECK(totals[Counter::misses_invalidated] >= counts.invalidated);
-    CHECK(totals[Counter::misses_expired] + totals[Counter::misses_invalidated] ==
-          counts.expired + counts.invalidated + counts.expired_or_invalidated);
-    CHECK(totals[Counter::puts] == counts.puts);
-    CHECK(totals[Counter::evictions] == counts.evictions);
-    CHECK(totals[Counter::fenced_fills] == counts.fenced_fills);
-    CHECK(totals[Counter::older_puts] == counts.older_puts);
-    CHECK(totals[Counter::too_large] == counts.too_large);
-    CHECK(totals[Counter::invalidations] == counts.invalidations);
-    for (const Counter none : {Counter::misses_rebuilt, Counter::misses_contended, Counter::no_space, Counter::busy,
-                               Counter::damaged_reads, Counter::shard_rebuilds})
-        CHECK(totals[none] == 0);
-    CHECK(totals[Counter::untracked_lookups] == counts.cold);  // of keys that were never put
-    const std::uint64_t misses =
-        counts.cold + counts.evicted + counts.expired + counts.invalidated + counts.expired_or_invalidated;
-    CHECK(totals.lookups() == counts.hits + misses);
-}
-
 void run(ScopedCache& scoped, std::uint64_t max_entries) {
     const Watchdog watchdog;
     const std::uint64_t seed = seed_of_run();
@@ -52,7 +27,7 @@ void run(ScopedCache& scoped, std::uint64_t max_entries) {
         if (i % 1000 == 0) CHECK(first_violation(scoped.view()) == "");
     }
     CHECK(first_violation(scoped.view()) == "");
-    check_counts(scoped, run.model);
+    CHECK(wrong_count(scoped.totals(), run.model.counts) == "");
 }
 
 }  // namespace

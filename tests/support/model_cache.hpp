@@ -7,6 +7,7 @@
 #include <limits>
 #include <list>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ public:
         std::uint64_t hits = 0, stale_hits = 0, cold = 0, expired = 0, evicted = 0, invalidated = 0;
         /// Misses of what is expired and overtaken: the reason is whichever a writer noticed first.
         std::uint64_t expired_or_invalidated = 0;
+        std::uint64_t untracked = 0;  // misses of keys that were never put nor computed
         std::uint64_t puts = 0, evictions = 0, fenced_fills = 0, older_puts = 0, too_large = 0, invalidations = 0;
     };
     struct Found {
@@ -75,6 +77,24 @@ public:
         entries_[key] = {value, options.negative, expiry(options), soft_expiry(options), options.tags, as_of};
         use(key);
         return PutResult::stored;
+    }
+
+    /// get_or_compute, whose computation gives `value`; nullopt: there is none.
+    Found compute(const std::string& key, const std::optional<std::string>& value, EntryOptions options) {
+        const Found found = peek(key);
+        if (found.state == State::live || found.state == State::negative) return get(key);
+        leased_.insert(key);
+        if (found.state == State::stale)
+            ++counts.expired;
+        else
+            count_miss(key);
+        if (!value) {
+            options.negative = true;
+            options.ttl = options.negative_ttl;
+            options.soft_ttl = std::chrono::milliseconds(0);
+        }
+        put(key, value.value_or(""), options, notice_);
+        return {value ? State::live : State::negative, value.value_or("")};
     }
 
     bool touch(const std::string& key, std::chrono::milliseconds ttl) {
@@ -182,9 +202,10 @@ private:
         const auto at = entries_.find(key);
         if (at == entries_.end()) {
             const auto fate = fates_.find(key);
-            if (fate == fates_.end())
+            if (fate == fates_.end()) {
                 ++counts.cold;
-            else if (fate->second == Fate::evicted)
+                counts.untracked += leased_.count(key) == 0 ? 1 : 0;
+            } else if (fate->second == Fate::evicted)
                 ++counts.evicted;
             else
                 ++counts.invalidated;
@@ -204,6 +225,7 @@ private:
     std::map<std::string, Entry> entries_;  // the expired and overtaken too, until they are put again
     std::list<std::string> by_use_;         // the least recently used first
     std::map<std::string, Fate> fates_;
+    std::set<std::string> leased_;
     std::map<std::string, std::uint64_t> keys_, tags_, namespaces_;
     std::uint64_t everything_ = 0, notice_ = 0;
 };

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -27,23 +29,31 @@ inline std::uint64_t seed_of_run() {
 /// follow.
 class ModelRun {
 public:
+    /// A number from 0 on, below what is given.
+    using Draw = std::function<std::uint64_t(std::uint64_t below)>;
+
     /// max_entries 0: all operations, else those whose room the model can follow. REQUIRES: strict recency then.
-    ModelRun(Cache& cache, ManualClock& clock, std::uint64_t seed, std::uint64_t max_entries)
+    ModelRun(Cache& cache, ManualClock& clock, Draw draw, std::uint64_t max_entries)
         : model(max_entries),
           cache_(cache),
           clock_(clock),
-          random_(seed),
+          draw_(std::move(draw)),
           limited_(max_entries != 0),
           incarnation_(cache.stamp().incarnation) {
         model.now_ns = clock.now_ns();
     }
+    ModelRun(Cache& cache, ManualClock& clock, std::uint64_t seed, std::uint64_t max_entries)
+        : ModelRun(
+              cache, clock, [random = std::mt19937_64(seed)](std::uint64_t below) mutable { return random() % below; },
+              max_entries) {}
 
     /// One operation. Says what was not as the model has it; empty: all was.
     std::string step(bool real) {
         ++steps_;
         const std::string key = random_key();
         const std::uint64_t what = draw(100);
-        if (what < 35) return get(key, real);
+        if (what < 27) return get(key, real);
+        if (what < 35) return compute(key, real);
         if (what < 40) return peek(key, real);
         if (what < 65) return put(key, real);
         if (what < 70) return touch(key, real);
@@ -57,7 +67,7 @@ public:
     ModelCache model;
 
 private:
-    std::uint64_t draw(std::uint64_t below) { return random_() % below; }
+    std::uint64_t draw(std::uint64_t below) { return draw_(below); }
     std::string random_key() { return (draw(2) == 0 ? "page:" : "user:") + std::to_string(draw(30)); }
     std::string random_tag() { return "tag " + std::to_string(draw(6)); }
 
@@ -102,6 +112,20 @@ private:
         }
         const PutResult expected = model.put(key, value, options, as_of);
         return real ? told("put", key, name_of(expected), name_of(cache_.put(key, value, options))) : std::string();
+    }
+
+    std::string compute(const std::string& key, bool real) {
+        EntryOptions options;
+        if (draw(2) == 0) options.ttl = std::chrono::milliseconds(1 + draw(60'000));
+        if (draw(4) == 0) options.soft_ttl = std::chrono::milliseconds(1 + draw(20'000));
+        for (std::uint64_t n = draw(3); n > 0; --n) options.tags.push_back(random_tag());
+        std::optional<std::string> value = proving_value(key, steps_, 32 + draw(2000));
+        if (draw(8) == 0) value.reset();
+        const ModelCache::Found expected = model.compute(key, value, options);
+        if (!real) return {};
+        return compare("get_or_compute", key, expected,
+                       cache_.get_or_compute(
+                           key, [&] { return value; }, options));
     }
 
     std::string touch(const std::string& key, bool real) {
@@ -176,7 +200,7 @@ private:
 
     Cache& cache_;
     ManualClock& clock_;
-    std::mt19937_64 random_;
+    const Draw draw_;
     const bool limited_;
     const std::uint64_t incarnation_;
     std::uint64_t steps_ = 0;
