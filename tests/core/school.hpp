@@ -23,7 +23,8 @@ inline std::string write_file(const ScopedDirectory& directory, const std::strin
 
 class School {
 public:
-    School() : database_(make(directory_.file("school.db"))) {}
+    explicit School(const std::string& parent = ScopedDirectory::default_parent())
+        : directory_(parent), database_(make(directory_.file("school.db"))) {}
 
     std::string path() const { return directory_.file("school.db"); }
     const ScopedDirectory& directory() const { return directory_; }

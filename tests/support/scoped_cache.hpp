@@ -21,8 +21,10 @@ namespace larder::test {
 /// One shard of the least size unless `options` say otherwise. Everything random in it is the same each time.
 class ScopedCache {
 public:
-    explicit ScopedCache(Options options_ = {}, std::uint64_t more_bytes = 0)
-        : options(completed(std::move(options_), more_bytes)),
+    explicit ScopedCache(Options options_ = {}, std::uint64_t more_bytes = 0,
+                         const std::string& parent = ScopedDirectory::default_parent())
+        : directory(parent),
+          options(completed(std::move(options_), more_bytes)),
           cache(Cache::open(options)),
           segment_(shm::Segment::attach_read_only(cache.segment_path())) {}
 
