@@ -10,6 +10,7 @@
 #include <cctype>
 #include <charconv>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <variant>
@@ -87,7 +88,7 @@ public:
     Scene()
         : cache_(Cache::open(options())),
           stats_(cache_, [path = school_.path()] { return std::make_unique<SqliteSource>(path); }),
-          service_(cache_, stats_) {
+          service_(stats_) {
         school_.add_assignment(1, "7", "'Law'");
         school_.add_assignment(2, "8");
         school_.add_score(10, 1, "78.25");
@@ -125,8 +126,8 @@ public:
     }
     void execute(const Call& call, Reply reply) override {
         if (call.endpoint == Endpoint::health) return reply(json_answer(R"({"status":"ok"})"));
-        service_.is_ready(call);
-        reply(service_.answer(call));
+        std::optional<Answer> answer = service_.answer_at_once(call);
+        reply(answer ? std::move(*answer) : service_.answer(call));
     }
     bool is_draining() const override { return false; }
     void on_closed(Connection&) override { is_closed_ = true; }

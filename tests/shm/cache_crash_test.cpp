@@ -78,7 +78,7 @@ std::vector<Crash> crashes_of(void (*writing)(CrashScene&)) {
 
 }  // namespace
 
-TEST_CASE("A process killed at any crash point leaves the others a working cache", "[crash][fork]") {
+TEST_CASE("A process killed at any crash point leaves the others a working cache", "[R2][crash][fork]") {
     const Watchdog watchdog(600);
     const std::vector<Crash> crashes = crashes_of(&write_in_all_ways);
     REQUIRE(crashes.size() > 60);
@@ -101,7 +101,7 @@ TEST_CASE("A process killed at any crash point leaves the others a working cache
     }
 }
 
-TEST_CASE("A process killed while it registers or opens leaves the others a working cache", "[crash][fork]") {
+TEST_CASE("A process killed while it registers or opens leaves the others a working cache", "[R2][crash][fork]") {
     const Watchdog watchdog(300);
     const auto open = [](CrashScene& scene) {  // in a forked child: the first call registers it
         scene.cache.get("page:1");
@@ -135,7 +135,7 @@ TEST_CASE("A process killed while it registers or opens leaves the others a work
     }
 }
 
-TEST_CASE("A process killed while it makes a cache leaves none, or a whole one", "[crash][fork]") {
+TEST_CASE("A process killed while it makes a cache leaves none, or a whole one", "[R2][crash][fork]") {
     const Watchdog watchdog;
     for (const char* point : {"segment.allocated", "arena.nodes", "arena.records", "segment.formatted",
                               "segment.linked", "registry.claiming", "registry.live"}) {
@@ -156,7 +156,7 @@ TEST_CASE("A process killed while it makes a cache leaves none, or a whole one",
     }
 }
 
-TEST_CASE("A process killed while it rebuilds a shard is followed by another that rebuilds it", "[crash][fork]") {
+TEST_CASE("A process killed while it rebuilds a shard is followed by another that rebuilds it", "[R2][crash][fork]") {
     const Watchdog watchdog(300);
     const std::string first = GENERATE("put.linking", "put.indexed", "retire.listed", "reclaim.one");
     for (const char* second : {"rebuild.cleared", "rebuild.reset", "rebuild.taken", "arena.nodes", "arena.records",

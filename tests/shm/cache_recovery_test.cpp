@@ -43,7 +43,7 @@ int arenas(const ScopedCache& scoped, ArenaKind kind) {
 
 }  // namespace
 
-TEST_CASE("A writer that dies while it copies the value costs only its own put", "[crash][fork]") {
+TEST_CASE("A writer that dies while it copies the value costs only its own put", "[R2][crash][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped(eight_shards());
     const std::string key = scoped.key_in(0, 0), other = scoped.key_in(0, 1);
@@ -120,7 +120,7 @@ TEST_CASE("What a rebuilt shard had lost is missed as rebuilt", "[crash][fork]")
     CHECK(scoped.count(Counter::shard_rebuilds) == 1);
 }
 
-TEST_CASE("The only shard is rebuilt in the only arena, once no pin is in it", "[crash][fork]") {
+TEST_CASE("The only shard is rebuilt in the only arena, once no pin is in it", "[R2][crash][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     REQUIRE(scoped.cache.put("key", proving_value("key", 1, 20'000)) == PutResult::stored);
@@ -145,7 +145,7 @@ TEST_CASE("The only shard is rebuilt in the only arena, once no pin is in it", "
     CHECK(first_violation(scoped.view()) == "");
 }
 
-TEST_CASE("A process killed while it opens a closed shard is followed by another", "[crash][fork]") {
+TEST_CASE("A process killed while it opens a closed shard is followed by another", "[R2][crash][fork]") {
     const Watchdog watchdog;
     const char* second = GENERATE("rebuild.taken", "arena.nodes", "arena.records", "rebuild.formatted");
     ScopedCache scoped;
@@ -162,7 +162,7 @@ TEST_CASE("A process killed while it opens a closed shard is followed by another
     CHECK(first_violation(scoped.view()) == "");
 }
 
-TEST_CASE("An arena that a killed rebuild had left may be another shard's by now", "[crash][fork]") {
+TEST_CASE("An arena that a killed rebuild had left may be another shard's by now", "[R2][crash][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped(eight_shards());
     const std::string key = scoped.key_in(0, 0), other = scoped.key_in(1, 0);
@@ -178,7 +178,7 @@ TEST_CASE("An arena that a killed rebuild had left may be another shard's by now
     CHECK(proven_version(key, scoped.cache.get(key).value()) == 1);
 }
 
-TEST_CASE("While a writer is stopped in its section others read, and write elsewhere", "[crash][fork]") {
+TEST_CASE("While a writer is stopped in its section others read, and write elsewhere", "[R4][crash][fork]") {
     const Watchdog watchdog;
     const char* point = GENERATE("put.allocated", "put.filled", "put.indexed", "unlink.directory", "retire.listed");
     INFO(point);

@@ -161,7 +161,7 @@ TEST_CASE("A waiter takes nothing out of a segment that was closed", "[replaceme
 }
 
 TEST_CASE("A lookup does not wait for a process that stands still while it replaces the segment",
-          "[replacement][fork]") {
+          "[R4][replacement][fork]") {
     const Watchdog watchdog;
     Scene scene;
     REQUIRE(scene.cache.put("key", "value") == PutResult::stored);

@@ -76,7 +76,7 @@ TEST_CASE("A computed value is kept as of the reading that its options name", "[
     CHECK_FALSE(scoped.cache.get("other"));
 }
 
-TEST_CASE("A child that was forked with a lease of its parent waits like everybody", "[computing][fork]") {
+TEST_CASE("A child that was forked with a lease of its parent waits like everybody", "[R14][computing][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     Begun held = scoped.cache.begin("another");
@@ -102,7 +102,7 @@ TEST_CASE("A child that was forked with a lease of its parent waits like everybo
     CHECK(child.wait().exited_with(0));
 }
 
-TEST_CASE("A child that a computation forks leaves the pins of its parent alone", "[computing][fork]") {
+TEST_CASE("A child that a computation forks leaves the pins of its parent alone", "[R14][computing][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     EntryOptions options;

@@ -102,7 +102,7 @@ TEST_CASE("Threads that miss one key at once compute it once and share the value
     CHECK(first_violation(scoped.view()) == "");
 }
 
-TEST_CASE("Processes that miss one key at once compute it once and share the value", "[computing][fork]") {
+TEST_CASE("Processes that miss one key at once compute it once and share the value", "[R10][computing][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     std::vector<ChildProcess> children;
@@ -130,7 +130,7 @@ TEST_CASE("Processes that miss one key at once compute it once and share the val
     CHECK(scoped.totals().misses() == 5);
 }
 
-TEST_CASE("A killed holder's waiter computes instead", "[computing][fork]") {
+TEST_CASE("A killed holder's waiter computes instead", "[R10][computing][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     ChildProcess holder = ChildProcess::start([&](Channel& parent) {
@@ -295,7 +295,7 @@ TEST_CASE("A renewal that fails leaves the stale value to its caller", "[computi
     CHECK(got.state() == State::stale);
 }
 
-TEST_CASE("Computations that need each other do not wait for each other", "[computing][tsan]") {
+TEST_CASE("Computations that need each other do not wait for each other", "[R10][computing][tsan]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     std::atomic<int> both{0};
@@ -427,7 +427,7 @@ TEST_CASE("A computation may add the tags and the ttl that it learned from the s
     CHECK(scoped.cache.get("key").state() == State::none);
 }
 
-TEST_CASE("A wait for another's computation ends at its deadline", "[computing]") {
+TEST_CASE("A wait for another's computation ends at its deadline", "[R5][computing]") {
     const Watchdog watchdog;
     Options options;
     options.wait_time = 30ms;

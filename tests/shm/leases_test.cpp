@@ -152,7 +152,7 @@ TEST_CASE("A late holder can neither release nor change what its successor does"
     CHECK(f.observe(current) == LeaseState::stored);
 }
 
-TEST_CASE("The lease of a dead holder is taken over at once", "[leases]") {
+TEST_CASE("The lease of a dead holder is taken over at once", "[R10][leases]") {
     Fixture f;
     const auto first = f.acquire(kOther);
     CHECK(f.acquire(kMe).answer == Answer::wait);
@@ -238,7 +238,7 @@ TEST_CASE("A sweep ends the leases of the dead and of nobody else", "[leases]") 
     CHECK(f.observe(elsewhere) == LeaseState::abandoned);
 }
 
-TEST_CASE("A wait ends by itself, and at once when the word has changed", "[leases]") {
+TEST_CASE("A wait ends by itself, and at once when the word has changed", "[R5][leases]") {
     Fixture f;
     const auto lease = f.acquire(kMe), waiting = f.acquire(kOther);
     f.leases.wait(waiting.slot, waiting.word, kSecond);
@@ -290,7 +290,7 @@ TEST_CASE("Callers of one key compute one at a time, and all see the last value"
     CHECK(computed[0] + computed[1] == kThreads * kRounds);
 }
 
-TEST_CASE("Random calls agree with a plain model of one lease per key", "[leases]") {
+TEST_CASE("Random calls agree with a plain model of one lease per key", "[R10][leases]") {
     const auto seed = std::random_device{}();
     CAPTURE(seed);
     std::mt19937 engine(seed);
@@ -359,7 +359,7 @@ void act(Fixture& f, Situation situation) {
 
 }  // namespace
 
-TEST_CASE("A process killed anywhere in a lease's section leaves the key to exactly one other", "[leases][fork]") {
+TEST_CASE("A process killed anywhere in a lease's section leaves the key to exactly one other", "[R10][leases][fork]") {
     const std::string point =
         GENERATE("lease.grant.freed", "lease.grant.token", "lease.grant.holder", "lease.grant.word", "lease.grant.held",
                  "lease.finish.changed", "lease.finish.word", "lease.finish.state", "lease.release.before_wake");
@@ -418,7 +418,7 @@ TEST_CASE("A process killed while it ends a dead one's lease leaves it to the ne
     CHECK(f.acquire(kMe).answer == Answer::granted);
 }
 
-TEST_CASE("Waiters that were killed change nothing for those who live", "[leases][fork]") {
+TEST_CASE("Waiters that were killed change nothing for those who live", "[R10][leases][fork]") {
     Fixture f;
     const auto lease = f.acquire(kMe), waiting = f.acquire(kThird);
     for (int i = 0; i < 3; ++i) {
@@ -443,7 +443,8 @@ TEST_CASE("Waiters that were killed change nothing for those who live", "[leases
     CHECK(f.leases.slot(next.slot).waiters.load() == 0);
 }
 
-TEST_CASE("While a process is stopped inside a group's lock its keys are computed without a lease", "[leases][fork]") {
+TEST_CASE("While a process is stopped inside a group's lock its keys are computed without a lease",
+          "[R5][leases][fork]") {
     Fixture f;
     const auto held = f.acquire(kMe, neighbour(1));
     auto child = ChildProcess::start([&](Channel&) {

@@ -59,7 +59,7 @@ TEST_CASE("the four files lie side by side") {
     CHECK(location.listen_path() == "/d/n.listen");
 }
 
-TEST_CASE("a named directory is made with mode 0700 whatever the umask is") {
+TEST_CASE("a named directory is made with mode 0700 whatever the umask is", "[R13]") {
     const ScopedDirectory parent;
     const mode_t old = ::umask(0277);
     const Location location = locate(parent.file("cache/"), "n", true);
@@ -96,7 +96,7 @@ TEST_CASE("a directory that others may enter is refused, with the remedy") {
     REQUIRE(::chmod(parent.path().c_str(), 0700) == 0);
 }
 
-TEST_CASE("a directory of another user is refused") {
+TEST_CASE("a directory of another user is refused", "[R13]") {
     const ScopedDirectory parent;
     if (::chown(parent.path().c_str(), 12345, static_cast<gid_t>(-1)) != 0) {
         WARN("needs root: skipped");

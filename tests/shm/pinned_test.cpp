@@ -124,7 +124,7 @@ TEST_CASE("A handle outlives its Cache and its thread, and may be dropped by ano
     for (const shm::ProcessFacts& process : shm::read_processes(scoped.view())) CHECK(process.pins.empty());
 }
 
-TEST_CASE("In a forked child handles and leases read as empty, and its parent's stay", "[pinned][fork]") {
+TEST_CASE("In a forked child handles and leases read as empty, and its parent's stay", "[R14][pinned][fork]") {
     const Watchdog watchdog;
     ScopedCache scoped;
     REQUIRE(scoped.cache.put("key", proving_value("key", 1, 20'000)) == PutResult::stored);

@@ -70,7 +70,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("each forked child has a generation of its own") {
+TEST_CASE("each forked child has a generation of its own", "[R14]") {
     const std::uint64_t mine = process::generation();
     CHECK(mine != 0);
     CHECK(process::generation() == mine);
@@ -225,7 +225,7 @@ TEST_CASE("whatever system call fails, opening succeeds or throws OpenError, and
     }
 }
 
-TEST_CASE("a forked child registers itself, its parent stays as it was") {
+TEST_CASE("a forked child registers itself, its parent stays as it was", "[R14]") {
     const ScopedDirectory directory;
     Mapping* mapping = open(directory);
     ThreadBlock* block = mapping->thread_block();
@@ -262,7 +262,7 @@ TEST_CASE("a child whose registration fails only misses, and tries again later")
     CHECK(child.wait().exited_with(0));
 }
 
-TEST_CASE("a child of another user is not let in") {
+TEST_CASE("a child of another user is not let in", "[R13]") {
     const ScopedDirectory directory;
     Mapping* mapping = open(directory);
     if (::geteuid() != 0) {

@@ -368,7 +368,7 @@ TEST_CASE("a lock file that is no file of ours is refused") {
     CHECK(test::refused_at([&] { LockFile::open(directory.file("open")); }) == "registry");
 }
 
-TEST_CASE("a forked child holds none of its parent's bytes") {
+TEST_CASE("a forked child holds none of its parent's bytes", "[R14]") {
     Host host;
     const auto mine = host.claim();
     auto child = ChildProcess::start([&](Channel&) {

@@ -71,7 +71,7 @@ TEST_CASE("a lock excludes", "[tsan]") {
     CHECK(counter == 10'000);
 }
 
-TEST_CASE("a thread that waits for itself is told after its budget") {
+TEST_CASE("a thread that waits for itself is told after its budget", "[R5]") {
     SharedMutex shared;
     REQUIRE(robust_mutex::acquire(shared.mutex(), 1s) == Acquired::locked);
     CHECK(robust_mutex::acquire(shared.mutex(), 2ms) == Acquired::timed_out);
@@ -132,7 +132,7 @@ TEST_CASE("death upon death is told each time") {
     robust_mutex::release(shared.mutex());
 }
 
-TEST_CASE("a stopped holder costs its waiters their budget, no more") {
+TEST_CASE("a stopped holder costs its waiters their budget, no more", "[R5]") {
     SharedMutex shared;
     auto holder = holder_of(shared);
     holder.kill(SIGSTOP);

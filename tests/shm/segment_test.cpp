@@ -187,7 +187,7 @@ TEST_CASE("each arena of a new segment has its shard, the last is spare") {
     CHECK(arena_kind(view.arena_state(8).word) == ArenaKind::spare);
 }
 
-TEST_CASE("who attaches sees what the maker made, in a file of mode 0600") {
+TEST_CASE("who attaches sees what the maker made, in a file of mode 0600", "[R13]") {
     Made made;
     REQUIRE(made.segment != nullptr);
     struct stat status {};
@@ -255,7 +255,7 @@ TEST_CASE("a maker whose system calls fail says so and leaves nothing") {
     CHECK(failures >= 10);
 }
 
-TEST_CASE("a full file system is an error with numbers, not a signal") {
+TEST_CASE("a full file system is an error with numbers, not a signal", "[R7]") {
     const ScopedDirectory directory;
     const auto reason = [&](const Location& location) {
         try {
@@ -286,7 +286,7 @@ TEST_CASE("a file that others may use is refused") {
     }
 }
 
-TEST_CASE("a file of another user is refused") {
+TEST_CASE("a file of another user is refused", "[R13]") {
     Made made;
     if (::chown(made.location.segment_path().c_str(), 12345, static_cast<gid_t>(-1)) != 0) {
         WARN("needs root: skipped");
@@ -295,7 +295,7 @@ TEST_CASE("a file of another user is refused") {
     CHECK(made.refused() == "attach");
 }
 
-TEST_CASE("what is no regular file is refused and not waited for") {
+TEST_CASE("what is no regular file is refused and not waited for", "[R13]") {
     const ScopedDirectory directory;
     const Location location = location_of(directory);
     const std::string path = location.segment_path();
@@ -315,7 +315,7 @@ TEST_CASE("what is no regular file is refused and not waited for") {
     }
 }
 
-TEST_CASE("a short or foreign file is refused") {
+TEST_CASE("a short or foreign file is refused", "[R8]") {
     const ScopedDirectory directory;
     const Location location = location_of(directory);
     const system::Descriptor file = system::open_file(location.segment_path(), O_RDWR | O_CREAT, 0600);
@@ -330,7 +330,7 @@ TEST_CASE("a short or foreign file is refused") {
     CHECK(stage() == "header");
 }
 
-TEST_CASE("another format, build or geometry is refused at its stage") {
+TEST_CASE("another format, build or geometry is refused at its stage", "[R8]") {
     Made made;
     SegmentHeader& header = made.header();
     SECTION("magic") {

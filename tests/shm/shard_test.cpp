@@ -81,7 +81,7 @@ TEST_CASE("A writer says in its process's slot where it is", "[shard]") {
     CHECK(f.mapping->thread_block()->inside.load() == 0);
 }
 
-TEST_CASE("A second writer gives up after its budget", "[shard]") {
+TEST_CASE("A second writer gives up after its budget", "[R5][shard]") {
     const larder::test::Watchdog watchdog;
     Fixture f;
     ShardWriter holder = f.writer();

@@ -7,7 +7,7 @@
 
 using namespace larder::test;
 
-TEST_CASE("Another user's process gets one error, whatever the modes of the files allow", "[socket][fork]") {
+TEST_CASE("Another user's process gets one error, whatever the modes of the files allow", "[R13][socket][fork]") {
     if (::geteuid() != 0) {
         WARN("skipped: only root can become another user");
         return;

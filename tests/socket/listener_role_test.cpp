@@ -99,7 +99,7 @@ TEST_CASE("The role is free once its process was killed", "[socket][fork]") {
 }
 
 TEST_CASE("A forked child does not have its parent's role, cannot drop it, and may take it afterwards",
-          "[socket][fork]") {
+          "[R14][socket][fork]") {
     const ScopedDirectory directory;
     const std::string path = directory.file("c.listen");
     ListenerRole role(path);

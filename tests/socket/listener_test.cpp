@@ -59,7 +59,7 @@ TEST_CASE("A line of 64 KiB is served, one byte more ends the connection with on
     CHECK(running.sink.calls().size() == 1);
 }
 
-TEST_CASE("A line that never ends is refused while it is being sent, and nobody waits for it", "[socket][tsan]") {
+TEST_CASE("A line that never ends is refused while it is being sent, and nobody waits for it", "[R12][socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     SocketClient endless = running.client();
@@ -71,7 +71,7 @@ TEST_CASE("A line that never ends is refused while it is being sent, and nobody 
 }
 
 TEST_CASE("A client that sends single bytes is served when its line is complete, and nobody waits for it",
-          "[socket][tsan]") {
+          "[R12][socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     SocketClient slow = running.client();
@@ -84,7 +84,7 @@ TEST_CASE("A client that sends single bytes is served when its line is complete,
     CHECK(slow.ask("") == "ok 1 notice=" + std::to_string(++notices));
 }
 
-TEST_CASE("The 65th client gets one error and is closed, until a place is free", "[socket][tsan]") {
+TEST_CASE("The 65th client gets one error and is closed, until a place is free", "[R12][socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     std::vector<SocketClient> clients;
@@ -103,7 +103,7 @@ TEST_CASE("The 65th client gets one error and is closed, until a place is free",
     CHECK(eventually([&] { return running.client().ask("ping") == "ok"; }));
 }
 
-TEST_CASE("Clients that hang on after an error take no more than their share of places", "[socket][tsan]") {
+TEST_CASE("Clients that hang on after an error take no more than their share of places", "[R12][socket][tsan]") {
     RunningListener running;
     running.options.max_clients = 1;
     REQUIRE(running.start_and_wait());
@@ -118,7 +118,7 @@ TEST_CASE("Clients that hang on after an error take no more than their share of 
     CHECK(only.ask("ping") == "ok");
 }
 
-TEST_CASE("With all places taken, a client that was idle for longer than the limit makes room", "[socket][tsan]") {
+TEST_CASE("With all places taken, a client that was idle for longer than the limit makes room", "[R12][socket][tsan]") {
     RunningListener running;
     running.options.max_clients = 2;
     running.options.idle_limit = std::chrono::milliseconds(0);
@@ -134,7 +134,7 @@ TEST_CASE("With all places taken, a client that was idle for longer than the lim
 }
 
 TEST_CASE("A client that does not read its answers is read no further, delays nobody and is dropped",
-          "[socket][tsan]") {
+          "[R12][socket][tsan]") {
     RunningListener running;
     running.sink.document = '"' + std::string(100'000, 'x') + '"';
     running.options.answer_deadline = std::chrono::milliseconds(200);
@@ -150,7 +150,7 @@ TEST_CASE("A client that does not read its answers is read no further, delays no
     CHECK(good.ask("ping") == "ok");
 }
 
-TEST_CASE("A client that stops in the middle of a line and goes away leaves nothing applied", "[socket][tsan]") {
+TEST_CASE("A client that stops in the middle of a line and goes away leaves nothing applied", "[R12][socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     {
@@ -185,7 +185,7 @@ TEST_CASE("What the sink throws is one error line, and the connection goes on", 
     CHECK(client.ask("invalidate k") == "ok 1 notice=1");
 }
 
-TEST_CASE("The socket is its owner's alone, and gone when the listener has stopped", "[socket][tsan]") {
+TEST_CASE("The socket is its owner's alone, and gone when the listener has stopped", "[R13][socket][tsan]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     struct stat status {};

@@ -58,7 +58,7 @@ TEST_CASE("A listener that stops leaves role and socket to the next one", "[sock
 }
 
 TEST_CASE("A forked child of a listener holds neither its socket nor its clients, and can end as it likes",
-          "[socket][fork]") {
+          "[R14][socket][fork]") {
     RunningListener running;
     REQUIRE(running.start_and_wait());
     SocketClient client = running.client();
