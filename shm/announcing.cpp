@@ -1,5 +1,6 @@
 // Notices: said where everybody looks, also while the segment is being replaced.
 #include "shm/cache_impl.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/segment.hpp"
 
 namespace larder::detail {
@@ -48,7 +49,9 @@ bool CacheImpl::was_heard(const Context& context, std::int64_t looked_ns) const 
     if (mapping.replaced(now_ns)) return false;
     // Who has the predecessor mapped may go on serving from it until its next look.
     const std::int64_t open_at_ns = view.header().open_at_ns.load(std::memory_order_relaxed);
-    if (now_ns < open_at_ns - kEverybodyLooksNs) shm::system::sleep_ns(open_at_ns - kEverybodyLooksNs - now_ns);
+    const std::int64_t early_ns = shm::elapsed_ns(now_ns, open_at_ns);
+    if (early_ns > kEverybodyLooksNs)
+        shm::system::sleep_ns(std::min(early_ns, shm::kClosedNs) - kEverybodyLooksNs);  // whatever the word says
     return true;
 }
 

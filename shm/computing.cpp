@@ -7,6 +7,7 @@
 //   3. A thread that holds a lease never waits for another one: no deadlock, no waiting for itself.
 //   4. What is stale is served by everybody but the one that got the lease.
 #include "shm/cache_impl.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/histogram.hpp"
 #include "shm/process.hpp"
 #include "shm/segment.hpp"
@@ -176,7 +177,7 @@ private:
     }
 
     static bool may_stand_in(const shm::Record& record, std::int64_t now_ns) {
-        return now_ns < record.expires_ns + std::int64_t{record.stale_if_error_ms} * 1'000'000;
+        return shm::elapsed_ns(record.expires_ns, now_ns) < std::int64_t{record.stale_if_error_ms} * 1'000'000;
     }
 
     Pinned serve_fallback() {

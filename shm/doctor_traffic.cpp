@@ -6,6 +6,7 @@
 
 #include "shm/counters.hpp"
 #include "shm/doctor.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/entry_cursor.hpp"
 #include "shm/histogram.hpp"
 #include "shm/inspector.hpp"
@@ -28,7 +29,8 @@ std::string one_decimal(double value) {
 double sampled_ttl_s(const SegmentView& view, std::int64_t now_ns) {
     std::vector<std::int64_t> ttls_ns;
     EntryCursor cursor(view, {});
-    for (const Entry& entry : cursor.next(kSampled, now_ns)) ttls_ns.push_back(entry.expires_ns - entry.created_ns);
+    for (const Entry& entry : cursor.next(kSampled, now_ns))
+        ttls_ns.push_back(elapsed_ns(entry.created_ns, entry.expires_ns));
     if (ttls_ns.empty()) return 0;
     const auto middle = ttls_ns.begin() + static_cast<std::ptrdiff_t>(ttls_ns.size() / 2);
     std::nth_element(ttls_ns.begin(), middle, ttls_ns.end());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "shm/elapsed.hpp"
 #include "shm/robust_mutex.hpp"
 #include "shm/system.hpp"
 #include "shm/testing.hpp"
@@ -24,7 +25,7 @@ bool operator==(const Holder& a, const Holder& b) { return a.slot == b.slot && a
 void raise_word(LeaseSlot& slot) { slot.word.fetch_add(1, std::memory_order_release); }
 
 bool is_fresh(const LeaseSlot& slot, std::int64_t now_ns) {
-    return now_ns - slot.changed_ns.load(std::memory_order_relaxed) < kOutcomeKeptNs;
+    return elapsed_ns(slot.changed_ns.load(std::memory_order_relaxed), now_ns) < kOutcomeKeptNs;
 }
 bool is_overdue(const LeaseSlot& slot, std::int64_t now_ns) {
     return slot.deadline_ns.load(std::memory_order_relaxed) <= now_ns;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "core/utf8.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/key_table.hpp"
 #include "shm/system.hpp"
 #include "tools/json_lines.hpp"
@@ -64,8 +65,8 @@ std::int64_t segment_now_ns() { return shm::system::coarse_ns(); }
 
 EntryLine entry_line(const shm::SegmentView& view, const shm::Entry& entry, std::int64_t now_ns) {
     EntryLine line;
-    line.ttl_ms = (entry.expires_ns - now_ns) / kNsPerMs;
-    line.age_ms = std::max<std::int64_t>(0, now_ns - entry.created_ns) / kNsPerMs;
+    line.ttl_ms = shm::elapsed_ns(now_ns, entry.expires_ns) / kNsPerMs;
+    line.age_ms = std::max<std::int64_t>(0, shm::elapsed_ns(entry.created_ns, now_ns)) / kNsPerMs;
     if (entry.last_used_ns)  // kept in steps of 128 ms, which may begin before the entry does
         line.last_used_ms = std::min(line.age_ms, std::max<std::int64_t>(0, now_ns - *entry.last_used_ns) / kNsPerMs);
     const KeyUse use = shm::KeyTable(view).use(entry.hash, entry.shard, now_ns);

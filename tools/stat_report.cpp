@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 #include <utility>
 
+#include "shm/elapsed.hpp"
 #include "shm/histogram.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "tools/durations_sizes.hpp"
@@ -27,7 +28,8 @@ double percent(std::uint64_t part, std::uint64_t whole) {
 }
 
 std::string ago(std::int64_t at_ns, std::int64_t now_ns) {
-    return duration_text(std::chrono::milliseconds(std::max<std::int64_t>(0, now_ns - at_ns) / kNsPerMs));
+    return duration_text(
+        std::chrono::milliseconds(std::max<std::int64_t>(0, shm::elapsed_ns(at_ns, now_ns)) / kNsPerMs));
 }
 
 std::string inside_text(const shm::ProcessFacts& process) {
@@ -144,7 +146,7 @@ json::array processes_json(const shm::SegmentView& view, std::int64_t now_ns) {
         json::object object{{"slot", process.slot}, {"pid", process.pid}, {"alive", process.alive}};
         put_text(object, "role", process.role);
         put_text(object, "name", process.name);
-        object["attached_ms"] = std::max<std::int64_t>(0, now_ns - process.attached_ns) / kNsPerMs;
+        object["attached_ms"] = std::max<std::int64_t>(0, shm::elapsed_ns(process.attached_ns, now_ns)) / kNsPerMs;
         object["threads"] = process.threads;
         object["pins"] = process.pins.size();
         object["inside_shard"] = process.inside ? json::value(*process.inside) : json::value(nullptr);
