@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "shm/elapsed.hpp"
 #include "shm/geometry.hpp"
 #include "shm/histogram.hpp"
 #include "shm/process.hpp"
@@ -65,7 +66,8 @@ CacheImpl::CacheImpl(const Options& options)
     }
     if (options.listen && location() != nullptr) listen();
     Context context;
-    if (enter(context)) tend_if_due(context);
+    // No shard: who only reads must not be led into a damaged index.
+    if (enter(context)) tend_if_due(context, 0);
 }
 
 void CacheImpl::listen() try {
@@ -162,9 +164,7 @@ void CacheImpl::examine(const Context& context, shm::Look& look) const {
 
 shm::Look CacheImpl::look_up(const Context& context, const shm::HashedKey& key) const { return find(context, key); }
 
-bool CacheImpl::is_intact(const shm::Look& look) {
-    return shm::checksum_of(shm::value_of(*look.record)) == look.record->checksum;
-}
+bool CacheImpl::is_intact(const shm::Look& look) { return shm::checksum_of(look.value) == look.record->checksum; }
 
 [[gnu::always_inline]] inline void CacheImpl::mark_used(const Context& context, shm::Record& record) {
     const std::uint64_t stamp = shm::recency_stamp(context.view(), context.now_ns);
@@ -324,11 +324,11 @@ void CacheImpl::log(LogLevel level, std::string_view line, std::string_view deta
 }
 
 /// One caller of many is given the turn.
-void CacheImpl::tend_if_due(const Context& context) {
+void CacheImpl::tend_if_due(const Context& context, std::uint32_t shards) {
     Time64Ref due = context.view().header().tend_due_ns;
     const std::int64_t now = shm::system::coarse_ns();
     std::int64_t at = due.load(std::memory_order_relaxed);
-    if (now >= at && due.compare_exchange_strong(at, now + kTendNs, std::memory_order_relaxed)) tend(context, 1);
+    if (now >= at && due.compare_exchange_strong(at, now + kTendNs, std::memory_order_relaxed)) tend(context, shards);
 }
 
 void CacheImpl::tend() {
@@ -361,7 +361,7 @@ void CacheImpl::watch_suspend(const Context& context) {
     const std::int64_t boottime_ns = shm::system::boottime_ns();
     const std::int64_t now = boottime_ns - shm::system::monotonic_ns();
     std::int64_t was = suspended.load(std::memory_order_relaxed);
-    if (now - was <= kSuspendNs) return;
+    if (shm::elapsed_ns(was, now) <= kSuspendNs) return;
     context.attached->fences.announce(shm::FenceKind::everything, {});
     suspended.compare_exchange_strong(was, now, std::memory_order_relaxed);
 }

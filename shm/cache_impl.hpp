@@ -170,7 +170,7 @@ private:
     shm::Leases::Acquired take_lease(const Context& context, const shm::HashedKey& key, bool tracked, Lease& lease);
     static void prepare(const shm::HashedKey& key, Lease& lease);
     void hand_out(const Context& context, std::uint32_t slot, std::uint64_t token, Lease& lease) noexcept;
-    void tend_if_due(const Context& context);
+    void tend_if_due(const Context& context, std::uint32_t shards = 1);
     void tend(const Context& context, std::uint32_t shards);
     void watch_suspend(const Context& context);
     template <class Work>
@@ -213,7 +213,7 @@ bool CacheImpl::write_in(const Context& context, std::uint32_t shard, std::chron
 /// Builds handles.
 struct PinAccess {
     static Pinned from(shm::Look& look, State state, Source source) {
-        const std::string_view value = shm::value_of(*look.record);
+        const std::string_view value = look.value;
         const bool copied = look.copy != nullptr;
         void* const hold = copied ? static_cast<void*>(look.copy) : look.cell;
         look = {};

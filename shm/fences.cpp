@@ -63,8 +63,8 @@ void Fences::overtake_key(std::string_view key, std::uint64_t as_of) {
 
 std::uint64_t Fences::highest(const Record& record) const {
     std::uint64_t highest = everything();
-    for (std::uint64_t i = 0; i < shape_of(record).stripes(); ++i)
-        highest = std::max(highest, fence(stripe_of(record, i)));
+    const std::uint64_t stripes = std::min<std::uint64_t>(shape_of(record).stripes(), 2 + kMaxTags);
+    for (std::uint64_t i = 0; i < stripes; ++i) highest = std::max(highest, fence(stripe_of(record, i)));
     return highest;
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "shm/directory.hpp"
 #include "shm/fences.hpp"
@@ -33,6 +34,7 @@ enum class Verdict : std::uint8_t {
 struct Look {
     Verdict verdict = Verdict::absent;
     Record* record = nullptr;  // pinned or copied; null when absent or contended
+    std::string_view value{};  // of the lengths that were checked: a peer may scribble over them afterwards
     Word64* cell = nullptr;    // that pins it
     char* copy = nullptr;      // new char[], the record itself being in it
     bool damaged = false;      // something on the way was not what a writer would have left there
@@ -122,6 +124,7 @@ void release(Look& look) noexcept;
         look.damaged |= taken.damaged;
         look.copy = taken.copy;
         look.record = reinterpret_cast<Record*>(taken.copy);
+        if (look.record != nullptr) look.value = value_of(*look.record);
         return taken.probed;
     }
     LARDER_CRASH_POINT("lookup.loaded");
@@ -139,6 +142,7 @@ void release(Look& look) noexcept;
         return Probed::none;
     }
     look.record = record;
+    look.value = value_of(*record);
     look.cell = cell;
     return Probed::found;
 }

@@ -140,7 +140,7 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
     options.negative = look->verdict == shm::Verdict::negative;
     options.tracked = record.key_entry != shm::kUntracked;
     shm::for_each_tag(record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
-    shm::NewRecord wanted = record_of(context, hashed, shm::value_of(record), options);
+    shm::NewRecord wanted = record_of(context, hashed, look->value, options);
     wanted.as_of = record.as_of;
     wanted.soft_expires_ns = record.soft_expires_ns;
     wanted.stale_if_error_ms = record.stale_if_error_ms;
