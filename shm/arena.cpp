@@ -29,6 +29,25 @@ void format_arena(std::byte* arena, const Geometry& geometry) {
         static_cast<std::uint64_t>(reinterpret_cast<std::byte*>(index) - arena);
 }
 
+bool is_sound_arena(const SegmentView& view, std::uint32_t arena) {
+    if (arena >= view.geometry->arenas) return false;
+    const std::uint64_t index_at = reinterpret_cast<const ArenaHead*>(view.arena(arena))->index_at;
+    return index_at % alignof(EntryIndex) == 0 && index_at >= kLineBytes &&
+           index_at <= view.geometry->node_bytes - sizeof(EntryIndex);
+}
+
+bool has_sound_lists(const SegmentView& view, const Shard& shard) {
+    const Geometry& geometry = *view.geometry;
+    const std::uint64_t arena_at =
+        geometry.arenas_at + shard.arena.load(std::memory_order_relaxed) * geometry.arena_bytes;
+    const std::uint64_t first = (arena_at + geometry.node_bytes) / kUnitBytes;
+    const std::uint64_t last = (arena_at + geometry.arena_bytes - sizeof(Record)) / kUnitBytes;
+    const auto inside = [=](std::uint64_t units) { return units >= first && units <= last; };
+    if (shard.reserved != 0 && !inside(shard.reserved)) return false;
+    return shard.retired_count == 0 || (inside(shard.retired_first) && inside(shard.retired_last) &&
+                                        shard.retired_count <= geometry.arena_bytes / sizeof(Record));
+}
+
 Arena::Arena(std::byte* base, const Geometry& geometry)
     : base_(base),
       records_(boost::interprocess::open_only, base + geometry.node_bytes, geometry.arena_bytes - geometry.node_bytes) {

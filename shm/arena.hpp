@@ -27,6 +27,11 @@ struct ArenaHead {
 /// Makes the arena empty, whatever it held. Repeatable after a death at any point.
 void format_arena(std::byte* arena, const Geometry& geometry);
 
+/// The arena with this number exists, and its head says where an index may be.
+bool is_sound_arena(const SegmentView& view, std::uint32_t arena);
+/// What is reserved and the ends of the retired list lie in the shard's arena. REQUIRES: is_sound_arena.
+bool has_sound_lists(const SegmentView& view, const Shard& shard);
+
 /// Opens what format_arena made. REQUIRES the shard's lock.
 class Arena {
 public:

@@ -1,9 +1,11 @@
 #include "shm/robust_mutex.hpp"
 
 #include <errno.h>
+#include <linux/futex.h>
 
 #include <cassert>
 
+#include "shm/process.hpp"
 #include "shm/system.hpp"
 
 namespace larder::shm::robust_mutex {
@@ -67,7 +69,27 @@ Acquired sleep_until(pthread_mutex_t& mutex, std::int64_t deadline_ns) {
 #endif
 }
 
+/// What says how glibc treats a mutex. With another one it does other things than are meant, up to ending the process.
+int kind_of(const pthread_mutex_t& mutex) { return __atomic_load_n(&mutex.__data.__kind, __ATOMIC_RELAXED); }
+
+int robust_kind() {
+    static const int kind = [] {
+        pthread_mutex_t fresh;
+        initialise(fresh);
+        return kind_of(fresh);
+    }();
+    return kind;
+}
+
 }  // namespace
+
+bool is_sound(const pthread_mutex_t& mutex) { return kind_of(mutex) == robust_kind(); }
+
+bool is_held_by_nobody(const pthread_mutex_t& mutex) {
+    const auto word = static_cast<std::uint32_t>(__atomic_load_n(&mutex.__data.__lock, __ATOMIC_RELAXED));
+    const std::uint32_t owner = word & FUTEX_TID_MASK;
+    return owner != 0 && (word & FUTEX_OWNER_DIED) == 0 && process::status_of(owner).gone;
+}
 
 void initialise(pthread_mutex_t& mutex) {
     pthread_mutexattr_t attributes;
@@ -81,6 +103,8 @@ void initialise(pthread_mutex_t& mutex) {
 }
 
 Acquired acquire(pthread_mutex_t& mutex, std::chrono::nanoseconds budget) {
+    const bool is_own = kind_of(mutex) == PTHREAD_MUTEX_NORMAL;  // of this process alone
+    if (!is_own && !is_sound(mutex)) return Acquired::unrecoverable;
     Acquired acquired = outcome(::pthread_mutex_trylock(&mutex));
     if (acquired != Acquired::timed_out || budget.count() <= 0) return acquired;
     const std::int64_t deadline_ns = system::monotonic_ns() + budget.count();

@@ -22,6 +22,10 @@ inline bool is_held(Acquired acquired) { return acquired == Acquired::locked || 
 
 /// REQUIRES: zeroed memory that no other process knows yet.
 void initialise(pthread_mutex_t& mutex);
+/// It is of the kind that `initialise` makes.
+bool is_sound(const pthread_mutex_t& mutex);
+/// Its owner is a thread that the host does not have (and did not die with it, which the kernel would have marked).
+bool is_held_by_nobody(const pthread_mutex_t& mutex);
 
 /// Tries, spins for about 10 us, then sleeps until the budget is spent. A budget of 0 only tries.
 Acquired acquire(pthread_mutex_t& mutex, std::chrono::nanoseconds budget);

@@ -5,9 +5,11 @@
 #include <new>
 
 #include "shm/arena.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/entry_index.hpp"
 #include "shm/histogram.hpp"
 #include "shm/mutation.hpp"
+#include "shm/record_copy.hpp"
 #include "shm/registry.hpp"
 #include "shm/system.hpp"
 #include "shm/testing.hpp"
@@ -294,9 +296,18 @@ std::uint32_t ShardWriter::key_entry_for(const HashedKey& key) {
     return keys_.recycle(key.hash, shard_index_, hour_of(now_ns_), in_use);
 }
 
+/// A damaged slot may name anything.
+bool ShardWriter::names_record(std::uint64_t word) const {
+    const std::uint64_t offset = slot_units(word) * kUnitBytes;
+    const std::uint64_t room = record_room(*view_.geometry, offset);
+    return room != 0 && record_fits(*view_.at<Record>(offset), room);
+}
+
 void ShardWriter::unlink(const IndexEntry& entry, Fate fate) {
     Record* const record = entry.record.get();
-    const auto home_of = [this](std::uint64_t word) { return directory_.home(record_at(slot_units(word))->hash); };
+    const auto home_of = [this](std::uint64_t word) {
+        return names_record(word) ? directory_.home(record_at(slot_units(word))->hash) : 0;
+    };
     const std::uint32_t slot = directory_.find(record->hash, units_of(record));
     if (slot != Directory::kNone) directory_.erase(slot, home_of);
     LARDER_CRASH_POINT("unlink.directory");
@@ -310,7 +321,7 @@ void ShardWriter::unlink(const IndexEntry& entry, Fate fate) {
         count(Counter::evictions);
         raise(shard_.evictions, 1);
         // It may be younger than this writer's look at the clock.
-        const std::int64_t age_ns = std::max<std::int64_t>(now_ns_ - record->created_ns, 0);
+        const std::int64_t age_ns = std::max<std::int64_t>(elapsed_ns(record->created_ns, now_ns_), 0);
         add(view_.header().eviction_age_ms, static_cast<std::uint64_t>(age_ns / 1'000'000));
     } else if (fate == Fate::expired) {
         count(Counter::expirations);
@@ -374,10 +385,11 @@ void ShardWriter::drop_dead() {
     for (std::uint32_t n = 0; n < kSweptPerPut; ++n) {
         const std::uint64_t word = directory_.slot(shard_.cursor % directory_.size()).load(std::memory_order_relaxed);
         shard_.cursor = directory_.next(shard_.cursor % directory_.size());
-        if (word == 0) continue;
+        if (word == 0 || !names_record(word)) continue;
         Record& record = *record_at(slot_units(word));
         const bool over = is_over(record, now_ns_);
-        if (!over && (fences_.alive(record, applied) || now_ns_ - record.created_ns < kFencedKeptNs)) continue;
+        if (!over && (fences_.alive(record, applied) || elapsed_ns(record.created_ns, now_ns_) < kFencedKeptNs))
+            continue;
         const auto at = entry_index(arena_base()).get<ByKey>().find(HashedKey{record.hash, key_of(record)});
         if (at == entry_index(arena_base()).get<ByKey>().end()) continue;
         const Mutation mutation(shard_);

@@ -1,5 +1,6 @@
 // Getting a shard's lock, and what is done when its last owner died inside a writing section.
 #include "shm/arena.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/mutation.hpp"
 #include "shm/registry.hpp"
 #include "shm/robust_mutex.hpp"
@@ -50,11 +51,39 @@ ShardWriter::~ShardWriter() {
 void ShardWriter::recover() {
     if (shard_.mutating.load(std::memory_order_acquire) != 0) {
         rebuild();
+    } else if (!is_sound()) {
+        shard_.mutating.store(1, std::memory_order_relaxed);
+        disown_arenas();
+        rebuild();
     } else if (shard_.reserved != 0) {
         const Mutation mutation(shard_);
         Arena(arena_base(), *view_.geometry).free(record_at(shard_.reserved));
         LARDER_CRASH_POINT("recover.freed");
         shard_.reserved = 0;
+    }
+}
+
+/// A few words decide where a writer goes. What a stray store has left there is not followed: the shard is rebuilt.
+bool ShardWriter::is_sound() const {
+    const std::uint32_t arena = shard_.arena.load(std::memory_order_relaxed);
+    if (shard_.closed.load(std::memory_order_relaxed) != 0) {
+        if (shard_.reserved != 0) return false;
+        for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i)
+            if (is_owned_here(view_.arena_state(i).word.load(std::memory_order_acquire))) return false;
+        return true;
+    }
+    return is_sound_arena(view_, arena) &&
+           is_owned_here(view_.arena_state(arena).word.load(std::memory_order_acquire)) &&
+           has_sound_lists(view_, shard_);
+}
+
+/// Readers may have pins in any arena that is marked as this shard's.
+void ShardWriter::disown_arenas() {
+    directory_.clear();
+    for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i) {
+        if (!is_owned_here(view_.arena_state(i).word.load(std::memory_order_acquire))) continue;
+        shard_.arena.store(i, std::memory_order_relaxed);
+        condemn_arena();
     }
 }
 
@@ -82,7 +111,9 @@ void ShardWriter::rebuild() {
 
 /// The shard's arena, unless a rebuild that was killed has done it: then it may be a spare by now, or another shard's.
 void ShardWriter::condemn_arena() {
-    ArenaState& arena = view_.arena_state(shard_.arena.load(std::memory_order_relaxed));
+    const std::uint32_t index = shard_.arena.load(std::memory_order_relaxed);
+    if (index >= view_.geometry->arenas) return;  // damaged: disown_arenas has found the right one
+    ArenaState& arena = view_.arena_state(index);
     const std::uint64_t was = arena.word.load(std::memory_order_acquire);
     if (!is_owned_here(was)) return;
     arena.condemned_ns.store(system::coarse_ns(), std::memory_order_relaxed);
@@ -159,7 +190,7 @@ void release_condemned_arenas(const SegmentView& view, const Registry& registry,
 }
 
 bool is_long_condemned(const ArenaState& arena, std::int64_t now_ns) {
-    return now_ns - arena.condemned_ns.load(std::memory_order_relaxed) > kPinnedTooLongNs;
+    return elapsed_ns(arena.condemned_ns.load(std::memory_order_relaxed), now_ns) > kPinnedTooLongNs;
 }
 
 void format_owned_arenas(const SegmentView& view) {

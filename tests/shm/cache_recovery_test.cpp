@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "shm/location.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/invariants.hpp"
@@ -57,6 +58,29 @@ TEST_CASE("A writer that dies while it copies the value costs only its own put",
     CHECK(proven_version(key, scoped.cache.get(key).value()) == 1);
     CHECK_FALSE(scoped.cache.get(other));
     CHECK(scoped.count(Counter::shard_rebuilds) == 0);
+    CHECK(first_violation(scoped.view()) == "");
+}
+
+TEST_CASE("A shard whose control data lead out of its arena is rebuilt, and nothing in it followed", "[fork]") {
+    const Watchdog watchdog;
+    ScopedCache scoped(eight_shards());
+    const std::string key = scoped.key_in(2, 0), other = scoped.key_in(3, 0);
+    for (const std::string& one : {key, other}) REQUIRE(scoped.cache.put(one, "before") == PutResult::stored);
+    const auto segment = shm::Segment::attach(shm::locate(scoped.directory.path(), scoped.options.name, false));
+    shm::Shard& shard = segment->view().shard(2);
+    const Pinned held = scoped.cache.get(key);
+    SECTION("another arena") { shard.arena = 0xFFFFFFFF; }
+    SECTION("another shard's arena") { shard.arena = 3; }
+    SECTION("reserved outside") { shard.reserved = 7; }
+    SECTION("retired outside") { shard.retired_count = 1; }
+    SECTION("closed, with an arena") { shard.closed = 1; }
+    SECTION("an index outside") { *reinterpret_cast<std::uint64_t*>(segment->view().arena(2)) = 1ULL << 40; }
+    CHECK(scoped.cache.put(key, proving_value(key, 2)) == PutResult::stored);
+    CHECK(scoped.count(Counter::shard_rebuilds) == 1);
+    CHECK(proven_version(key, scoped.cache.get(key).value()) == 2);
+    CHECK(held.value() == "before");
+    CHECK(scoped.cache.get(other).value() == "before");
+    CHECK(arenas(scoped, ArenaKind::condemned) == 1);
     CHECK(first_violation(scoped.view()) == "");
 }
 

@@ -42,6 +42,26 @@ ChildProcess holder_of(SharedMutex& shared) {
 
 }  // namespace
 
+TEST_CASE("a lock of another kind than was made is nobody's") {
+    SharedMutex shared;
+    CHECK(robust_mutex::is_sound(shared.mutex()));
+    shared.mutex().__data.__kind ^= GENERATE(1, 64, 256);  // priority protection ends a process that takes such a lock
+    CHECK_FALSE(robust_mutex::is_sound(shared.mutex()));
+    CHECK(robust_mutex::acquire(shared.mutex(), 1ms) == Acquired::unrecoverable);
+}
+
+TEST_CASE("a lock whose owner does not exist is told from a held one", "[fork]") {
+    SharedMutex shared;
+    CHECK_FALSE(robust_mutex::is_held_by_nobody(shared.mutex()));
+    auto holder = holder_of(shared);
+    CHECK_FALSE(robust_mutex::is_held_by_nobody(shared.mutex()));
+    holder.kill(SIGKILL);
+    holder.wait();
+    CHECK_FALSE(robust_mutex::is_held_by_nobody(shared.mutex()));  // the kernel has said so
+    shared.mutex().__data.__lock = 0x3FFFFFF0;
+    CHECK(robust_mutex::is_held_by_nobody(shared.mutex()));
+}
+
 TEST_CASE("a free lock is had at once, a held one not", "[tsan]") {
     SharedMutex shared;
     REQUIRE(robust_mutex::acquire(shared.mutex(), 0ns) == Acquired::locked);
