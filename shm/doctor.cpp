@@ -26,13 +26,15 @@ std::string number(std::uint64_t value) { return std::to_string(value); }
 /// Time for second looks, shared by all that need one.
 class Patience {
 public:
+    explicit Patience(const Examination& examination) : examination_(examination) {}
     void wait(std::int64_t ns) {
         if (left_ns_ < ns) return;
         left_ns_ -= ns;
-        system::sleep_ns(ns);
+        pause(examination_, ns);
     }
 
 private:
+    const Examination& examination_;
     std::int64_t left_ns_ = kPatienceNs;
 };
 
@@ -185,8 +187,12 @@ std::string_view name_of(Severity severity) {
     return "error";
 }
 
+void pause(const Examination& examination, std::int64_t ns) {
+    examination.pause ? examination.pause(ns) : system::sleep_ns(ns);
+}
+
 void examine_directories(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings) {
-    Patience patience;
+    Patience patience(examination);
     for (std::uint32_t shard = 0; shard < view.geometry->shards; ++shard) {
         if (examination.progress) examination.progress(shard, view.geometry->shards);
         DirectoryCheck(view, shard, examination, patience).run(findings);
@@ -197,6 +203,7 @@ void examine_directories(const SegmentView& view, const Examination& examination
 std::vector<Finding> examine(const SegmentView& view, const Examination& examination) {
     std::vector<Finding> findings;
     examine_header(view, examination, findings);
+    examine_control(view, examination, findings);
     examine_directories(view, examination, findings);
     examine_processes(view, examination, findings);
     examine_traffic(view, examination, findings);

@@ -4,6 +4,7 @@
 
 #include "shm/cache.hpp"
 #include "shm/doctor.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/entry_cursor.hpp"
 #include "shm/inspector.hpp"
 #include "shm/process.hpp"
@@ -67,20 +68,20 @@ bool still_inside(const std::vector<ProcessFacts>& later, const ProcessFacts& pr
     });
 }
 
-void examine_sections(const SegmentView& view, const std::vector<ProcessFacts>& processes,
-                      std::vector<Finding>& findings) {
+void examine_sections(const SegmentView& view, const Examination& examination,
+                      const std::vector<ProcessFacts>& processes, std::vector<Finding>& findings) {
     const bool any =
         std::any_of(processes.begin(), processes.end(), [](const auto& p) { return p.inside.has_value(); });
     if (!any) return;
-    system::sleep_ns(kLookAgainNs);
+    pause(examination, kLookAgainNs);
     const std::vector<ProcessFacts> later = read_processes(view);
     for (const ProcessFacts& process : processes)
         if (process.inside && still_inside(later, process)) examine_section(view, process, findings);
 }
 
 /// `mutating` set, or `moves` odd, without anybody inside.
-void examine_half_edited(const SegmentView& view, const std::vector<ProcessFacts>& processes,
-                         std::vector<Finding>& findings) {
+void examine_half_edited(const SegmentView& view, const Examination& examination,
+                         const std::vector<ProcessFacts>& processes, std::vector<Finding>& findings) {
     const auto half = [&view](std::uint32_t i) {
         const ShardFacts shard = read_shard(view, i);
         return !shard.closed && (shard.mutating || shard.moves % 2 != 0);
@@ -90,7 +91,7 @@ void examine_half_edited(const SegmentView& view, const std::vector<ProcessFacts
         const bool known =
             std::any_of(processes.begin(), processes.end(), [i](const auto& p) { return p.inside == i; });
         if (known) continue;
-        system::sleep_ns(1'000'000);
+        pause(examination, 1'000'000);
         if (half(i))
             findings.push_back({"half_edited", Severity::error, "Shard " + number(i) + " was left half edited.",
                                 "Nothing: the next writer empties that shard; reads of it may be misses until then."});
@@ -144,7 +145,8 @@ void examine_leases(const SegmentView& view, const Examination& examination, con
         const auto holder = std::find_if(processes.begin(), processes.end(), [&lease](const ProcessFacts& p) {
             return p.slot == lease.holder && p.incarnation == lease.holder_incarnation;
         });
-        if (holder != processes.end() && holder->alive && lease.deadline_ns + kLateNs >= examination.now_ns) continue;
+        if (holder != processes.end() && holder->alive && elapsed_ns(lease.deadline_ns, examination.now_ns) <= kLateNs)
+            continue;
         const bool dead = holder == processes.end() || !holder->alive;
         findings.push_back({dead ? "dead_lease" : "late_lease", Severity::info,
                             (holder == processes.end() ? "A process that ended" : title(*holder)) +
@@ -158,8 +160,8 @@ void examine_leases(const SegmentView& view, const Examination& examination, con
 void examine_processes(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings) {
     if (!shares_namespace(view, findings)) return;
     const std::vector<ProcessFacts> processes = read_processes(view);
-    examine_sections(view, processes, findings);
-    examine_half_edited(view, processes, findings);
+    examine_sections(view, examination, processes, findings);
+    examine_half_edited(view, examination, processes, findings);
     examine_pins(view, examination, processes, findings);
     examine_dead(processes, findings);
     examine_leases(view, examination, processes, findings);

@@ -163,8 +163,9 @@ std::vector<Entry> EntryCursor::next(std::size_t limit, std::int64_t now_ns) {
     std::uint64_t bytes = 0;
     for (; shard_ < view_.geometry->shards; ++shard_, slot_ = 0) {
         while (slot_ < view_.geometry->directory_slots) {
-            SlotCopy copy = copy_slot(view_, shard_, slot_++, filter_.values, now_ns);
+            SlotCopy copy = copy_slot(view_, shard_, slot_++, filter_.values || filter_.checksums, now_ns);
             if (copy.finding != SlotFinding::entry || !wanted(copy.entry)) continue;
+            if (!filter_.values) copy.entry.value.clear();
             bytes += copy.entry.value.size();
             page.push_back(std::move(copy.entry));
             if (page.size() >= limit || bytes >= kPageBytes) return page;
@@ -175,6 +176,7 @@ std::vector<Entry> EntryCursor::next(std::size_t limit, std::int64_t now_ns) {
 
 bool EntryCursor::wanted(const Entry& entry) const {
     if (entry.key.compare(0, filter_.prefix.size(), filter_.prefix) != 0) return false;
+    if (filter_.checksums && checksum_of(entry.value) != entry.checksum) return false;
     return filter_.dead || (entry.state != EntryState::expired && entry.state != EntryState::invalidated);
 }
 

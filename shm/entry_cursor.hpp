@@ -39,9 +39,10 @@ struct Entry {
 };
 
 struct EntryFilter {
-    std::string prefix;   ///< of the key
-    bool values = false;  ///< copy values, too
-    bool dead = false;    ///< expired and invalidated entries, too
+    std::string prefix;      ///< of the key
+    bool values = false;     ///< copy values, too
+    bool dead = false;       ///< expired and invalidated entries, too
+    bool checksums = false;  ///< none whose value does not match its checksum
 };
 
 /// What one slot led to.

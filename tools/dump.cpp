@@ -81,6 +81,7 @@ void add_dump(CLI::App& program, Action& action) {
     add_count(*verb, "--limit", arguments->limit, "At most so many entries [default: all]");
     verb->add_flag("--values", arguments->filter.values, "Values, too: their beginning, or value_base64 in JSON");
     verb->add_flag("--all", arguments->filter.dead, "Expired and invalidated entries, too");
+    verb->add_flag("--checksums", arguments->filter.checksums, "Leave out entries whose value is damaged");
     verb->add_flag("--json", arguments->json,
                    "A line each: {key, size_bytes, ttl_ms, age_ms, last_used_ms, hits, tags, state}; key_base64 where "
                    "it is not UTF-8, tags_base64 beside tags where one is not");

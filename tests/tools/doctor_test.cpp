@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -122,6 +123,56 @@ TEST_CASE("an entry behind a gap in its probe is found", "[cli][doctor]") {
     slots[to] = slots[from].load();
     slots[from] = 0;
     CHECK(patient.severity("entry_unreachable") == "error");
+}
+
+TEST_CASE("control data that no writer would have left are found", "[cli][doctor]") {
+    const Patient patient;
+    const shm::SegmentView& view = patient.view;
+    const auto is_found = [&patient](const char* name) { return patient.severity(name) == "error"; };
+    SECTION("a lock of another kind") {
+        view.shard(0).mutex.__data.__kind ^= 1;
+        CHECK(is_found("lock_damaged"));
+    }
+    SECTION("a lock that nobody holds or can get") {
+        view.shard(0).mutex.__data.__lock = 0x3FFFFFF0;
+        CHECK(is_found("lock_lost"));
+    }
+    SECTION("a list that leaves the arena") {
+        view.shard(0).reserved = 1;
+        CHECK(is_found("shard_damaged"));
+    }
+    SECTION("an arena without an index") {
+        *view.at<std::uint64_t>(view.geometry->arenas_at) = view.geometry->segment_bytes;
+        CHECK(is_found("shard_damaged"));
+    }
+    SECTION("an arena in no state") {
+        view.arena_state(0).word |= 0x80;
+        CHECK(is_found("arena_state"));
+    }
+    SECTION("a fence ahead of all notices") {
+        view.fences()[7] = 1'000'000;
+        CHECK(is_found("fence_ahead"));
+    }
+    SECTION("a registry slot in no state") {
+        view.process(0).state = 77;
+        CHECK(is_found("registry_damaged"));
+    }
+    SECTION("a pin where no record can be") {
+        view.threads(0)[1].cells[2] = 1;
+        CHECK(is_found("pins_damaged"));
+    }
+    SECTION("puts refused for ever") {
+        view.header().open_at_ns = std::numeric_limits<std::int64_t>::max();
+        CHECK(is_found("never_opens"));
+    }
+    SECTION("a lease in no state") {
+        view.leases(3).slots[2].state = 9;
+        CHECK(patient.severity("lease_damaged") == "warning");
+    }
+    SECTION("a key's counts where nobody looks") {
+        view.key_entry(5).key_hash = 0xFFFFFFFF'FFFFFFFF;
+        CHECK(patient.severity("keys_damaged") == "warning");
+    }
 }
 
 TEST_CASE("a gauge that is off is found", "[cli][doctor]") {
