@@ -48,4 +48,12 @@ inline std::optional<std::uint64_t> proven_version(std::string_view key, std::st
     return word(8);
 }
 
+/// The bytes that proving_value gave for this key, or for any other.
+inline bool proves_any_key(std::string_view value) {
+    if (value.size() < kLeastProvingBytes) return false;
+    std::uint64_t checksum = 0;
+    std::memcpy(&checksum, value.data() + value.size() - sizeof checksum, sizeof checksum);
+    return checksum == shm::hash_of(value.substr(0, value.size() - sizeof checksum), 1);
+}
+
 }  // namespace larder::test

@@ -1,0 +1,153 @@
+// Damaged segments: whoever attaches to one, or has one attached while a peer scribbles over it, gets an error, a miss
+// or what was put; never a crash, a hang, or another key's bytes; with checksums no wrong bytes at all.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdio>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "core/promise.hpp"
+#include "tests/damage/scribble.hpp"
+#include "tests/damage/trial.hpp"
+
+namespace larder::damage {
+namespace {
+
+struct Arguments {
+    std::uint64_t mutants = 10'000, seed = 1, scribble_seconds = 5;
+    std::int64_t only = -1;
+    bool writes = false;
+    std::string promises;
+};
+
+std::set<std::string> words_of(const std::string& text) {
+    std::istringstream words(text);
+    return {std::istream_iterator<std::string>(words), {}};
+}
+
+/// What became of the mutants of one kind.
+struct Row {
+    std::uint64_t mutants = 0, refused = 0, named = 0, hits = 0, misses = 0, wrong_bytes = 0, crashes = 0;
+};
+
+class Report {
+public:
+    Report(const std::vector<Specimen>& specimens, const Arguments& arguments)
+        : specimens_(specimens), arguments_(arguments) {
+        for (const Specimen& specimen : specimens) healthy_.push_back(words_of(healthy_findings(specimen)));
+    }
+
+    void add(const Trial& trial) {
+        Row& row = rows_[static_cast<std::size_t>(trial.mutant.damage)];
+        const Outcome& outcome = *trial.outcome;
+        ++row.mutants;
+        row.refused += outcome.refused;
+        row.named += names_something(trial) ? 1 : 0;
+        row.hits += outcome.hits;
+        row.misses += outcome.misses;
+        row.wrong_bytes += outcome.wrong_bytes;
+        if (trial.ending == Ending::well && arguments_.only < 0) return;
+        // Writers were not promised anything.
+        const bool by_write = outcome.stage == Stage::writing;
+        row.crashes += by_write ? 1 : 0;
+        if (by_write && arguments_.only < 0) return;
+        failures_ += trial.ending == Ending::well || by_write ? 0 : 1;
+        tell(trial);
+    }
+
+    void print() const {
+        std::printf("%-14s %8s %8s %8s %10s %10s %8s%s\n", "damage", "mutants", "refused", "named", "hits", "misses",
+                    "wrong", arguments_.writes ? "  write crashes" : "");
+        for (std::size_t i = 0; i < rows_.size(); ++i) {
+            const Row& row = rows_[i];
+            if (row.mutants == 0) continue;
+            const auto percent = [&row](std::uint64_t n) {
+                return 100.0 * static_cast<double>(n) / static_cast<double>(row.mutants);
+            };
+            std::printf("%-14s %8lu %7.1f%% %7.1f%% %10lu %10lu %8lu", kDamages[i].data(), row.mutants,
+                        percent(row.refused), percent(row.named), row.hits, row.misses, row.wrong_bytes);
+            if (arguments_.writes) std::printf(" %7lu %5.1f%%", row.crashes, percent(row.crashes));
+            std::printf("\n");
+        }
+    }
+    std::uint64_t failures() const { return failures_; }
+
+private:
+    bool names_something(const Trial& trial) const {
+        for (const std::string& finding : words_of(trial.outcome->findings))
+            if (!healthy_[trial.mutant.specimen].contains(finding)) return true;
+        return false;
+    }
+
+    void tell(const Trial& trial) const {
+        if (failures_ > 20) return;
+        static constexpr const char* kEndings[] = {"well", "wrong", "CRASHED", "HUNG"};
+        std::printf("mutant %lu: %s", trial.number, kEndings[static_cast<std::size_t>(trial.ending)]);
+        if (trial.signal != 0) std::printf(" (signal %d)", trial.signal);
+        std::printf(" while %s; %s\n  damaged: %s\n  doctor: %s\n",
+                    kStages[static_cast<std::size_t>(trial.outcome->stage.load())].data(), trial.outcome->failure,
+                    trial.mutant.describe(specimens_[trial.mutant.specimen]).c_str(), trial.outcome->findings);
+        if (trial.ending != Ending::well)
+            std::printf("  again: larder_damage --seed %lu --only %lu%s\n", arguments_.seed, trial.number,
+                        arguments_.writes ? " --writes" : "");
+        std::fflush(stdout);
+    }
+
+    const std::vector<Specimen>& specimens_;
+    const Arguments& arguments_;
+    std::vector<std::set<std::string>> healthy_;
+    std::array<Row, kDamages.size()> rows_{};
+    std::uint64_t failures_ = 0;
+};
+
+void promise(const Arguments& arguments, const char* name, std::uint64_t violations, std::uint64_t samples) {
+    if (arguments.promises.empty()) return;
+    Promise one{name, "violations", {"==", 0}, static_cast<double>(violations), samples};
+    one.rounds = {one.measured};
+    one.command = "build/release/tests/larder_damage --mutants " + std::to_string(arguments.mutants) + " --seed " +
+                  std::to_string(arguments.seed);
+    append_promise(arguments.promises, one);
+}
+
+int run(const Arguments& arguments) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    const std::vector<Specimen> specimens = make_specimens();
+    Report report(specimens, arguments);
+    const bool all = arguments.only < 0;
+    const std::uint64_t first = all ? 0 : static_cast<std::uint64_t>(arguments.only);
+    run_trials(specimens, arguments.seed, first, all ? arguments.mutants : first + 1, {1'000, arguments.writes},
+               [&report](const Trial& trial) { report.add(trial); });
+    report.print();
+    const Scribbled scribbled =
+        all && !arguments.writes ? scribble(specimens, arguments.seed, arguments.scribble_seconds) : Scribbled{};
+    for (const std::string& failure : scribbled.failures)
+        std::printf("scribbling: %s\n  again: larder_damage --mutants 0 --seed %lu --scribble %lu\n", failure.c_str(),
+                    arguments.seed, arguments.scribble_seconds);
+    const std::uint64_t failures = report.failures() + scribbled.failures.size();
+    if (all && !arguments.writes) {
+        promise(arguments, "R6", failures, arguments.mutants);
+        promise(arguments, "R3", failures, arguments.mutants);
+    }
+    std::printf(failures == 0 ? "nobody crashed, hung, or was told another key's bytes\n" : "FAILED: %lu\n", failures);
+    return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace larder::damage
+
+int main(int argc, char** argv) {
+    CLI::App program("Attaches and reads damaged segments, and segments over which a peer scribbles");
+    larder::damage::Arguments arguments;
+    program.add_option("--mutants", arguments.mutants, "How many")->capture_default_str();
+    program.add_option("--seed", arguments.seed, "Of all random choices")->capture_default_str();
+    program.add_option("--only", arguments.only, "Just this mutant, and all that is known of it");
+    program.add_option("--scribble", arguments.scribble_seconds, "Seconds of scribbling")->capture_default_str();
+    program.add_option("--promises", arguments.promises, "Append the figures to this file");
+    program.add_flag("--writes", arguments.writes, "Puts too: crashes of writers are counted, not failures");
+    CLI11_PARSE(program, argc, argv);
+    return larder::damage::run(arguments);
+}
