@@ -106,6 +106,10 @@ TEST_CASE("a value that the cache never takes is not made, and is told of with i
                           Catch::Contains("a larger --size or fewer --shards"));
     CHECK_THAT(run({"--size", "1000000"}), Catch::Contains("at most 1000000 bytes of key and value"));
     CHECK(run({"--entries", "2"}).empty());
+}
+
+TEST_CASE("a value that the cache never takes costs no memory", "[cli][replay][no_asan]") {
+    const Trace trace("1,a,1000000000000\n2,b,4000000000\n3,c,1\n4,a,1000000000000\n");
     const CommandResult poor = test::run_shell(
         trace.directory(), "ulimit -v 3000000; \"$LARDER\" replay --size 1GiB --shards 16 " + trace.path());
     CHECK(poor.code == 0);
