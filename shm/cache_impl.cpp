@@ -164,7 +164,11 @@ void CacheImpl::examine(const Context& context, shm::Look& look) const {
 
 shm::Look CacheImpl::look_up(const Context& context, const shm::HashedKey& key) const { return find(context, key); }
 
-bool CacheImpl::is_intact(const shm::Look& look) { return shm::checksum_of(look.value) == look.record->checksum; }
+/// Only a negative entry is empty: one that is not negative has lost its flag.
+bool CacheImpl::is_intact(const shm::Look& look) {
+    const bool has_value = look.verdict == shm::Verdict::live || look.verdict == shm::Verdict::stale;
+    return !(has_value && look.value.empty()) && shm::checksum_of(look.value) == look.record->checksum;
+}
 
 [[gnu::always_inline]] inline void CacheImpl::mark_used(const Context& context, shm::Record& record) {
     const std::uint64_t stamp = shm::recency_stamp(context.view(), context.now_ns);

@@ -120,6 +120,15 @@ TEST_CASE("Damaged value bytes are a miss where they are verified", "[lookup]") 
     CHECK(f.scoped.totals().lookups() == 2);
 }
 
+TEST_CASE("An entry that is empty and not negative is a miss where values are verified", "[lookup]") {
+    Fixture f;
+    REQUIRE(f.scoped.cache.put("key", "", {.negative = true}) == PutResult::stored);
+    f.record().flags = 0;
+    larder::Options careful = f.scoped.options;
+    careful.verify_checksums = true;
+    CHECK(larder::Cache::open(careful).get("key").state() == State::none);
+}
+
 TEST_CASE("A backed entry is dead from the freshness deadline on, others are not", "[lookup]") {
     Fixture f;
     const std::int64_t now = f.scoped.clock->now_ns();
