@@ -17,7 +17,7 @@ namespace larder::damage {
 namespace {
 
 struct Arguments {
-    std::uint64_t mutants = 10'000, seed = 1, scribble_seconds = 5;
+    std::uint64_t mutants = 10'000, seed = 1, seconds = 600, scribble_seconds = 5;
     std::int64_t only = -1;
     bool writes = false;
     std::string promises;
@@ -44,6 +44,10 @@ public:
         Row& row = rows_[static_cast<std::size_t>(trial.mutant.damage)];
         const Outcome& outcome = *trial.outcome;
         ++row.mutants;
+        if (trial.took_ns > slowest_ns_) {
+            slowest_ns_ = trial.took_ns;
+            slowest_ = trial.number;
+        }
         row.refused += outcome.refused;
         row.named += names_something(trial) ? 1 : 0;
         row.hits += outcome.hits;
@@ -72,8 +76,14 @@ public:
             if (arguments_.writes) std::printf(" %7lu %5.1f%%", row.crashes, percent(row.crashes));
             std::printf("\n");
         }
+        std::printf("slowest: mutant %lu, %.1f ms\n", slowest_, static_cast<double>(slowest_ns_) / 1e6);
     }
     std::uint64_t failures() const { return failures_; }
+    std::uint64_t mutants() const {
+        std::uint64_t sum = 0;
+        for (const Row& row : rows_) sum += row.mutants;
+        return sum;
+    }
 
 private:
     bool names_something(const Trial& trial) const {
@@ -100,7 +110,8 @@ private:
     const Arguments& arguments_;
     std::vector<std::set<std::string>> healthy_;
     std::array<Row, kDamages.size()> rows_{};
-    std::uint64_t failures_ = 0;
+    std::uint64_t failures_ = 0, slowest_ = 0;
+    std::int64_t slowest_ns_ = 0;
 };
 
 void promise(const Arguments& arguments, const char* name, std::uint64_t violations, std::uint64_t samples) {
@@ -119,8 +130,8 @@ int run(const Arguments& arguments) {
     Report report(specimens, arguments);
     const bool all = arguments.only < 0;
     const std::uint64_t first = all ? 0 : static_cast<std::uint64_t>(arguments.only);
-    run_trials(specimens, arguments.seed, first, all ? arguments.mutants : first + 1, {1'000, arguments.writes},
-               [&report](const Trial& trial) { report.add(trial); });
+    run_trials(specimens, arguments.seed, first, all ? arguments.mutants : first + 1,
+               {1'000, arguments.writes, arguments.seconds}, [&report](const Trial& trial) { report.add(trial); });
     report.print();
     const Scribbled scribbled =
         all && !arguments.writes ? scribble(specimens, arguments.seed, arguments.scribble_seconds) : Scribbled{};
@@ -129,9 +140,10 @@ int run(const Arguments& arguments) {
                     arguments.seed, arguments.scribble_seconds);
     const std::uint64_t failures = report.failures() + scribbled.failures.size();
     if (all && !arguments.writes) {
-        promise(arguments, "R6", failures, arguments.mutants);
-        promise(arguments, "R3", failures, arguments.mutants);
+        promise(arguments, "R6", failures, report.mutants());
+        promise(arguments, "R3", failures, report.mutants());
     }
+    std::printf("%lu mutants\n", report.mutants());
     std::printf(failures == 0 ? "nobody crashed, hung, or was told another key's bytes\n" : "FAILED: %lu\n", failures);
     return failures == 0 ? 0 : 1;
 }
@@ -145,6 +157,7 @@ int main(int argc, char** argv) {
     program.add_option("--mutants", arguments.mutants, "How many")->capture_default_str();
     program.add_option("--seed", arguments.seed, "Of all random choices")->capture_default_str();
     program.add_option("--only", arguments.only, "Just this mutant, and all that is known of it");
+    program.add_option("--seconds", arguments.seconds, "No mutant is begun later")->capture_default_str();
     program.add_option("--scribble", arguments.scribble_seconds, "Seconds of scribbling")->capture_default_str();
     program.add_option("--promises", arguments.promises, "Append the figures to this file");
     program.add_flag("--writes", arguments.writes, "Puts too: crashes of writers are counted, not failures");

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
@@ -78,21 +79,24 @@ public:
     Scribbler(const Specimen& specimen, const shm::SegmentView& view, std::uint64_t seed)
         : specimen_(specimen), view_(view), random_(seed) {}
 
+    /// Some places are damaged at any time; the one that has been for longest is put right.
     void scribble(bool values) {
-        const std::uint64_t at = place(values);
-        auto& word = *view_.at<shm::Word32>(at);
-        const std::uint32_t was = specimen_.view().at<shm::Word32>(at)->load();
+        std::uint64_t& oldest = damaged_[next_++ % damaged_.size()];
+        if (oldest != 0) word(oldest).store(right(oldest), std::memory_order_relaxed);
+        oldest = place(values);
+        const std::uint32_t was = right(oldest);
         const std::uint32_t odd[] = {0, ~0U, was + 1, was ^ 1U << below(32), static_cast<std::uint32_t>(random_())};
         for (std::uint64_t n = 1 + below(64); n > 0; --n) {
-            word.store(odd[below(std::size(odd))], std::memory_order_relaxed);
-            word.store(was, std::memory_order_relaxed);
-            word.store(odd[below(std::size(odd))], std::memory_order_relaxed);
+            word(oldest).store(odd[below(std::size(odd))], std::memory_order_relaxed);
+            word(oldest).store(was, std::memory_order_relaxed);
         }
-        word.store(was, std::memory_order_relaxed);
+        word(oldest).store(odd[below(std::size(odd))], std::memory_order_relaxed);
     }
 
 private:
     std::uint64_t below(std::uint64_t limit) { return random_() % limit; }
+    shm::Word32& word(std::uint64_t at) const { return *view_.at<shm::Word32>(at); }
+    std::uint32_t right(std::uint64_t at) const { return specimen_.view().at<shm::Word32>(at)->load(); }
 
     std::uint64_t place(bool values) {
         const shm::Geometry& geometry = *specimen_.view().geometry;
@@ -109,6 +113,8 @@ private:
     const Specimen& specimen_;
     const shm::SegmentView view_;
     std::mt19937_64 random_;
+    std::array<std::uint64_t, 32> damaged_{};  // 0: none
+    std::size_t next_ = 0;
 };
 
 void scribble_on(const Specimen& specimen, std::uint64_t seed, std::int64_t for_ns, bool values,

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "shm/location.hpp"
+#include "shm/system.hpp"
 #include "tests/damage/reader.hpp"
 #include "tests/support/scoped_directory.hpp"
 
@@ -30,6 +31,7 @@ struct Lane {
     const test::ScopedDirectory directory;
     Outcome* outcome = nullptr;
     pid_t pid = 0;
+    std::int64_t started_ns = 0;
     Trial trial;
 };
 
@@ -123,6 +125,7 @@ public:
         lane.trial = {number, std::move(mutant)};
         new (lane.outcome) Outcome{};
         const pid_t parent = ::getpid();
+        lane.started_ns = shm::system::monotonic_ns();
         lane.pid = ::fork();
         if (lane.pid < 0) throw std::runtime_error("fork");
         if (lane.pid == 0) ::_exit(run(lane, parent));
@@ -156,6 +159,7 @@ private:
         --running_;
         Trial& trial = (*lane)->trial;
         trial.outcome = (*lane)->outcome;
+        trial.took_ns = shm::system::monotonic_ns() - (*lane)->started_ns;
         trial.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         if (trial.signal == SIGALRM)
             trial.ending = Ending::hung;
@@ -177,7 +181,9 @@ private:
 void run_trials(const std::vector<Specimen>& specimens, std::uint64_t seed, std::uint64_t first, std::uint64_t last,
                 const TrialRules& rules, const std::function<void(const Trial&)>& told) {
     Trials trials(specimens, rules);
-    for (std::uint64_t number = first; number < last; ++number)
+    const std::int64_t until_ns =
+        shm::system::monotonic_ns() + static_cast<std::int64_t>(rules.seconds) * 1'000'000'000;
+    for (std::uint64_t number = first; number < last && shm::system::monotonic_ns() < until_ns; ++number)
         trials.start(number, make_mutant(specimens, seed, number), told);
     trials.finish(told);
 }

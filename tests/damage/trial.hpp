@@ -36,12 +36,14 @@ struct Trial {
     Mutant mutant;
     Ending ending = Ending::well;
     int signal = 0;
+    std::int64_t took_ns = 0;
     const Outcome* outcome = nullptr;  // good during the call that is told
 };
 
 struct TrialRules {
     std::uint64_t reads = 1'000;  // without checksums, and as many with them
     bool writes = false;          // puts, too
+    std::uint64_t seconds = 600;  // none is started later
 };
 
 /// Runs mutants `first` to `last` - 1 of the seed; `told` hears of each when it has ended, in any order.

@@ -23,6 +23,8 @@ std::vector<Step> steps() {
          "build/release/tests/larder_history --operations 10000000", ""},
         {"pages seen from outside", "build/release/tests/larder_freshness --versions 500",
          "build/release/tests/larder_freshness --versions 4000", ""},
+        {"damaged segments", "build/release/tests/larder_damage --mutants 10000",
+         "build/release/tests/larder_damage --mutants 100000", ""},
         cases("deaths at every crash point", "shm_tests", "R2"),
         cases("reads beside a stopped writer", "shm_tests", "R4"),
         cases("bounded waits", "shm_tests", "R5"),
