@@ -126,7 +126,7 @@ TEST_CASE("An entry that is empty and not negative is a miss where values are ve
     f.record().flags = 0;
     larder::Options careful = f.scoped.options;
     careful.verify_checksums = true;
-    CHECK(larder::Cache::open(careful).get("key").state() == State::none);
+    CHECK(larder::Cache::open(careful).get("key").state() == larder::State::none);
 }
 
 TEST_CASE("A backed entry is dead from the freshness deadline on, others are not", "[lookup]") {
