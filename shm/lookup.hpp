@@ -136,13 +136,14 @@ void release(Look& look) noexcept;
         return Probed::changed;
     }
     const std::uint64_t room = arenas_end_ - offset;
-    if (record->hash != key.hash || record->key_bytes != key.text.size() || !record_fits(*record, room) ||
-        !same_bytes(key_of(*record).data(), key.text)) [[unlikely]] {
+    const std::string_view value = fitting_value(*record, key.text.size(), room);
+    if (record->hash != key.hash || value.data() == nullptr || !same_bytes(key_of(*record).data(), key.text))
+        [[unlikely]] {
         look.damaged |= refuse(*record, room, *cell);
         return Probed::none;
     }
     look.record = record;
-    look.value = value_of(*record);
+    look.value = value;
     look.cell = cell;
     return Probed::found;
 }

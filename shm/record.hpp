@@ -22,18 +22,27 @@ struct RecordShape {
     constexpr std::uint64_t total() const { return value_at() + value_bytes; }
 };
 
+/// Each length is read once: a rogue peer may scribble over them while they are judged.
 inline RecordShape shape_of(const Record& record) {
-    return {record.key_bytes, record.tags, record.tags_bytes, record.value_bytes};
+    const auto once = [](const auto& field) { return __atomic_load_n(&field, __ATOMIC_RELAXED); };
+    return {once(record.key_bytes), once(record.tags), once(record.tags_bytes), once(record.value_bytes)};
+}
+
+/// The value, where the record's lengths agree with each other and with a key of `key_bytes`, and end within `room`
+/// bytes. Else data() is null, and the record is another key's or damaged.
+inline std::string_view fitting_value(const Record& record, std::uint64_t key_bytes, std::uint64_t room) {
+    const RecordShape shape = shape_of(record);
+    const std::uint64_t value_at = __atomic_load_n(&record.value_at, __ATOMIC_RELAXED);
+    if (shape.key_bytes != key_bytes || key_bytes == 0 || key_bytes > kMaxKeyBytes || shape.tags > kMaxTags ||
+        shape.tags_bytes > kMaxTags * (kMaxTagBytes + 2) || value_at != shape.value_at() || shape.total() > room)
+        return {};
+    return {reinterpret_cast<const char*>(&record) + value_at, shape.value_bytes};
 }
 
 /// Its lengths agree with each other and end within `room` bytes: nothing below leaves the arena. What fails is
 /// damaged.
 inline bool record_fits(const Record& record, std::uint64_t room) {
-    if (record.key_bytes == 0 || record.key_bytes > kMaxKeyBytes || record.tags > kMaxTags ||
-        record.tags_bytes > kMaxTags * (kMaxTagBytes + 2))
-        return false;
-    const RecordShape shape = shape_of(record);
-    return record.value_at == shape.value_at() && shape.total() <= room;
+    return fitting_value(record, record.key_bytes, room).data() != nullptr;
 }
 
 // REQUIRES of all below: record_fits.
