@@ -82,6 +82,25 @@ struct QuietOffice : Office {
     }
 };
 
+/// The other school's database, as a whole, under the office's path.
+void put_in_place_of(Office& office, School& other) {
+    const std::string whole = other.path() + ".whole";
+    other.sql("VACUUM INTO '" + whole + "'");
+    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(office.path() + end);
+    std::filesystem::rename(whole, office.path());
+}
+
+bool everything_changes(Office& office, OutboxRelay& relay) {
+    return larder::test::eventually([&] {
+        try {
+            relay.poll();
+        } catch (const SourceError&) {
+            return false;  // what is open is half of one file and half of another
+        }
+        return office.listener.take_flushes() > 0;
+    });
+}
+
 }  // namespace
 
 TEST_CASE("a relay tells each changed assignment once and empties the outbox") {
@@ -212,22 +231,11 @@ TEST_CASE("many changes of one assignment are told once, and their rows go in st
 
 TEST_CASE("a database that another took the place of is followed, and everything changes") {
     QuietOffice office, other;
-    const std::string whole = other.path() + ".whole";
-    other.sql("VACUUM INTO '" + whole + "'");
     OutboxRelay relay(office.path(), office.listener, {});
     relay.poll();
     office.listener.take_flushes();
-    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(office.path() + end);
-    std::filesystem::rename(whole, office.path());
-    const auto told = [&] {
-        try {
-            relay.poll();
-        } catch (const SourceError&) {
-            return false;  // what is open is half of one file and half of another
-        }
-        return office.listener.take_flushes() > 0;
-    };
-    CHECK(larder::test::eventually(told));
+    put_in_place_of(office, other);
+    CHECK(everything_changes(office, relay));
 }
 
 TEST_CASE("rows that another cache's relay took away make everything change") {
@@ -292,31 +300,18 @@ TEST_CASE("a gap longer than a batch is a gap") {
 TEST_CASE("an empty database that takes the place of another changes everything, also where the position is lost") {
     QuietOffice office;
     School empty;
-    const std::string whole = empty.path() + ".whole";
-    empty.sql("VACUUM INTO '" + whole + "'");
     OutboxRelay relay(office.path(), office.listener, {});
     relay.poll();
     office.listener.take_flushes();
     office.listener.forget_position();
-    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(office.path() + end);
-    std::filesystem::rename(whole, office.path());
-    const auto told = [&] {
-        try {
-            relay.poll();
-        } catch (const SourceError&) {
-            return false;  // what is open is half of one file and half of another
-        }
-        return office.listener.take_flushes() > 0;
-    };
-    CHECK(larder::test::eventually(told));
+    put_in_place_of(office, empty);
+    CHECK(everything_changes(office, relay));
 }
 
 TEST_CASE("a database made anew at the same path is another one") {
     QuietOffice office;
     Office another;
-    another.sql("VACUUM INTO '" + office.directory().file("new.db") + "'");
-    std::filesystem::rename(office.directory().file("new.db"), office.path());
-    for (const char* rest : {"-wal", "-shm"}) std::filesystem::remove(office.path() + rest);
+    put_in_place_of(office, another);
     OutboxRelay relay(office.path(), office.listener, {});
     relay.poll();
     CHECK(office.listener.take_flushes() == 1);

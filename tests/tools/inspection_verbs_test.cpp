@@ -11,6 +11,7 @@
 
 #include "shm/cache.hpp"
 #include "tests/socket/running_listener.hpp"
+#include "tests/support/command_scene.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
@@ -21,6 +22,7 @@ using namespace std::chrono_literals;
 using test::CommandResult;
 using test::LarderCommand;
 using test::run_larder;
+using Scene = test::CommandScene;
 using test::ScopedDirectory;
 namespace json = boost::json;
 
@@ -34,17 +36,6 @@ std::set<std::string> names_of(const json::value& value) {
 
 const std::set<std::string> dump_names = {"key",  "size_bytes",   "ttl_ms", "age_ms",
                                           "hits", "last_used_ms", "tags",   "state"};
-
-/// A cache that this process has open, and the program beside it.
-struct Scene {
-    ScopedDirectory directory;
-    Cache cache = Cache::open(test::small_options(directory.path(), "default"));
-
-    CommandResult run(const std::vector<std::string>& arguments, const std::string& input = {}) const {
-        return run_larder(directory.path(), arguments, input);
-    }
-    json::value line_of(const std::string& key) const { return run({"get", key, "--json"}).json(); }
-};
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include "shm/cache.hpp"
 #include "shm/segment.hpp"
 #include "shm/system.hpp"
+#include "tests/support/command_scene.hpp"
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shm_fixture.hpp"
@@ -16,23 +17,9 @@
 using namespace larder;
 using test::CommandResult;
 using test::run_larder;
+using Scene = test::CommandScene;
 using test::ScopedDirectory;
 namespace json = boost::json;
-
-namespace {
-
-/// A cache that this process has open, and the program beside it.
-struct Scene {
-    ScopedDirectory directory;
-    Cache cache = Cache::open(test::small_options(directory.path(), "default"));
-
-    CommandResult run(const std::vector<std::string>& arguments, const std::string& input = {}) const {
-        return run_larder(directory.path(), arguments, input);
-    }
-    json::value line_of(const std::string& key) const { return run({"get", key, "--json"}).json(); }
-};
-
-}  // namespace
 
 TEST_CASE("put makes no cache for what it does not store", "[cli]") {
     const ScopedDirectory directory;
