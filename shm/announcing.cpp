@@ -9,7 +9,6 @@ namespace {
 constexpr std::uint32_t kAnnounceTries = 2'000;
 constexpr std::int64_t kAnnounceRetryNs = 5'000'000;
 constexpr std::uint32_t kAnnouncements = 8;  // of one notice, while segments are replaced under it
-constexpr std::int64_t kEverybodyLooksNs = shm::kClosedNs - shm::kLookNs * 6 / 5;  // before a new segment is open
 
 std::uint32_t first_seconds(std::int64_t now_ns) { return static_cast<std::uint32_t>(now_ns / 1'000'000'000); }
 
@@ -50,8 +49,8 @@ bool CacheImpl::was_heard(const Context& context, std::int64_t looked_ns) const 
     // Who has the predecessor mapped may go on serving from it until its next look.
     const std::int64_t open_at_ns = view.header().open_at_ns.load(std::memory_order_relaxed);
     const std::int64_t early_ns = shm::elapsed_ns(now_ns, open_at_ns);
-    if (early_ns > kEverybodyLooksNs)
-        shm::system::sleep_ns(std::min(early_ns, shm::kClosedNs) - kEverybodyLooksNs);  // whatever the word says
+    if (early_ns > shm::kEverybodyLooksNs)
+        shm::system::sleep_ns(std::min(early_ns, shm::kClosedNs) - shm::kEverybodyLooksNs);  // whatever the word says
     return true;
 }
 

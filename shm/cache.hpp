@@ -112,7 +112,8 @@ struct EntryOptions {
 };
 
 /// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,
-/// `bad_key` and `bad_value`, which change nothing).
+/// `bad_key` and `bad_value`, which change nothing). Where somebody has just unlinked the segment's file by hand, a
+/// process that has not noticed may serve such an older value from it for 50 ms more.
 enum class PutResult : std::uint8_t {
     stored,
     fenced,      ///< something it depends on was invalidated after as_of

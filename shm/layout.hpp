@@ -259,6 +259,9 @@ struct Record {
 inline constexpr std::int64_t kLookNs = 50'000'000;
 /// A segment that replaced another takes no values and gives no stamps for so long: by then everybody knows of it.
 inline constexpr std::int64_t kClosedNs = 5 * kLookNs;
+/// So long before it is open everybody begins to know: the last look at its predecessor may be this old, and a fifth
+/// more for what lies between a look and its use.
+inline constexpr std::int64_t kEverybodyLooksNs = kClosedNs - kLookNs * 6 / 5;
 inline constexpr std::uint32_t kUntracked = 0xFFFFFFFFu;
 inline constexpr std::int64_t kRecencyStepNs = 128'000'000;
 enum RecordFlag : std::uint8_t { kNegative = 1, kBacked = 2 };  // kBacked: subject to fresh_until_ns

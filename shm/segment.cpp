@@ -285,7 +285,7 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
     }
     LARDER_CRASH_POINT("segment.linked");
     // Whoever replaced another one meanwhile is not in the answer: this one is of no use.
-    if (open_at_ns && system::monotonic_ns() - answered_ns > kClosedNs - kLookNs * 6 / 5) {
+    if (open_at_ns && system::monotonic_ns() - answered_ns > kEverybodyLooksNs) {
         close_for_good(segment->view());
         return nullptr;
     }

@@ -17,8 +17,8 @@ Step cases(const std::string& name, const std::string& program, const std::strin
 
 std::vector<Step> steps() {
     return {
-        {"processes that are killed", "build/release/tests/larder_torture_kill --kills 2000",
-         "build/release/tests/larder_torture_kill --kills 40000 --seconds 1200", ""},
+        {"processes that are killed", "build/release/tests/larder_torture --kills 2000",
+         "build/release/tests/larder_torture --kills 40000 --seconds 1200", ""},
         {"histories of operations", "build/release/tests/larder_history --operations 1000000",
          "build/release/tests/larder_history --operations 10000000", ""},
         {"pages seen from outside", "build/release/tests/larder_freshness --versions 500",

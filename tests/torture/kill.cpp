@@ -78,7 +78,7 @@ struct Settings {
 /// R1 to R3 and R15, as far as kills can tell.
 void keep_promises(const Settings& settings, KillReport& report) {
     if (settings.promises.empty()) return;
-    const std::string command = "build/release/tests/larder_torture_kill --kills " + std::to_string(settings.kills) +
+    const std::string command = "build/release/tests/larder_torture --kills " + std::to_string(settings.kills) +
                                 " --seed " + std::to_string(settings.seed);
     const double p99_ms = report.broken == "R1" ? 10'000 : quantile_ms(report.answers_ns, 0.99);
     append_promise(settings.promises, {"R1", "ms", {"<=", 10}, p99_ms, report.answers_ns.size(), {p99_ms}, command});
@@ -117,7 +117,7 @@ int torture(const Settings& settings) {
     print(report);
     keep_promises(settings, report);
     if (report.failure.empty()) return std::printf("nobody else was hurt\n"), 0;
-    std::printf("FAILED (%s): %s\nagain: larder_torture_kill --kills %lu --seed %lu\n", report.broken.c_str(),
+    std::printf("FAILED (%s): %s\nagain: larder_torture --kills %lu --seed %lu\n", report.broken.c_str(),
                 report.failure.c_str(), settings.kills, settings.seed);
     return 1;
 }
