@@ -19,6 +19,8 @@ std::vector<Step> steps() {
     return {
         {"processes that are killed", "build/release/tests/larder_torture --kills 2000",
          "build/release/tests/larder_torture --kills 40000 --seconds 1200", ""},
+        {"a long load", "build/release/tests/larder_soak --seconds 60 --every 5",
+         "build/release/tests/larder_soak --seconds 1200", ""},
         {"histories of operations", "build/release/tests/larder_history --operations 1000000",
          "build/release/tests/larder_history --operations 10000000", ""},
         {"pages seen from outside", "build/release/tests/larder_freshness --versions 500",

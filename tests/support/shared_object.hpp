@@ -24,6 +24,7 @@ public:
     ~SharedObject() { ::munmap(memory_, sizeof(T)); }
 
     T* operator->() const { return object_; }
+    T& operator*() const { return *object_; }
 
 private:
     void* memory_;

@@ -1,7 +1,6 @@
 // The kill torture: processes that share a cache while one of them after another is killed or stopped at random
 // moments.
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -10,47 +9,13 @@
 #include <vector>
 
 #include "core/promise.hpp"
-#include "shm/inspector.hpp"
-#include "shm/location.hpp"
-#include "shm/segment.hpp"
-#include "tests/support/forked.hpp"
-#include "tests/support/invariants.hpp"
-#include "tests/support/scoped_directory.hpp"
-#include "tests/torture/kill_actor.hpp"
+#include "tests/torture/kill_scene.hpp"
 #include "tests/torture/nemesis.hpp"
 
 namespace larder::torture {
 namespace {
 
 constexpr double kMs = 1e6;
-
-Options cache_options(const std::string& directory) {
-    Options options;
-    options.directory = directory;
-    options.size_bytes = 64ULL << 20;
-    options.shards = kShards;
-    options.expected_entries = 2 * kKeys;
-    options.max_entries = kKeys * 3 / 4;  // so that there are evictions
-    options.tracked_keys = 1024;
-    return options;
-}
-
-pid_t start_actor(std::uint32_t number, const Options& options, const shm::SegmentView& view, KillWorld& world,
-                  std::uint64_t seed) {
-    return test::fork_to([&] { return KillActor(Cache::open(options), view, world, number, seed).live(); });
-}
-
-/// What is left when all have ended: everything is erased, and the memory is back.
-std::string leftovers(const Options& options, const shm::SegmentView& view, std::uint64_t fresh_bytes) {
-    Cache cache = Cache::open(options);
-    for (std::uint32_t n = 0; n < kKeys; ++n) cache.erase(key_of(n));
-    for (int i = 0; i < 300; ++i) cache.tend();
-    const shm::Gauges gauges = shm::read_gauges(view);
-    if (gauges.entries != 0) return std::to_string(gauges.entries) + " entries are left";
-    if (gauges.arena_used_bytes != fresh_bytes)
-        return std::to_string(gauges.arena_used_bytes - fresh_bytes) + " bytes leaked";
-    return test::first_violation(view);
-}
 
 double quantile_ms(std::vector<std::int64_t>& sorted, double q) {
     if (sorted.empty()) return 0;
@@ -93,25 +58,15 @@ void keep_promises(const Settings& settings, KillReport& report) {
 int torture(const Settings& settings) {
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    const test::ScopedDirectory directory;
-    const Options options = cache_options(directory.path());
-    KillWorld world;
-    // The nemesis only looks; what makes and fills the segment are processes of their own.
-    const shm::Location location = shm::locate(directory.path(), options.name, true);
-    const pid_t maker = test::fork_to([&] { return Cache::open(options).tend(), 0; });
-    ::waitpid(maker, nullptr, 0);
-    const shm::Segment segment = shm::Segment::attach_read_only(location.segment_path());
-    const shm::SegmentView& view = segment.view();
-    const std::uint64_t fresh_bytes = shm::read_gauges(view).arena_used_bytes;
-
+    KillScene scene;
     std::uint64_t next_seed = settings.seed;
     Nemesis nemesis(
-        view, world, [&](std::uint32_t n) { return start_actor(n, options, view, world, next_seed++ * 7919); },
+        scene.view(), scene.world(), [&](std::uint32_t n) { return scene.start_actor(n, next_seed++ * 7919); },
         settings.seed);
     KillReport report = nemesis.run(settings.kills, std::chrono::seconds(settings.seconds));
     if (report.failure.empty()) {
         report.broken = "R15";
-        report.failure = leftovers(options, view, fresh_bytes);
+        report.failure = scene.leftovers();
     }
     if (report.failure.empty()) report.broken.clear();
     print(report);

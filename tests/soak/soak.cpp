@@ -1,0 +1,144 @@
+// The soak: a mixed load and one kill a second, for as long as one likes, and the figures that must not grow meanwhile.
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/promise.hpp"
+#include "shm/system.hpp"
+#include "tests/soak/sampler.hpp"
+#include "tests/support/forked.hpp"
+#include "tests/torture/kill_scene.hpp"
+
+namespace larder::soak {
+namespace {
+
+using torture::kActors;
+using torture::KillScene;
+
+constexpr std::uint32_t kResidents = 2;  // the first actors are never killed, so that they show what grows
+constexpr std::int64_t kSecondNs = 1'000'000'000;
+constexpr std::int64_t kEndNs = 10'000'000'000;
+
+struct Settings {
+    std::uint64_t seconds = 1200, every = 30, seed = 1;
+    std::string promises;
+};
+
+/// A reader beside the actors that times its lookups; it lives as long as they do.
+int read_for_ever(const Options& options, torture::KillWorld& world, LatencyHistogram& lookups, std::uint64_t seed) {
+    Cache cache = Cache::open(options);
+    std::mt19937_64 random(seed);
+    while (!world->stop) {
+        const std::string key = torture::key_of(static_cast<std::uint32_t>(random() % torture::kKeys));
+        const std::int64_t began_ns = shm::system::monotonic_ns();
+        const Pinned got = cache.get(key);
+        lookups.add(static_cast<std::uint64_t>(shm::system::monotonic_ns() - began_ns));
+    }
+    return 0;
+}
+
+class Soak {
+public:
+    explicit Soak(const Settings& settings) : settings_(settings), random_(settings.seed) {
+        for (std::uint32_t actor = 0; actor < kActors; ++actor) start(actor);
+        reader_ = test::fork_to(
+            [&] { return read_for_ever(scene_.options(), scene_.world(), sampler_.lookups(), settings_.seed); });
+    }
+    ~Soak() {
+        for (pid_t& actor : actors_) test::end(actor);
+        test::end(reader_);
+    }
+    Soak(const Soak&) = delete;
+    Soak& operator=(const Soak&) = delete;
+
+    /// What went wrong, in words; empty: nothing.
+    std::string run() {
+        sampler_.print_heading();
+        const std::int64_t began_ns = shm::system::monotonic_ns();
+        for (std::uint64_t second = 1; second <= settings_.seconds; ++second) {
+            const std::int64_t due_ns = began_ns + static_cast<std::int64_t>(second) * kSecondNs;
+            shm::system::sleep_ns(std::max<std::int64_t>(0, due_ns - shm::system::monotonic_ns()));
+            if (std::string wrong = look(); !wrong.empty()) return wrong;
+            kill_one();
+            if (second % settings_.every == 0) sampler_.sample(second, {actors_[0], actors_[1], reader_});
+        }
+        if (std::string wrong = end(); !wrong.empty()) return wrong;
+        return sampler_.growth();
+    }
+    std::uint64_t kills() const { return kills_; }
+
+private:
+    void start(std::uint32_t actor) { actors_[actor] = scene_.start_actor(actor, settings_.seed + 7919 * ++started_); }
+
+    std::string look() {
+        if (scene_.world()->wrong != torture::Wrong::none) return "wrong bytes, or an exception";
+        for (const pid_t actor : actors_)
+            if (test::is_dead(actor)) return "process " + std::to_string(actor) + " died by itself";
+        return test::is_dead(reader_) ? "the reader died" : "";
+    }
+
+    void kill_one() {
+        const auto victim = static_cast<std::uint32_t>(kResidents + random_() % (kActors - kResidents));
+        test::end(actors_[victim]);
+        ++kills_;
+        start(victim);
+    }
+
+    std::string end() {
+        scene_.world()->stop = true;
+        const std::int64_t until_ns = shm::system::monotonic_ns() + kEndNs;
+        for (const pid_t pid : {actors_[0], actors_[1], actors_[2], actors_[3], actors_[4], actors_[5], reader_})
+            while (!test::is_dead(pid)) {
+                if (shm::system::monotonic_ns() > until_ns) return "process " + std::to_string(pid) + " does not end";
+                shm::system::sleep_ns(kSecondNs / 100);
+            }
+        return scene_.leftovers();
+    }
+
+    const Settings& settings_;
+    std::mt19937_64 random_;
+    KillScene scene_;
+    Sampler sampler_{scene_.view(), scene_.path()};
+    pid_t actors_[kActors] = {}, reader_ = 0;
+    std::uint64_t started_ = 0, kills_ = 0;
+};
+
+int soak(const Settings& settings) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    Soak soak(settings);
+    const std::string wrong = soak.run();
+    const std::string command = "larder_soak --seconds " + std::to_string(settings.seconds) + " --every " +
+                                std::to_string(settings.every) + " --seed " + std::to_string(settings.seed);
+    const double violations = wrong.empty() ? 0 : 1;
+    if (!settings.promises.empty())
+        append_promise(
+            settings.promises,
+            {"R15", "violations", {"==", 0}, violations, soak.kills(), {violations}, "build/release/tests/" + command});
+    if (wrong.empty()) return std::printf("%lu kills; nothing grew\n", soak.kills()), 0;
+    return std::printf("FAILED: %s\nagain: %s\n", wrong.c_str(), command.c_str()), 1;
+}
+
+}  // namespace
+}  // namespace larder::soak
+
+int main(int argc, char** argv) {
+    CLI::App program("Works on a cache and kills a process each second, and checks that nothing grows");
+    larder::soak::Settings settings;
+    program.add_option("--seconds", settings.seconds, "How long; a day has 86400")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    program.add_option("--every", settings.every, "Seconds from one line to the next")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    program.add_option("--seed", settings.seed, "Of all random choices but the moment")->capture_default_str();
+    program.add_option("--promises", settings.promises, "Append R15 to this file");
+    CLI11_PARSE(program, argc, argv);
+    return larder::soak::soak(settings);
+}
