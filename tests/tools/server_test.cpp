@@ -243,6 +243,7 @@ TEST_CASE("the body is checked last", "[http]") {
 TEST_CASE("who waits to be asked for the body is answered at once", "[http]") {
     const RunningServer server;
     CHECK(talk(server, request(path(6), "Content-Length: 5\r\nExpect: 100-continue\r\n")).body == "6");
+    CHECK(talk(server, request(path(6), "Content-Length: 65537\r\nExpect: 100-continue\r\n")).status == 413);
 }
 
 TEST_CASE("a request that does not arrive in time is 408", "[http]") {

@@ -62,6 +62,7 @@ private:
     void on_read_error(error_code error);
     bool has_one_host() const;
     bool has_clear_length() const;
+    bool announces_too_much() const;
     RequestHead head() const;
     void read_body();
     void on_body(error_code error);
@@ -180,6 +181,8 @@ bool HttpConnection::has_clear_length() const {
     return parser_->get().count(http::field::transfer_encoding) == 0 || parser_->chunked();
 }
 
+bool HttpConnection::announces_too_much() const { return parser_->content_length().value_or(0) > limits_.body_bytes; }
+
 RequestHead HttpConnection::head() const {
     const auto& request = parser_->get();
     RequestHead head{.method = view(request.method_string()), .target = view(request.target()), .authorization = {}};
@@ -199,7 +202,7 @@ void HttpConnection::on_header(error_code error, std::size_t size) {
         return send(std::move(*refused), parser_->is_done() && parser_->keep_alive());
     call_ = std::get<Call>(decision);
     // Who asks whether to send a body is answered at once, and need not.
-    if (parser_->is_done() || parser_->get().count(http::field::expect) != 0)
+    if (parser_->is_done() || (parser_->get().count(http::field::expect) != 0 && !announces_too_much()))
         return execute(*call_, &HttpConnection::on_answer);
     Call check = *call_;
     check.check_only = true;
@@ -208,8 +211,7 @@ void HttpConnection::on_header(error_code error, std::size_t size) {
 
 void HttpConnection::on_checked(Answer answer) {
     if (answer.status != status_ok) return send(std::move(answer), false);
-    if (parser_->content_length().value_or(0) > limits_.body_bytes)
-        return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
+    if (announces_too_much()) return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
     enter(Phase::reading, limits_.request_time);
     read_body();
 }
