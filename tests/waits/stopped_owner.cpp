@@ -1,0 +1,131 @@
+#include "tests/waits/stopped_owner.hpp"
+
+#include <signal.h>
+
+#include <array>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "shm/cache.hpp"
+#include "shm/hash.hpp"
+#include "shm/layout.hpp"
+#include "shm/location.hpp"
+#include "shm/segment.hpp"
+#include "shm/system.hpp"
+#include "tests/support/forked.hpp"
+#include "tests/support/scoped_directory.hpp"
+
+namespace larder::waits {
+namespace {
+
+constexpr std::uint32_t kShards = 8;
+constexpr int kTries = 20'000;  // to meet the writer inside a section, a round
+constexpr int kGets = 200, kNotices = 50;
+constexpr std::int64_t kLookForNs = 1'000'000;
+
+Options options_in(const std::string& directory) {
+    Options options;
+    options.directory = directory;
+    options.size_bytes = 64ULL << 20;
+    options.shards = kShards;
+    return options;
+}
+
+int write_for_ever(const Options& options) {
+    Cache cache = Cache::open(options);
+    const std::string value(16'000, 'v');
+    for (std::uint64_t n = 0;; ++n)
+        static_cast<void>(cache.put("writer:" + std::to_string(n % 1000), value));  // nothing is evicted
+}
+
+template <class Operation>
+std::int64_t time_of(Operation&& operation) {
+    const std::int64_t began_ns = shm::system::monotonic_ns();
+    operation();
+    return shm::system::monotonic_ns() - began_ns;
+}
+
+class Scene {
+public:
+    Scene()
+        : options_(options_in(directory_.path())),
+          cache_(Cache::open(options_)),
+          segment_(shm::Segment::attach_read_only(shm::locate(options_.directory, options_.name, true).segment_path())),
+          writer_(test::fork_to([this] { return write_for_ever(options_); })) {
+        for (std::uint32_t found = 0, n = 0; found < kShards; ++n) {
+            const std::string key = "reader:" + std::to_string(n);
+            const std::uint64_t hash = shm::hash_of(key, segment_.view().header().hash_seed);
+            std::string& own = key_in_shard_[shm::shard_of(hash, kShards)];
+            found += own.empty() ? 1 : 0;
+            own = key;
+        }
+    }
+    ~Scene() { test::end(writer_); }
+
+    void round(StoppedOwnerReport& report) {
+        for (const std::string& key : key_in_shard_) fill(key);
+        const std::uint32_t shard = stop_inside();
+        look_around(shard, report);
+        ++report.rounds;
+        ::kill(writer_, SIGCONT);
+    }
+
+private:
+    /// While the writer works, a put may find its shard busy.
+    void fill(const std::string& key) {
+        for (int i = 0; i < kTries; ++i)
+            if (cache_.put(key, key) == PutResult::stored) return;
+        throw std::runtime_error("a key cannot be stored");
+    }
+
+    /// The shard whose section it is in now.
+    std::uint32_t stop_inside() {
+        for (int i = 0; i < kTries; ++i) {
+            const std::int64_t until_ns = shm::system::monotonic_ns() + kLookForNs;
+            while (inside() == 0 && shm::system::monotonic_ns() < until_ns) {}
+            test::stop(writer_);
+            if (test::is_dead(writer_)) throw std::runtime_error("the writer ended by itself");
+            if (const std::uint32_t where = inside(); where != 0) return where % shm::kRebuilding - 1;
+            ::kill(writer_, SIGCONT);
+        }
+        throw std::runtime_error("the writer was never met inside a section");
+    }
+
+    std::uint32_t inside() const {
+        const shm::SegmentView& view = segment_.view();
+        for (std::uint32_t slot = 0; slot < view.header().registry_high; ++slot)
+            if (view.process(slot).pid == static_cast<std::uint32_t>(writer_)) return view.threads(slot)->inside;
+        return 0;
+    }
+
+    void look_around(std::uint32_t shard, StoppedOwnerReport& report) {
+        const std::string &here = key_in_shard_[shard], &elsewhere = key_in_shard_[(shard + 1) % kShards];
+        for (int i = 0; i < kGets; ++i)
+            report.gets_ns.push_back(time_of([&] { report.missed += cache_.get(here) ? 0 : 1; }));
+        const auto put = [&](const std::string& key, PutResult wanted) {
+            return time_of([&] { report.astonishing += cache_.put(key, key) == wanted ? 0 : 1; });
+        };
+        report.puts_ns.push_back(put(here, PutResult::busy));
+        report.elsewhere_ns.push_back(put(elsewhere, PutResult::stored));
+        for (int i = 0; i < kNotices; ++i) report.notices_ns.push_back(time_of([&] { cache_.invalidate(here); }));
+    }
+
+    test::ScopedDirectory directory_;
+    Options options_;
+    Cache cache_;
+    shm::Segment segment_;
+    pid_t writer_;
+    std::array<std::string, kShards> key_in_shard_;
+};
+
+}  // namespace
+
+StoppedOwnerReport stop_owners(std::uint64_t rounds) {
+    StoppedOwnerReport report;
+    Scene scene;
+    while (report.rounds < rounds) scene.round(report);
+    return report;
+}
+
+}  // namespace larder::waits
