@@ -118,8 +118,11 @@ Status own_status() { return read_status("/proc/self/stat"); }
 
 namespace {
 
-bool has_line_ending(const std::filesystem::path& file, const std::string& end) {
+/// True also where this process has no file or memory left to look.
+bool may_have_line_ending(const std::filesystem::path& file, const std::string& end) {
+    errno = 0;
     std::ifstream lines(file);
+    if (!lines.is_open()) return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     for (std::string line; std::getline(lines, line);)
         if (line.ends_with(end)) return true;
     return false;
@@ -129,14 +132,14 @@ bool has_line_ending(const std::filesystem::path& file, const std::string& end) 
 
 bool maps_deleted(const std::string& path, bool anybody) {
     const std::string deleted = path + " (deleted)";
-    if (!anybody) return has_line_ending("/proc/self/maps", deleted);
+    if (!anybody) return may_have_line_ending("/proc/self/maps", deleted);
     std::error_code error;
     std::filesystem::directory_iterator entry("/proc", error);
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
         const bool is_process = std::isdigit(static_cast<unsigned char>(entry->path().filename().native()[0])) != 0;
-        if (is_process && has_line_ending(entry->path() / "maps", deleted)) return true;
+        if (is_process && may_have_line_ending(entry->path() / "maps", deleted)) return true;
     }
-    return false;
+    return static_cast<bool>(error);
 }
 
 std::uint64_t own_start_ticks() {
