@@ -222,9 +222,12 @@ struct SegmentAttacher {
         if (error != -ENOSPC)
             throw OpenError("create", "cannot allocate " + mebibytes(bytes) + ": " + error_text(error),
                             "see ulimit -f");
+        struct stat status {};  // what was had of it goes back with the file
+        const std::uint64_t had =
+            system::file_status(descriptor, status) == 0 ? static_cast<std::uint64_t>(status.st_blocks) * 512 : 0;
         throw OpenError("create",
                         "the cache needs " + mebibytes(bytes) + ", " + location.directory + " has " +
-                            mebibytes(system::free_bytes(descriptor)) + " free",
+                            mebibytes(system::free_bytes(descriptor) + had) + " free",
                         "choose a smaller size, another directory (LARDER_DIR), or enlarge the file system "
                         "(of a container: --shm-size)");
     }
