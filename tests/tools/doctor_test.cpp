@@ -297,6 +297,29 @@ TEST_CASE("a directory that is not on tmpfs is noted", "[cli][doctor]") {
     CHECK_THAT(result.out, Catch::Contains("note     not_tmpfs: "));
 }
 
+TEST_CASE("a logout that removes the files of a user in /dev/shm is a warning, unless logind is told not to",
+          "[cli][doctor][environment]") {
+    const ScopedDirectory directory("/dev/shm");
+    const std::string user = "setpriv --reuid=12345 --regid=12345 --clear-groups ";
+    const auto doctor = [&](const std::string& config) {
+        return test::run_shell(
+            directory.path(),
+            "unshare -m sh -c 'mount -t tmpfs none /run && mkdir -p /run/systemd/seats && test -d /etc/systemd && "
+            "mount -t tmpfs none /etc/systemd && chown 12345 \"$LARDER_DIR\" || exit 77; " +
+                config + user + "test -x \"$LARDER\" || exit 77; echo v | " + user +
+                "\"$LARDER\" put k --size 16MiB; " + user + "\"$LARDER\" doctor'");
+    };
+    const CommandResult warned = doctor("");
+    if (warned.code == 77 || warned.err.find("unshare") != std::string::npos) {
+        WARN("skipped: no namespace of its own, or no other user");
+        return;
+    }
+    CHECK(warned.code == 1);
+    CHECK_THAT(warned.out, Catch::Contains("remove_ipc: ") && Catch::Contains("RemoveIPC=no"));
+    const CommandResult told = doctor("echo RemoveIPC=no > /etc/systemd/logind.conf; ");
+    CHECK_THAT(told.out, !Catch::Contains("remove_ipc"));
+}
+
 TEST_CASE("a storm of flushes is a warning", "[cli][doctor]") {
     Patient patient;
     for (int i = 0; i < 20; ++i) patient.cache.invalidate_all();

@@ -13,78 +13,16 @@
 #include <thread>
 #include <vector>
 
-#include "tests/support/child_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"
-#include "tools/http/listen_address.hpp"
+#include "tests/tools/running_server.hpp"
 
 using namespace larder;
+using namespace larder::test;
 using namespace larder::tools;
 using namespace std::chrono_literals;
-using larder::test::Channel;
-using larder::test::ChildProcess;
-using larder::test::eventually;
-using larder::test::http_get;
-using larder::test::HttpAnswer;
-using larder::test::HttpClient;
 
 namespace {
-
-constexpr std::int64_t slow_id = 1'000;   // answered when the test says so
-constexpr std::int64_t foreign_id = 998;  // of another author
-constexpr std::size_t large_size = 3'000'000;
-
-// Ids below 1000 are ready, with a body of `id` in digits; the others wait for a byte from the test.
-class FakeService final : public Service {
-public:
-    explicit FakeService(Channel& test) : test_(test) {}
-    std::optional<Answer> answer_at_once(const Call& call) override {
-        return call.assignment_id < slow_id ? std::optional(answer(call)) : std::nullopt;
-    }
-    Answer answer(const Call& call) override {
-        if (call.assignment_id == foreign_id) return error_answer(Fault::forbidden, "Not yours.");
-        if (call.check_only) return {};
-        if (call.assignment_id >= slow_id) {
-            test_.tell('s');
-            test_.hear();
-        }
-        if (call.assignment_id == 999) return json_answer(std::string(large_size, 'x'));
-        return json_answer(std::to_string(call.assignment_id));
-    }
-
-private:
-    Channel& test_;
-};
-
-// A server in a child process, on a free port of loopback.
-class RunningServer {
-public:
-    explicit RunningServer(ServerOptions options = {}, Health health = Health::ok)
-        : address_(ListenAddress::parse("127.0.0.1:0")),
-          reservation_(address_),
-          child_(ChildProcess::start([this, options, health](Channel& test) {
-              FakeService service(test);
-              Server server(options, open_listener(address_), service, nullptr, [health] { return health; });
-              test.tell('l');
-              return server.run() ? 0 : 1;
-          })) {
-        REQUIRE(child_.hear() == 'l');
-    }
-    std::uint16_t port() const { return address_.port(); }
-    ChildProcess& child() { return child_; }
-    std::string worker() const { return std::to_string(child_.pid()); }
-
-private:
-    ListenAddress address_;
-    PortReservation reservation_;
-    ChildProcess child_;
-};
-
-std::string path(std::int64_t id) { return "/api/assignments/" + std::to_string(id) + "/analytics/"; }
-
-std::string request(const std::string& target, const std::string& more = {}, const std::string& method = "GET") {
-    return method + " " + target + " HTTP/1.1\r\nHost: localhost\r\n" + more + "\r\n";
-}
 
 bool has_code(const HttpAnswer& answer, const std::string& code) {
     return answer.body.find(R"({"error":{"code":")" + code + R"(","message":")") == 0;
