@@ -7,6 +7,7 @@
 #include "shm/cache.hpp"
 #include "shm/hash.hpp"
 #include "shm/inspector.hpp"
+#include "tests/environment/stage.hpp"
 #include "tests/support/invariants.hpp"
 #include "tests/support/proving_value.hpp"
 #include "tests/support/scoped_cache.hpp"
@@ -46,7 +47,7 @@ TEST_CASE("Keys of one home make no probe longer than the limit, and hurt no oth
         std::string key = "other:" + std::to_string(n);
         if (home_of(key, kKnownSeed, slots) < slots / 4) others.push_back(std::move(key));
     }
-    for (const std::string& key : others) REQUIRE(scoped.cache.put(key, proving_value(key, 1)) == PutResult::stored);
+    for (const std::string& key : others) REQUIRE(is_stored(scoped.cache, key, proving_value(key, 1)));
     const std::vector<std::string> flood = keys_of_home(slots, slots / 2, 3 * shm::kMaxProbe);
     std::uint32_t refused = 0, kept = 0;
     for (const std::string& key : flood) {

@@ -109,7 +109,7 @@ void check_calm(ScopedCache& scoped) {
             "slots of the dead are kept");
     for (std::uint32_t shard = 0; shard < scoped.view().geometry->shards; ++shard) {
         const std::string key = scoped.key_in(shard, 0);
-        require(scoped.cache.put(key, "value") == PutResult::stored, "a put is refused");
+        require(is_stored(scoped.cache, key, "value"), "a put is refused");
         require(scoped.cache.get(key).value() == "value", "a value is lost");
     }
     for (const shm::ProcessFacts& process : shm::read_processes(scoped.view()))
