@@ -86,8 +86,9 @@ int open_at_each_limit(const Options& options, std::optional<Cache>& cache) {
 
 }  // namespace
 
+// [no_asan]: the sanitizer opens files too, and ends the process where it cannot.
 TEST_CASE("Whatever number of files a process may open, a cache is opened or refused, and none is leaked",
-          "[environment][fork]") {
+          "[environment][fork][no_asan]") {
     const Watchdog watchdog;
     const bool exists = GENERATE(false, true);
     const ScopedDirectory directory;
@@ -111,8 +112,9 @@ TEST_CASE("Whatever number of files a process may open, a cache is opened or ref
     CHECK(result.report == "");
 }
 
+// [no_asan]: as above.
 TEST_CASE("A new segment is closed for a while also where no file is left to ask who has the old one",
-          "[environment][replacement][fork]") {
+          "[environment][replacement][fork][no_asan]") {
     const Watchdog watchdog;
     const ScopedDirectory directory;
     const Options options = small_options(directory.path());
@@ -141,8 +143,9 @@ TEST_CASE("A new segment is closed for a while also where no file is left to ask
     CHECK(old.wait().exited_with(0));
 }
 
+// [no_asan]: as above.
 TEST_CASE("A listener without a file left serves those who are there, and others once it has one",
-          "[environment][R12][socket][fork]") {
+          "[environment][R12][socket][fork][no_asan]") {
     const Watchdog watchdog;
     const ScopedDirectory directory;
     Options options = small_options(directory.path());
