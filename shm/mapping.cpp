@@ -142,14 +142,13 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
         return nullptr;
     }
     close_unnamed(location);
-    // Whoever has a replaced segment mapped may announce changes to it until it looks at the name again.
-    // An answer that took long is old.
+    // Whoever has a replaced segment mapped may announce changes to it until it looks at the name again. The bytes come
+    // last, for reading /proc can take long: who comes meanwhile has a byte before it uses what it has mapped.
     const auto open_at_ns = [&]() -> std::int64_t {
-        const std::int64_t asked_ns = system::monotonic_ns();
-        const bool was_replaced = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses ||
-                                  process::maps_deleted(location.segment_path(), lock_file.is_new());
-        const std::int64_t now_ns = system::monotonic_ns();
-        return was_replaced || now_ns - asked_ns > kLookNs ? now_ns + kClosedNs : 0;
+        const bool is_mapped = process::maps_deleted(location.segment_path(), lock_file.is_new());
+        LARDER_CRASH_POINT("mapping.proc_read");
+        const bool is_held = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses;
+        return is_mapped || is_held ? system::monotonic_ns() + kClosedNs : 0;
     };
     return Segment::create(location, options, format_arenas, open_at_ns);
 }

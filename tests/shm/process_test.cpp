@@ -390,6 +390,25 @@ TEST_CASE("a new segment opens late while others may announce to an old one") {
     CHECK(open_at_ns <= system::monotonic_ns() + 250'000'000);
 }
 
+TEST_CASE("a new segment opens late also where another was made and removed while /proc was read") {
+    const ScopedDirectory directory;
+    auto child = ChildProcess::start([&](Channel& parent) {
+        parent.hear();
+        open(directory);
+        parent.tell('o');
+        parent.hear();
+        return 0;
+    });
+    testing::call_at_crash_point("mapping.proc_read", 1, [&] {
+        child.tell('g');
+        child.hear();
+        std::filesystem::remove(directory.file("test.seg"));
+    });
+    const std::int64_t before_ns = system::monotonic_ns();
+    CHECK(open(directory)->view().header().open_at_ns >= before_ns + 250'000'000);
+    testing::disarm_crash();
+}
+
 TEST_CASE("a segment left from before the last boot, or half removed, is replaced") {
     const ScopedDirectory directory;
     const bool closed = GENERATE(false, true);
