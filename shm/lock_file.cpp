@@ -55,13 +55,14 @@ LockFile* LockFile::find(system::FileId file) {
 LockFile* LockFile::open(const std::string& path) {
     struct stat status {};
     // A second descriptor of a known file must never be closed again, so that none is opened.
-    if (system::file_status(path, status, false) == 0)
-        if (LockFile* known = find(system::file_id(status))) return known;
+    const int error = system::file_status(path, status, false);
+    if (error != 0 && error != -ENOENT) refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
+    if (LockFile* known = error == 0 ? find(system::file_id(status)) : nullptr) return known;
     bool is_new = false;
     system::Descriptor file = open_or_make(path, is_new);
     if (!file.is_open()) refuse_unopened(path, -file.number());
-    if (const int error = system::file_status(file.number(), status))
-        refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
+    if (const int unknown = system::file_status(file.number(), status))
+        refuse(path, std::string("cannot be looked at: ") + std::strerror(-unknown));
     if (LockFile* known = find(system::file_id(status))) {
         file.release();
         return known;
@@ -88,7 +89,9 @@ void LockFile::forget_after_fork() const {
 int LockFile::descriptor() const {
     int known = descriptor_.load(std::memory_order_acquire);
     struct stat status {};
-    if (known >= 0 && system::file_status(known, status) == 0 && system::file_id(status) == file_) return known;
+    const int error = known >= 0 ? system::file_status(known, status) : -EBADF;
+    if (error == 0 && system::file_id(status) == file_) return known;
+    if (error != 0 && error != -EBADF) return known;  // open, and cannot be asked now: it is what it was
     if (!is_current()) return -1;  // another file is not even opened: closing it would drop this process's locks on it
     system::Descriptor opened = system::open_file(path_, O_RDWR);
     const bool is_it =
