@@ -13,6 +13,8 @@
 #include "shm/inspector.hpp"
 #include "shm/layout.hpp"
 #include "shm/segment.hpp"
+#include "shm/system.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/manual_clock.hpp"
 #include "tests/support/scoped_directory.hpp"
 
@@ -26,7 +28,10 @@ public:
         : directory(parent),
           options(completed(std::move(options_), more_bytes)),
           cache(Cache::open(options)),
-          segment_(shm::Segment::attach_read_only(cache.segment_path())) {}
+          segment_(shm::Segment::attach_read_only(cache.segment_path())) {
+        // Where it took long to find out whether there was another of this name, it is closed for a moment.
+        eventually([this] { return shm::system::coarse_ns() >= view().header().open_at_ns.load(); });
+    }
 
     const shm::SegmentView& view() const { return segment_.view(); }
     shm::CounterTotals totals() const { return shm::read_totals(view()); }
