@@ -21,6 +21,7 @@
 #include "shm/socket/line_buffer.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/protocol.hpp"
+#include "shm/system.hpp"
 
 namespace larder::shm {
 namespace {
@@ -420,17 +421,30 @@ bool Listener::listening() const noexcept {
 }
 
 struct ListenerThread::Running {
-    Running(const ListenerOptions& options, NoticeSink& sink) : log(options.log), listener(options, sink) {}
+    Running(const ListenerOptions& options, NoticeSink& sink)
+        : log(options.log), retry_interval(options.retry_interval), listener(options, sink) {}
 
+    /// Where no event loop can be made (no descriptors left), that is tried again, too.
     void run(const std::stop_token& stop) noexcept {
+        for (bool is_news = true; !stop.stop_requested(); is_news = false) {
+            try {
+                return listener.run(stop);
+            } catch (const std::exception& problem) {
+                if (is_news) report(problem.what());
+            }
+            system::sleep_ns(std::chrono::nanoseconds(retry_interval).count());
+        }
+    }
+    void report(const char* problem) const noexcept {
         try {
-            listener.run(stop);
-        } catch (const std::exception& problem) {
-            if (log) log(LogLevel::error, std::string("no listener in this process: ") + problem.what());
+            if (log) log(LogLevel::error, std::string("no listener in this process for now: ") + problem);
+        } catch (...) {
+            return;  // a log that fails must not end the listener
         }
     }
 
-    std::function<void(LogLevel, std::string_view)> log;
+    const std::function<void(LogLevel, std::string_view)> log;
+    const std::chrono::milliseconds retry_interval;
     Listener listener;
     std::jthread thread;
 };
