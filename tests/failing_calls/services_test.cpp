@@ -1,0 +1,121 @@
+// Services whose n-th call of a name fails: they serve all the same, or end and say why; they never hang.
+#include <fcntl.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "core/schema.hpp"
+#include "tests/core/school.hpp"
+#include "tests/failing_calls/failing_run.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/socket_client.hpp"
+
+using namespace larder;
+using namespace larder::test;
+
+namespace {
+
+const std::vector<FailingCall> calls = {
+    {"socket", {EMFILE, EACCES}},
+    {"bind", {EADDRINUSE, EACCES, ENOSPC}},
+    {"listen", {EADDRINUSE, ENOBUFS}},
+    {"accept", {EMFILE, ENFILE, ECONNABORTED}},
+    {"recv", {ECONNRESET, ENOMEM}},
+    {"send", {EPIPE, ENOBUFS}},
+    {"epoll_create", {EMFILE}},
+    {"epoll_ctl", {ENOMEM, ENOSPC}},
+    {"epoll_wait", {EINTR}},
+    {"eventfd", {EMFILE}},
+    {"timerfd_create", {EMFILE}},
+    {"pthread_create", {EAGAIN}},
+    {"posix_spawn", {EAGAIN}},
+    {"fcntl", {ENOLCK, EIO}},
+    {"mmap", {ENOMEM}},
+    {"open", {EMFILE, EACCES}},
+    {"linkat", {EACCES}},
+    {"posix_fallocate", {ENOSPC}},
+    {"write", {EPIPE}},
+    {"poll", {EINTR}},
+};
+
+/// One that has ended is left for finish() to reap.
+bool has_ended(const LarderCommand& command) {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(command.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == command.pid();
+}
+
+/// It is asked until it serves, has ended by itself, or both did not come true within the time of a hang.
+template <class Asking>
+bool serves(const LarderCommand& service, Asking&& asking) {
+    bool answered = false;
+    eventually([&] { return has_ended(service) || (answered = asking()); }, kHang);
+    return answered;
+}
+
+/// What every service must do, whatever fails. A failure that stays may keep it from serving.
+void check_service(const FailingScene& scene, LarderCommand& service, const Failure& failure, bool served) {
+    const bool ended = has_ended(service);
+    if (!failure.sticky) CHECK((served || ended));
+    service.signal(SIGTERM);
+    const CommandResult result = service.finish({}, kHang);
+    INFO((served ? "served" : "not served") << (ended ? ", ended by itself" : ""));
+    scene.check_ending(result);
+    if (ended) CHECK(result.code == 3);
+    if (!scene.has_failed()) CHECK((served && result.code == 0));
+}
+
+void listen(const Extent& extent) {
+    loop(calls, extent, [](const Failure& failure) {
+        const FailingScene scene;
+        INFO("listen: " << failure.text());
+        LarderCommand listener(scene.path(), {"listen", "--size", "16MiB"}, failure.environment(scene.mark()));
+        const bool served = serves(listener, [&] {
+            return SocketClient(scene.path() + "/default.sock").ask("invalidate key").rfind("ok", 0) == 0;
+        });
+        check_service(scene, listener, failure, served);
+        scene.check_cache();
+        scene.check_doctor();
+        return scene.has_failed();
+    });
+}
+
+std::string text_of(const std::string& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+void serve(const Extent& extent) {
+    School school;
+    school.add_assignment(1);
+    school.add_score(11, 1, "70");
+    loop(calls, extent, [&](const Failure& failure) {
+        const FailingScene scene;
+        const std::string port_file = scene.file("port");
+        INFO("serve: " << failure.text());
+        LarderCommand service(scene.path(),
+                              {"serve", "--db", school.path(), "--size", "16MiB", "--listen", "127.0.0.1:0",
+                               "--port-file", port_file, "--workers", "1"},
+                              failure.environment(scene.mark()));
+        const bool served = serves(service, [&] {
+            const std::string port = text_of(port_file);
+            if (port.empty()) return false;
+            return http_get(static_cast<std::uint16_t>(std::stoi(port)), "/api/assignments/1/analytics/").status == 200;
+        });
+        check_service(scene, service, failure, served);
+        scene.check_cache();
+        scene.check_doctor();
+        return scene.has_failed();
+    });
+}
+
+constexpr Extent kEach{true, true, 200}, kSome{false, false, 2};
+
+}  // namespace
+
+TEST_CASE("a listener whose call fails goes on, or ends and says why") { listen(kSome); }
+TEST_CASE("a server whose call fails goes on, or ends and says why") { serve(kSome); }
+TEST_CASE("a listener whose call fails, all errors, once and from then on", "[.all]") { listen(kEach); }
+TEST_CASE("a server whose call fails, all errors, once and from then on", "[.all]") { serve(kEach); }
