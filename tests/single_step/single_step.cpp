@@ -1,0 +1,106 @@
+// Kills at every instruction: a process that works on a cache is run step by step and killed after k instructions; then
+// a survivor looks at everything. By hand every operation at every instruction takes an hour or so; --points takes so
+// many of each.
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "core/promise.hpp"
+#include "tests/single_step/sweep.hpp"
+
+namespace larder::single_step {
+namespace {
+
+constexpr int kSkipped = 77;
+
+struct Arguments {
+    std::vector<std::string> operations;
+    std::uint64_t offset = 0, stride = 0, points = 1'000;
+    std::string promises;
+};
+
+/// Of all sweeps.
+struct Total {
+    std::uint64_t kills = 0;
+    std::vector<std::int64_t> answers_ns;
+    std::string failure;
+};
+
+double quantile_ms(std::vector<std::int64_t>& values, double q) {
+    if (values.empty()) return 0;
+    std::sort(values.begin(), values.end());
+    return static_cast<double>(values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))]) / 1e6;
+}
+
+/// R1 to R3 and R15, as far as these deaths can tell.
+void keep_promises(const Arguments& arguments, Total& total) {
+    if (arguments.promises.empty()) return;
+    std::string command = "build/release/tests/larder_single_step --offset " + std::to_string(arguments.offset);
+    command += arguments.stride != 0 ? " --stride " + std::to_string(arguments.stride)
+                                     : " --points " + std::to_string(arguments.points);
+    for (const std::string& name : arguments.operations) command += " --operation " + name;
+    const auto is_broken = [&](const std::string& name) { return total.failure.rfind(name + " ", 0) == 0; };
+    const double p99_ms = is_broken("R1") ? 10'000 : quantile_ms(total.answers_ns, 0.99);
+    append_promise(arguments.promises, {"R1", "ms", {"<=", 10}, p99_ms, total.answers_ns.size(), {p99_ms}, command});
+    for (const char* const name : {"R2", "R3", "R15"}) {
+        const double violations = is_broken(name) ? 1 : 0;
+        append_promise(arguments.promises,
+                       {name, "violations", {"==", 0}, violations, total.kills, {violations}, command});
+    }
+}
+
+bool is_chosen(const Arguments& arguments, const char* name) {
+    const std::vector<std::string>& names = arguments.operations;
+    return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void sweep(const Arguments& arguments, std::uint32_t number, Total& total) {
+    const char* const name = operations()[number].name;
+    SweepReport report = Sweep(number).run(arguments.offset, arguments.stride, arguments.points);
+    total.kills += report.kills;
+    total.answers_ns.insert(total.answers_ns.end(), report.answers_ns.begin(), report.answers_ns.end());
+    std::printf("%-15s %12lu %8lu %8lu %8lu %8lu %10.3f\n", name, report.instructions, report.stride, report.kills,
+                report.inside, report.broken, quantile_ms(report.answers_ns, 0.99));
+    std::fflush(stdout);
+    if (report.failure.empty()) return;
+    std::printf("FAILED: %s\nagain: larder_single_step --operation %s --offset %lu --points 1\n",
+                report.failure.c_str(), name, report.failed_at);
+    if (total.failure.empty()) total.failure = report.failure;
+}
+
+int run(const Arguments& arguments) {
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    if (!SteppedProcess::is_permitted()) return std::printf("SKIPPED: no process may be stepped here\n"), kSkipped;
+    std::printf("%-15s %12s %8s %8s %8s %8s %10s\n", "operation", "instructions", "stride", "kills", "inside", "broken",
+                "p99 ms");
+    Total total;
+    for (std::uint32_t number = 0; number < operations().size(); ++number)
+        if (is_chosen(arguments, operations()[number].name)) sweep(arguments, number, total);
+    keep_promises(arguments, total);
+    if (!total.failure.empty()) return 1;
+    std::printf("%lu kills, nobody else was hurt\n", total.kills);
+    return 0;
+}
+
+}  // namespace
+}  // namespace larder::single_step
+
+int main(int argc, char** argv) {
+    CLI::App program("Kills a process after each instruction of an operation, and checks that nobody else is hurt");
+    larder::single_step::Arguments arguments;
+    std::vector<std::string> names;
+    for (const larder::single_step::Operation& one : larder::single_step::operations()) names.emplace_back(one.name);
+    program.add_option("--operation", arguments.operations, "These alone")->check(CLI::IsMember(names));
+    program.add_option("--offset", arguments.offset, "Instructions before the first kill")->capture_default_str();
+    program.add_option("--stride", arguments.stride, "Instructions between two; 0: by --points")->capture_default_str();
+    program.add_option("--points", arguments.points, "About so many kills of each operation")->capture_default_str();
+    program.add_option("--promises", arguments.promises, "Append R1, R2, R3 and R15 to this file");
+    CLI11_PARSE(program, argc, argv);
+    if (arguments.points == 0) arguments.points = 1;
+    return larder::single_step::run(arguments);
+}
