@@ -4,13 +4,15 @@
 #include <errno.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "shm/cache.hpp"
 #include "shm/doctor.hpp"
 #include "shm/segment.hpp"
 #include "shm/system.hpp"

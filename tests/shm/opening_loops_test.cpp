@@ -109,10 +109,13 @@ std::map<std::string_view, int> run_loops(bool is_there, bool is_open, bool all_
         for (std::uint64_t n = 1; reached && n < 40; ++n) {
             const ScopedDirectory directory;
             const Options options = small_options(directory.file("cache"));
-            if (is_there)
-                REQUIRE(ChildProcess::start([&](Channel&) { return works(Cache::open(options)) ? 0 : 1; })
-                            .wait()
-                            .exited_with(0));
+            if (is_there) {
+                const auto make = [&](Channel&) {
+                    const Cache cache = Cache::open(options);
+                    return eventually([&] { return works(cache); }) ? 0 : 1;
+                };
+                REQUIRE(ChildProcess::start(make).wait().exited_with(0));
+            }
             ChildProcess opener = ChildProcess::start([&](Channel& parent) {
                 if (is_open) Cache::open(options);
                 bool was_reached = false;
