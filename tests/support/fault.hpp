@@ -57,7 +57,7 @@ inline std::vector<Fault> faults(bool all_errors) {
     struct Errors {
         std::string_view what;
         Call call;
-        std::initializer_list<int> errors;
+        std::vector<int> errors;
     };
     std::vector<Fault> all;
     for (const bool sticky : {false, true}) {
@@ -81,7 +81,7 @@ inline std::vector<Fault> faults(bool all_errors) {
                  {"random", Call::random, {EINTR, ENOSYS}},
              })
             for (const int error : one.errors)
-                if (all_errors || error == *one.errors.begin()) all.push_back({one.what, one.call, error, sticky});
+                if (all_errors || error == one.errors.front()) all.push_back({one.what, one.call, error, sticky});
     }
     return all;
 }
