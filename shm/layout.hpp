@@ -13,7 +13,7 @@
 namespace larder::shm {
 
 inline constexpr std::uint64_t kMagic = 0x31305245'4452414cULL;  // "LARDER01" on a little-endian machine
-inline constexpr std::uint32_t kLayoutNumber = 2;
+inline constexpr std::uint32_t kLayoutNumber = 3;
 
 inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kPageBytes = 4096;
@@ -132,14 +132,14 @@ struct SegmentHeader {
 // store.
 static_assert(offsetof(SegmentHeader, applied) % 128 == 64, "`applied` must not alias a pin cell");
 
-/// One attached process. Written by whoever holds its byte of the lock file, and by nobody else.
+/// One attached process. Written by whoever's word is in `claimed_by`, and by nobody else.
 struct alignas(kLineBytes) ProcessSlot {
     Word32 state;  // SlotState
     Word32 pid;
     Word64 start_ticks;  // field 22 of /proc/PID/stat: with pid, an identity that is not reused
     Word64 incarnation;  // + 1 for each new owner
     Time64 attached_ns;
-    Word64 claimed_by;   // pid: 32, program: 16 (another one after exec), copy of the library in it: 16
+    Word64 claimed_by;  // pid: 22, of its start time: 10, program (another one after exec): 12, copy of the library: 20
     Word32 blocks_high;  // thread blocks that were ever used; never lowered
     char role[16];
     char name[16];  // the program's

@@ -124,6 +124,7 @@ void LockFile::drop(std::uint32_t byte) {
     if (!holds(byte)) return;
     held_.reset(byte);
     system::unlock_byte(descriptor(), byte);
+    LARDER_CRASH_POINT("lock_file.dropped");
 }
 
 bool LockFile::holds(std::uint32_t byte) const {

@@ -1,7 +1,8 @@
 // NAME.lock: a byte per registry slot, locked with F_SETLK by the slot's process, and one for administration.
 //
 // Closing any descriptor of a file drops all of a process's locks on it, so that each file is opened once a process and
-// never closed. Threads of one process all get the same byte from the kernel: process::Lock lets one of them claim.
+// never closed. Threads of one process all get the same byte from the kernel: process::Lock lets one of them claim, and
+// `claimed_by` one copy of the library in it.
 #pragma once
 
 #include <atomic>
@@ -27,8 +28,6 @@ public:
     /// This process has the byte from now on. REQUIRES (all three): process::Lock held.
     bool take(std::uint32_t byte);
     void drop(std::uint32_t byte);
-    /// Forgets a byte without giving it back.
-    void disown(std::uint32_t byte) { held_.reset(byte); }
     bool holds(std::uint32_t byte) const;
     /// A byte of a registry slot that this process holds, else kProcesses.
     std::uint32_t held_slot() const;

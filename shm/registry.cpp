@@ -16,19 +16,50 @@ void raise(Word32& word, std::uint32_t least) {
     while (now < least && !word.compare_exchange_weak(now, least, std::memory_order_seq_cst)) {}
 }
 
-/// Who claims slots here: process, program, and copy of this library (a program and its plugins may each have one,
-/// with locks and lock files of their own).
-std::uint64_t claim_word() {
-    static const char copy = 0;
-    const std::uint64_t program = system::program_id() & 0xFFFF;
-    const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(&copy) * 0x9e3779b97f4a7c15ULL;
-    return static_cast<std::uint64_t>(system::process_id()) << 32 | program << 16 | mixed >> 48;
-}
+/// Who has a slot: process, program, and copy of this library (a program and its plugins may each have one, with locks
+/// and lock files of their own).
+struct Claimer {
+    static constexpr int kStartShift = 22, kProgramShift = 32,
+                         kCopyShift = 44;  // no pid of Linux has more than 22 bits
 
-/// Claimed by another copy in this process, which is at work or on its way.
-bool is_other_copys(const ProcessSlot& process) {
-    const std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
-    return claimed_by >> 16 == claim_word() >> 16 && claimed_by != claim_word();
+    std::uint32_t pid;
+    std::uint32_t start;  // some bits of its start time, 0: unknown
+    std::uint32_t program, copy;
+
+    explicit Claimer(std::uint64_t word)
+        : pid(bits(word, 0, kStartShift)),
+          start(bits(word, kStartShift, kProgramShift)),
+          program(bits(word, kProgramShift, kCopyShift)),
+          copy(bits(word, kCopyShift, 64)) {}
+    static std::uint32_t bits(std::uint64_t word, int from, int to) {
+        return static_cast<std::uint32_t>(word << (64 - to) >> (64 - to + from));
+    }
+    static std::uint64_t start_of(std::uint64_t ticks) { return ticks == 0 ? 0 : 1 + ticks % 1023; }
+
+    bool is_in_this_program() const { return pid == system::process_id() && program == Claimer(own_word()).program; }
+    bool is_this_copy() const { return is_in_this_program() && copy == Claimer(own_word()).copy; }
+    /// What cannot be read lives.
+    bool is_gone() const {
+        const process::Status status = process::status_of(pid);
+        if (status.gone) return true;
+        return status.readable &&
+               ((start != 0 && start_of(status.start_ticks) != start) || status.is_zombie_without_threads());
+    }
+
+    static std::uint64_t own_word() {
+        static const char copy = 0;
+        const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(&copy) * 0x9e3779b97f4a7c15ULL;
+        return mixed >> kCopyShift << kCopyShift | (system::program_id() & 0xFFF) << kProgramShift |
+               start_of(process::own_start_ticks()) << kStartShift | system::process_id();
+    }
+};
+
+/// Nobody is at work under that word, or on its way: what another program of this process left is this one's.
+bool is_claimable(std::uint64_t word) {
+    if (word == 0) return true;
+    const Claimer claimer(word);
+    if (claimer.pid != system::process_id()) return claimer.is_gone();
+    return !claimer.is_in_this_program() || claimer.is_this_copy();
 }
 
 template <std::size_t N>
@@ -62,36 +93,45 @@ bool Registry::is_own(const ProcessSlot& process) {
 
 /// Of this process, but by the program that it ran before: nobody else can clean that.
 bool Registry::is_left_by_exec(const ProcessSlot& process) {
-    const std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
-    return is_own(process) && claimed_by >> 16 != claim_word() >> 16;
+    return is_own(process) && !Claimer(process.claimed_by.load(std::memory_order_acquire)).is_in_this_program();
 }
 
 std::optional<Registration> Registry::claim(const std::string& role) {
     if (lock_file_ == nullptr) return occupy(0, role);
     const std::uint32_t held = lock_file_->held_slot();  // its byte serves a replaced segment of this name too
-    if (held < kProcesses)
-        if (const auto registration = occupy(held, role)) return registration;
+    if (held < kProcesses && seize(held)) return occupy(held, role);
     for (const bool left : {true, false}) {
         for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
-            const ProcessSlot& process = view_.process(slot);
-            if (is_left_by_exec(process) != left || is_other_copys(process)) continue;
-            if (lock_file_->holds(slot) || !lock_file_->take(slot)) continue;
-            if (const auto registration = occupy(slot, role)) return registration;
-            // To the kernel a process has its bytes as one, whichever copy took them: another's must not be dropped.
-            is_other_copys(process) ? lock_file_->disown(slot) : lock_file_->drop(slot);
+            if (is_left_by_exec(view_.process(slot)) != left || lock_file_->holds(slot)) continue;
+            if (seize(slot)) return occupy(slot, role);
         }
     }
     return std::nullopt;
 }
 
-/// REQUIRES: the slot's byte. nullopt: its process lives, in spite of the free byte.
-std::optional<Registration> Registry::occupy(std::uint32_t slot, const std::string& role) {
+/// Makes the slot of nobody, or of one that is dead, this copy's: its word, then its byte. The byte alone would not do:
+/// to the kernel it is all copies' of a process. Whoever else seized the slot after the word was read has changed it.
+std::optional<std::uint64_t> Registry::seize(std::uint32_t slot) {
     ProcessSlot& process = view_.process(slot);
-    if (!is_own(process) && !is_process_dead(process)) return std::nullopt;
-    std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
-    if (is_other_copys(process) ||
-        !process.claimed_by.compare_exchange_strong(claimed_by, claim_word(), std::memory_order_acq_rel))
+    std::uint64_t before = process.claimed_by.load(std::memory_order_acquire);
+    if ((!is_own(process) && !dead_for_pins(slot)) || !is_claimable(before)) return std::nullopt;
+    if (!process.claimed_by.compare_exchange_strong(before, Claimer::own_word(), std::memory_order_acq_rel))
         return std::nullopt;
+    LARDER_CRASH_POINT("registry.seized");
+    if (lock_file_->take(slot)) return before;
+    process.claimed_by.store(before, std::memory_order_release);
+    return std::nullopt;
+}
+
+/// The word last: while it is this copy's, no other copy relies on the byte.
+void Registry::give_back(std::uint32_t slot, std::uint64_t word) {
+    lock_file_->drop(slot);
+    view_.process(slot).claimed_by.store(word, std::memory_order_release);
+}
+
+/// REQUIRES: the slot is seized.
+Registration Registry::occupy(std::uint32_t slot, const std::string& role) {
+    ProcessSlot& process = view_.process(slot);
     process.state.store(static_cast<std::uint32_t>(SlotState::claiming), std::memory_order_release);
     LARDER_CRASH_POINT("registry.claiming");
     clear_blocks(slot);
@@ -142,32 +182,25 @@ bool Registry::dead_for_leases(std::uint32_t slot, std::uint64_t incarnation) co
 bool Registry::reap(std::uint32_t slot) {
     const ProcessSlot& process = view_.process(slot);
     if (lock_file_ == nullptr || process.state.load(std::memory_order_acquire) == 0) return false;
-    if (lock_file_->holds(slot) || is_other_copys(process) || !dead_for_pins(slot)) return false;
-    if (!lock_file_->take(slot)) return false;
+    if (lock_file_->holds(slot) || is_own(process)) return false;
+    const std::optional<std::uint64_t> before = seize(slot);
+    if (!before) return false;
     // With another lock file under the same name the byte proves nothing about who writes the slot.
-    const bool cleaned = lock_file_->is_current() && clean(slot);
-    is_other_copys(process) ? lock_file_->disown(slot) : lock_file_->drop(slot);
-    return cleaned;
+    const bool cleans = lock_file_->is_current();
+    if (cleans) clean(slot);
+    give_back(slot, cleans ? 0 : *before);
+    return cleans;
 }
 
-/// REQUIRES: the slot's byte, taken just now: its process is asked for once more.
-bool Registry::clean(std::uint32_t slot) {
+/// REQUIRES: the slot is seized.
+void Registry::clean(std::uint32_t slot) {
     ProcessSlot& process = view_.process(slot);
-    std::uint64_t claimed_by = process.claimed_by.load(std::memory_order_acquire);
-    if (process.state.load(std::memory_order_acquire) == 0 || is_own(process) || !is_process_dead(process))
-        return false;
-    // To the kernel another copy in this process has the byte too: who changes the word first has the slot.
-    if (is_other_copys(process) ||
-        !process.claimed_by.compare_exchange_strong(claimed_by, claim_word(), std::memory_order_acq_rel))
-        return false;
     LARDER_CRASH_POINT("registry.reaping");
     clear_blocks(slot);
     LARDER_CRASH_POINT("registry.reaped");
     process.pid.store(0, std::memory_order_release);
     process.start_ticks.store(0, std::memory_order_relaxed);
-    process.claimed_by.store(0, std::memory_order_relaxed);
     process.state.store(static_cast<std::uint32_t>(SlotState::free), std::memory_order_release);
-    return true;
 }
 
 std::uint32_t Registry::reap_some(std::uint32_t& cursor, std::uint32_t most) {

@@ -2,7 +2,9 @@
 // releases, confirmed by pid and start time.
 //
 // Invariants (protocol, section 2)
-//  1. Whoever holds a slot's byte, and nobody else, writes the slot; a reaper takes the byte first.
+//  1. Whoever's word is in a slot's `claimed_by`, and nobody else, writes the slot and takes or drops its byte; a
+//  reaper
+//     puts its own there first, and only where the one before is dead.
 //  2. Cells are zero before a new owner's pid is written, and the high-water mark is raised before its first pin.
 //  3. A scan reads cells first and asks about their owner afterwards.
 #pragma once
@@ -46,10 +48,13 @@ public:
     std::uint32_t reap_some(std::uint32_t& cursor, std::uint32_t most);
 
 private:
-    std::optional<Registration> occupy(std::uint32_t slot, const std::string& role);
     static bool is_own(const ProcessSlot& process);
     static bool is_left_by_exec(const ProcessSlot& process);
-    bool clean(std::uint32_t slot);
+    /// The word that was there before.
+    std::optional<std::uint64_t> seize(std::uint32_t slot);
+    void give_back(std::uint32_t slot, std::uint64_t word);
+    Registration occupy(std::uint32_t slot, const std::string& role);
+    void clean(std::uint32_t slot);
     void clear_blocks(std::uint32_t slot);
 
     SegmentView view_;

@@ -11,6 +11,7 @@
 #include "shm/segment.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/registry_host.hpp"
 #include "tests/support/shm_fixture.hpp"
 
 using namespace larder;
@@ -21,59 +22,7 @@ using test::ScopedDirectory;
 
 namespace {
 
-/// A segment and its lock file, as every process of a test sees them; nobody is registered.
-struct Host {
-    ScopedDirectory directory;
-    Location location = test::location_of(directory);
-    std::unique_ptr<Segment> segment =
-        Segment::create(location, test::small_options(directory.path()), nullptr, nullptr);
-    LockFile* lock_file = open_lock_file();
-    Registry registry{segment->view(), lock_file};
-
-    LockFile* open_lock_file() const {
-        const process::Lock lock(test::kWatchdog);
-        return LockFile::open(location.lock_path());
-    }
-    std::optional<Registration> claim(const std::string& role = "test") {
-        const process::Lock lock(test::kWatchdog);
-        return registry.claim(role);
-    }
-    bool reap(std::uint32_t slot) {
-        const process::Lock lock(test::kWatchdog);
-        return registry.reap(slot);
-    }
-    const SegmentView& view() const { return segment->view(); }
-    ProcessSlot& slot(std::uint32_t index) const { return view().process(index); }
-    Word64& cell(std::uint32_t index, std::uint32_t block = 0, std::uint32_t cell_index = 0) const {
-        return view().threads(index)[block].cells[cell_index];
-    }
-    void pin(std::uint32_t index, std::uint64_t units, std::uint32_t block = 0, std::uint32_t cell_index = 0) const {
-        if (slot(index).blocks_high < block + 1) slot(index).blocks_high = block + 1;
-        cell(index, block, cell_index) = units;
-    }
-
-    /// A child that has claimed a slot and pins units 77 in it; the parent knows which.
-    ChildProcess attached_child(std::uint32_t& index) {
-        auto child = ChildProcess::start([this](Channel& parent) {
-            const auto registration = claim("child");
-            if (!registration) return 1;
-            pin(registration->slot, 77);
-            view().threads(registration->slot)[0].owner = 1;
-            view().threads(registration->slot)[0].inside = 1;
-            view().threads(registration->slot)[0].counts[0] = 5;
-            parent.tell_bytes(&registration->slot, sizeof registration->slot);
-            parent.hear();
-            return 0;
-        });
-        REQUIRE(child.channel().hear_bytes(&index, sizeof index));
-        return child;
-    }
-    bool is_cleared(std::uint32_t index) const {
-        const ThreadBlock& block = view().threads(index)[0];
-        return block.cells[0] == 0 && block.owner == 0 && block.inside == 0;
-    }
-};
-
+using Host = test::RegistryHost;
 constexpr auto kLive = static_cast<std::uint32_t>(SlotState::live);
 
 }  // namespace
@@ -242,7 +191,7 @@ TEST_CASE("reaping cleans a dead slot and keeps its totals") {
 }
 
 TEST_CASE("a reaper that is killed half-way is followed by the next") {
-    for (const char* point : {"lock_file.taken", "registry.reaping", "registry.reaped"}) {
+    for (const char* point : {"registry.seized", "lock_file.taken", "registry.reaping", "registry.reaped"}) {
         Host host;
         std::uint32_t slot = 0;
         auto child = host.attached_child(slot);
@@ -260,8 +209,8 @@ TEST_CASE("a reaper that is killed half-way is followed by the next") {
 }
 
 TEST_CASE("a claimer that is killed anywhere is followed by the next") {
-    for (const char* point :
-         {"lock_file.taken", "registry.claiming", "registry.cleared", "registry.named", "registry.live"}) {
+    for (const char* point : {"registry.seized", "lock_file.taken", "registry.claiming", "registry.cleared",
+                              "registry.named", "registry.live"}) {
         Host host;
         auto claimer = ChildProcess::start([&](Channel&) {
             testing::arm_crash(point);
@@ -292,13 +241,88 @@ TEST_CASE("another copy of the library in this process keeps its slot and its by
     Host one;
     REQUIRE(one.claim()->slot == 0);
     one.pin(0, 77);
-    one.slot(0).claimed_by ^= 1;  // as if it were the other copy's
-    one.lock_file->disown(0);
+    one.slot(0).claimed_by ^= 1ULL << 63;  // as if it were the other copy's
     CHECK(one.claim()->slot == 1);
     CHECK(one.cell(0) == 77);
     CHECK_FALSE(one.registry.dead_for_leases(0, one.slot(0).incarnation));
     ChildProcess child = ChildProcess::start([&](Channel&) { return one.lock_file->held_by_other(0) ? 0 : 1; });
     CHECK(child.wait().exited_with(0));
+}
+
+// To the kernel all copies of the library in a process have its bytes: one that took or dropped a byte while another
+// may have the slot would take it from that one.
+TEST_CASE("a byte is taken and dropped only by the copy of the library that has the slot") {
+    Host host;
+    REQUIRE(host.claim()->slot == 0);
+    const std::uint64_t own_word = host.slot(0).claimed_by;
+    for (const char* point : {"lock_file.taken", "lock_file.dropped"}) {
+        INFO(point);
+        std::uint32_t slot = 0;
+        auto child = host.attached_child(slot);
+        child.kill(SIGKILL);
+        child.wait();
+        std::uint64_t word_then = 0;
+        testing::call_at_crash_point(point, 1, [&] { word_then = host.slot(slot).claimed_by; });
+        CHECK(host.reap(slot));
+        testing::disarm_crash();
+        CHECK(word_then == own_word);
+        CHECK(host.slot(slot).claimed_by == 0);
+        CHECK_FALSE(host.lock_file->holds(slot));
+    }
+}
+
+TEST_CASE("a slot that another copy of the library is seizing is left to it") {
+    Host host;
+    REQUIRE(host.claim()->slot == 0);
+    const std::uint64_t others = host.slot(0).claimed_by ^ 1ULL << 63;
+    host.slot(1).state = kLive;
+    host.slot(1).claimed_by = others;  // on its way: dead by pid, the byte this process's
+    CHECK_FALSE(host.reap(1));
+    CHECK_FALSE(host.lock_file->holds(1));
+    CHECK(host.slot(1).claimed_by == others);
+}
+
+TEST_CASE("a slot that a living process is seizing is left to it, and one that died there is not waited for") {
+    Host host;
+    REQUIRE(host.claim()->slot == 0);
+    auto claimer = ChildProcess::start([&](Channel&) {
+        testing::arm_crash("registry.seized", 1, testing::Death::stop);
+        host.claim();
+        return 0;
+    });
+    REQUIRE(claimer.wait_for_stop());
+    const auto next = [&] {
+        std::uint32_t slot = 0;
+        auto child = host.attached_child(slot);
+        child.tell('e');
+        child.wait();
+        return slot;
+    };
+    CHECK_FALSE(host.lock_file->held_by_other(1));
+    CHECK(next() == 2);
+    claimer.kill(SIGKILL);
+    claimer.wait();
+    CHECK(next() == 1);
+}
+
+TEST_CASE("a reaper that is killed before it gave the slot back leaves it free") {
+    Host host;
+    REQUIRE(host.claim()->slot == 0);
+    std::uint32_t slot = 0;
+    auto child = host.attached_child(slot);
+    child.kill(SIGKILL);
+    child.wait();
+    auto reaper = ChildProcess::start([&](Channel&) {
+        testing::arm_crash("lock_file.dropped");
+        host.reap(slot);
+        return 0;
+    });
+    REQUIRE(reaper.wait().was_killed_by(SIGKILL));
+    std::uint32_t again = 0;
+    auto claimer = host.attached_child(again);
+    CHECK(again == slot);
+    claimer.tell('e');
+    claimer.wait();
 }
 
 TEST_CASE("a lock file whose descriptor was closed locks no other file") {
@@ -380,65 +404,6 @@ TEST_CASE("a forked child holds none of its parent's bytes", "[R14]") {
     });
     CHECK(child.wait().exited_with(0));
     CHECK_FALSE(host.lock_file->any_slot_held_by_other());
-}
-
-TEST_CASE("a scan finds pins of the living, and not of the dead") {
-    Host host;
-    const auto mine = host.claim();
-    host.pin(mine->slot, 1000, 15, 3);
-    std::uint32_t slot = 0;
-    auto child = host.attached_child(slot);
-    {
-        PinScan scan(host.view(), host.registry);
-        CHECK(scan.count() == 2);
-        CHECK(scan.pinned(1000));
-        CHECK(scan.pinned(77));
-        CHECK_FALSE(scan.pinned(78));
-        CHECK(scan.any_between(70, 80));
-        CHECK(scan.any_between(77, 78));
-        CHECK_FALSE(scan.any_between(70, 77));
-        CHECK_FALSE(scan.any_between(78, 1000));
-        CHECK(scan.any_between(0, ~0ULL));
-    }
-    child.kill(SIGKILL);
-    child.wait();
-    PinScan scan(host.view(), host.registry);
-    CHECK_FALSE(scan.pinned(77));
-    CHECK(scan.pinned(1000));
-    CHECK(scan.any_between(70, 1001));
-}
-
-TEST_CASE("one record pinned by a dead and a living process is pinned") {
-    Host host;
-    std::uint32_t first = 0, second = 0;
-    auto dead = host.attached_child(first);
-    auto living = host.attached_child(second);
-    dead.kill(SIGKILL);
-    dead.wait();
-    CHECK(PinScan(host.view(), host.registry).pinned(77));
-}
-
-TEST_CASE("a scan sees as many pins as there can be") {
-    Host host;
-    const auto mine = host.claim();
-    host.view().header().registry_high = kProcesses;
-    host.slot(mine->slot).blocks_high = kThreadBlocks;
-    const process::Status other = process::status_of(static_cast<std::uint32_t>(::getppid()));
-    std::uint64_t units = 10;
-    for (std::uint32_t slot = 0; slot < kProcesses; ++slot) {
-        if (slot != mine->slot) {
-            host.slot(slot).pid = other.pid;
-            host.slot(slot).start_ticks = other.start_ticks;
-        }
-        for (std::uint32_t block = 0; block < kThreadBlocks; ++block)
-            for (std::uint32_t cell = 0; cell < kPinCells; ++cell) host.pin(slot, units += 10, block, cell);
-    }
-    PinScan scan(host.view(), host.registry);
-    CHECK(scan.count() == kProcesses * kThreadBlocks * kPinCells);
-    for (std::uint64_t pinned = 20; pinned <= units; pinned += 10) {
-        REQUIRE(scan.pinned(pinned));
-        REQUIRE_FALSE(scan.pinned(pinned + 1));
-    }
 }
 
 TEST_CASE("a process alone has no dead") {
