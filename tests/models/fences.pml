@@ -10,7 +10,7 @@
      -DNOMAXIMUM    a fence is set, not raised
      -DNOOVERTAKE   a put that is refused leaves the older value where an announcer died between fence and `applied` */
 byte source, notice_number, fence, applied, acknowledged;
-byte value, as_of, checked; bit there; byte refused;   /* refused: 1 + the highest as_of of a put that was told so */
+byte value, as_of, checked; bit there, begun; byte refused;   /* refused: 1 + the highest as_of of a put that was told so */
 
 inline raise(n) {                                         /* a compare-and-swap that gives up at a higher number */
 #ifdef NOMAXIMUM
@@ -36,20 +36,20 @@ announce:
 #ifndef EARLYAPPLIED
   atomic { applied++ }
 #endif
-  atomic { if :: acknowledged < version -> acknowledged = version :: else fi } }
+  atomic { if :: acknowledged < version -> acknowledged = version :: else fi; version = 0; n = 0; again = 0 } }
 
-proctype Filler() { byte stamp, read;
+proctype Filler(bit second) { byte stamp, read;           /* they are alike: let the second be who begins later */
 #ifdef LATESTAMP
-  read = source; stamp = notice_number;
+  atomic { !second || begun -> read = source; begun = 1 }; stamp = notice_number;
 #else
-  stamp = notice_number; read = source;
+  atomic { !second || begun -> stamp = notice_number; begun = 1 }; read = source;
 #endif
   if :: fence > stamp ->                                  /* refused: what is there must not be served either */
 #ifndef NOOVERTAKE
         raise(stamp + 1); atomic { applied++ };
 #endif
-        atomic { if :: refused < stamp + 1 -> refused = stamp + 1 :: else fi }
-     :: else -> atomic { value = read; as_of = stamp; checked = 255; there = 1 } fi }
+        atomic { if :: refused < stamp + 1 -> refused = stamp + 1 :: else fi; stamp = 0; read = 0 }
+     :: else -> atomic { value = read; as_of = stamp; checked = 255; there = 1; stamp = 0; read = 0 } fi }
 
 proctype Reader() { byte must, least, v, a, c, e, n;
   do
@@ -66,7 +66,7 @@ proctype Reader() { byte must, least, v, a, c, e, n;
      if :: fence > a -> goto next :: else fi;
      atomic { if :: value == v && as_of == a -> checked = e :: else fi }
 serve: assert(v >= must && a >= least);
-next: skip
+next: atomic { must = 0; least = 0; v = 0; a = 0; c = 0; e = 0 }
   od }
 
-init { atomic { run Changer(1); run Changer(0); run Filler(); run Filler(); run Reader() } }
+init { atomic { run Changer(1); run Changer(0); run Filler(0); run Filler(1); run Reader() } }

@@ -20,7 +20,7 @@ byte gen[ARENAS]; byte used[ARENAS];        /* used: 1 + shard whose records are
 byte arena[2]; bit closed[2]; bit mutating[2]; bit locked[2]; bit died[2];
 byte dir[2];                                /* 0: empty, 1 + arena of the record that the directory leads to */
 byte pin; byte held, held_gen;              /* pin cell; what the reader is entitled to: 1 + arena, and its generation */
-byte kills = KILLS; byte finished; bit ready;
+byte kills = KILLS; bit ready, begun;      /* begun: of two writers that are alike the second is who comes later */
 #define intact (held == 0 || gen[held-1] == held_gen)
 #define maykill if :: mortal && kills > 0 -> kills--; goto killed :: skip fi
 
@@ -41,7 +41,7 @@ proctype Reader() { byte seen, n = 0, s;
      skip;
      atomic { held = 0 }
      pin = 0;
-next: skip
+next: seen = 0
   od }
 
 inline release_condemned() { a = 0;
@@ -109,8 +109,12 @@ inline rebuild() {
 #endif
   mutating[me] = 0 }
 
-proctype Writer(byte me; bit mortal) { byte a, was, count, fresh; bit goto_next, told;
-  atomic { !locked[me] -> locked[me] = 1; told = died[me]; died[me] = 0 }      /* robust: EOWNERDEAD to the next one */
+proctype Writer(byte me; bit mortal; byte twin) { byte a, was, count, fresh; bit goto_next, told;
+  atomic { !locked[me] && (twin != 2 || begun) -> begun = begun || twin == 1; locked[me] = 1;
+#ifdef ONLYDEATH
+    told = died[me]; died[me] = 0;
+#endif
+    skip }      /* robust: EOWNERDEAD to the next one */
   maykill;
 #ifdef ONLYDEATH
   if :: told && mutating[me] -> if :: goto unlock :: rebuild() fi :: else fi;
@@ -124,10 +128,14 @@ proctype Writer(byte me; bit mortal) { byte a, was, count, fresh; bit goto_next,
   assert(used[arena[me]] == 1 + me && state[arena[me]] == OWNED(me));
   dir[me] = 1 + arena[me]; maykill;
   mutating[me] = 0; maykill;
-unlock: locked[me] = 0; finished++; goto fin;
-killed: atomic { died[me] = 1; locked[me] = 0 };
+unlock: atomic { locked[me] = 0; a = 0; was = 0; count = 0; fresh = 0; goto_next = 0; told = 0; goto fin };
+killed: atomic {
+#ifdef ONLYDEATH
+    died[me] = 1;
+#endif
+    locked[me] = 0; a = 0; was = 0; count = 0; fresh = 0; goto_next = 0; told = 0 };
 fin: skip }
 
 init {
   d_step { state[0] = OWNED(0); state[1] = OWNED(1); arena[1] = 1; used[0] = 1; used[1] = 2; dir[0] = 1; dir[1] = 2; ready = 1 }
-  atomic { run Reader(); run Writer(0, 1); run Writer(0, 1); run Writer(1, 1); run Writer(1, 0); run Writer(0, 0) } }
+  atomic { run Reader(); run Writer(0, 1, 1); run Writer(0, 1, 2); run Writer(1, 1, 0); run Writer(1, 0, 0); run Writer(0, 0, 0) } }
