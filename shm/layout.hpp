@@ -139,7 +139,7 @@ struct alignas(kLineBytes) ProcessSlot {
     Word64 start_ticks;  // field 22 of /proc/PID/stat: with pid, an identity that is not reused
     Word64 incarnation;  // + 1 for each new owner
     Time64 attached_ns;
-    Word64 claimed_by;  // pid: 22, of its start time: 10, program (another one after exec): 12, copy of the library: 20
+    Word64 claimed_by;  // pid: 22, of its start time: 10, program (another one after exec): 16, copy of the library: 16
     Word32 blocks_high;  // thread blocks that were ever used; never lowered
     char role[16];
     char name[16];  // the program's

@@ -56,7 +56,7 @@ LockFile* LockFile::open(const std::string& path) {
     struct stat status {};
     // A second descriptor of a known file must never be closed again, so that none is opened.
     const int error = system::file_status(path, status, false);
-    if (error != 0 && error != -ENOENT) refuse(path, std::string("cannot be looked at: ") + std::strerror(-error));
+    if (error != 0 && error != -ENOENT) refuse_unopened(path, -error);
     if (LockFile* known = error == 0 ? find(system::file_id(status)) : nullptr) return known;
     bool is_new = false;
     system::Descriptor file = open_or_make(path, is_new);

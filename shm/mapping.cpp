@@ -76,6 +76,7 @@ ThreadBlock* take_free_block(const SegmentView& view, std::uint32_t slot) {
 
 Mapping::Mapping(Location location, Segment segment, LockFile* lock_file, std::string role)
     : location_(std::move(location)),
+      path_(location_.segment_path()),
       segment_(std::move(segment)),
       lock_file_(lock_file),
       role_(std::move(role)),
@@ -147,8 +148,10 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
     const auto open_at_ns = [&]() -> std::int64_t {
         const bool is_mapped = process::maps_deleted(location.segment_path(), lock_file.is_new());
         LARDER_CRASH_POINT("mapping.proc_read");
+        const std::int64_t asked_ns = system::monotonic_ns();
         const bool is_held = lock_file.any_slot_held_by_other() || lock_file.held_slot() < kProcesses;
-        return is_mapped || is_held ? system::monotonic_ns() + kClosedNs : 0;
+        const std::int64_t now_ns = system::monotonic_ns();
+        return is_mapped || is_held || now_ns - asked_ns > kLookNs ? now_ns + kClosedNs : 0;  // an old answer is none
     };
     return Segment::create(location, options, format_arenas, open_at_ns);
 }
@@ -157,7 +160,7 @@ std::unique_ptr<Segment> Mapping::attach_or_create(const Location& location, con
 void Mapping::close_unnamed(const Location& location) {
     const std::string path = location.segment_path();
     for (Mapping* one = first_mapping.load(std::memory_order_acquire); one != nullptr; one = one->next_)
-        if (!one->is_in_memory() && one->location_.segment_path() == path) close_for_good(one->view());
+        if (!one->is_in_memory() && one->path_ == path) close_for_good(one->view());
 }
 
 Mapping* Mapping::find(system::FileId file) {
@@ -167,9 +170,8 @@ Mapping* Mapping::find(system::FileId file) {
 }
 
 Mapping* Mapping::append(Mapping* mapping) {
-    const std::string path = mapping->location_.segment_path();
     for (Mapping* one = first_mapping.load(std::memory_order_acquire); one != nullptr; one = one->next_)
-        if (!mapping->is_in_memory() && one->location_.segment_path() == path)
+        if (!mapping->is_in_memory() && one->path_ == mapping->path_)
             one->replaced_.store(true, std::memory_order_release);
     mapping->next_ = first_mapping.load(std::memory_order_relaxed);
     first_mapping.store(mapping, std::memory_order_release);  // the last step: a fork sees all of it or nothing
@@ -257,7 +259,7 @@ bool Mapping::look_at_name(std::int64_t now_ns) {
     }
     if (replaced_.load(std::memory_order_acquire)) return true;
     struct stat status {};
-    const int error = system::file_status(location_.segment_path(), status, false);
+    const int error = system::file_status(path_, status, false);
     const bool leads_elsewhere = error == 0 && system::file_id(status) != segment_.file();
     const bool replaced = leads_elsewhere || error == -ENOENT || error == -ENOTDIR || is_closed_for_good(view());
     if (replaced) replaced_.store(true, std::memory_order_release);
@@ -270,6 +272,8 @@ std::uint32_t Mapping::reap_some(std::uint32_t most) {
     const process::Lock lock(std::chrono::milliseconds(0));
     if (!lock.is_held()) return 0;
     lock_file_->restore();
+    // The bytes are the name's, the words a segment's: a slot of a replaced segment may be another's by now.
+    if (look_at_name(system::coarse_ns())) return 0;
     return registry_.reap_some(reap_cursor_, most);
 }
 

@@ -101,6 +101,7 @@ private:
     bool look_at_name(std::int64_t now_ns);
 
     const Location location_;
+    const std::string path_;  // of the segment; kept, so that looking at it allocates nothing
     const Segment segment_;
     LockFile* const lock_file_;
     const std::string role_;

@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -96,7 +97,7 @@ Status parse(std::string_view text) {
     return status;
 }
 
-Status read_status(const std::string& path) {
+Status read_status(const char* path) {
     char text[1024];
     const int size = system::read_file(path, std::span<char>(text));
     if (size > 0) return parse(std::string_view(text, static_cast<std::size_t>(size)));
@@ -109,7 +110,9 @@ Status read_status(const std::string& path) {
 
 /// Gone only where /proc shows at least this process.
 Status status_of(std::uint32_t pid) {
-    Status status = read_status("/proc/" + std::to_string(pid) + "/stat");
+    char path[32];
+    std::snprintf(path, sizeof path, "/proc/%u/stat", pid);
+    Status status = read_status(path);
     if (status.gone) status.gone = own_status().readable;
     return status;
 }
@@ -125,7 +128,7 @@ bool may_have_line_ending(const std::filesystem::path& file, const std::string& 
     if (!lines.is_open()) return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     for (std::string line; std::getline(lines, line);)
         if (line.ends_with(end)) return true;
-    return false;
+    return lines.bad();
 }
 
 }  // namespace

@@ -19,8 +19,7 @@ void raise(Word32& word, std::uint32_t least) {
 /// Who has a slot: process, program, and copy of this library (a program and its plugins may each have one, with locks
 /// and lock files of their own).
 struct Claimer {
-    static constexpr int kStartShift = 22, kProgramShift = 32,
-                         kCopyShift = 44;  // no pid of Linux has more than 22 bits
+    static constexpr int kStartShift = 22, kProgramShift = 32, kCopyShift = 48;  // a pid has at most 22 bits
 
     std::uint32_t pid;
     std::uint32_t start;  // some bits of its start time, 0: unknown
@@ -36,7 +35,10 @@ struct Claimer {
     }
     static std::uint64_t start_of(std::uint64_t ticks) { return ticks == 0 ? 0 : 1 + ticks % 1023; }
 
-    bool is_in_this_program() const { return pid == system::process_id() && program == Claimer(own_word()).program; }
+    bool is_in_this_program() const {
+        const Claimer own(own_word());
+        return pid == own.pid && program == own.program && (start == own.start || start == 0 || own.start == 0);
+    }
     bool is_this_copy() const { return is_in_this_program() && copy == Claimer(own_word()).copy; }
     /// What cannot be read lives.
     bool is_gone() const {
@@ -49,7 +51,7 @@ struct Claimer {
     static std::uint64_t own_word() {
         static const char copy = 0;
         const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(&copy) * 0x9e3779b97f4a7c15ULL;
-        return mixed >> kCopyShift << kCopyShift | (system::program_id() & 0xFFF) << kProgramShift |
+        return mixed >> kCopyShift << kCopyShift | (system::program_id() & 0xFFFF) << kProgramShift |
                start_of(process::own_start_ticks()) << kStartShift | system::process_id();
     }
 };

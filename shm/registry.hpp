@@ -2,9 +2,8 @@
 // releases, confirmed by pid and start time.
 //
 // Invariants (protocol, section 2)
-//  1. Whoever's word is in a slot's `claimed_by`, and nobody else, writes the slot and takes or drops its byte; a
-//  reaper
-//     puts its own there first, and only where the one before is dead.
+//  1. Whoever's word is in a slot's `claimed_by`, and nobody else of the segment, writes the slot and takes or drops
+//     its byte. A reaper puts its own there first, and only where the one before is dead.
 //  2. Cells are zero before a new owner's pid is written, and the high-water mark is raised before its first pin.
 //  3. A scan reads cells first and asks about their owner afterwards.
 #pragma once

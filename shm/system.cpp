@@ -193,9 +193,9 @@ int remove_file(const std::string& path) {
     return answer(::unlink(path.c_str()));
 }
 
-int read_file(const std::string& path, std::span<char> into) {
+int read_file(const char* path, std::span<char> into) {
     if (const int error = injected(Call::read_file)) return -error;
-    const Descriptor file(answer(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+    const Descriptor file(answer(::open(path, O_RDONLY | O_CLOEXEC)));
     if (!file.is_open()) return file.number();
     for (int tries = 0;; ++tries) {
         const int read = answer(::read(file.number(), into.data(), into.size()));

@@ -91,7 +91,7 @@ int change_mode(int descriptor, mode_t mode);
 int make_directory(const std::string& path, mode_t mode);
 int remove_file(const std::string& path);
 /// The beginning of a small file; returns the number of bytes read.
-int read_file(const std::string& path, std::span<char> into);
+int read_file(const char* path, std::span<char> into);
 
 struct Mapped {
     std::byte* base = nullptr;

@@ -32,7 +32,7 @@ PortFile::PortFile(std::string path) : path_(std::move(path)), unfinished_(path_
     if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) refuse(path_, "it is no regular file");
     fd_ = ::open(unfinished_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, kMode);
     if (fd_ < 0) refuse(path_, error_text(errno));
-    if (std::remove(path_.c_str()) == 0 || errno == ENOENT) return;
+    if (::unlink(path_.c_str()) == 0 || errno == ENOENT) return;
     const int error = errno;
     std::remove(unfinished_.c_str());
     ::close(fd_);

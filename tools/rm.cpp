@@ -77,7 +77,10 @@ public:
     /// with its name before it believes in a lock.
     void remove_lock_files(shm::LockFile& lock_file) {
         shm::ListenerRole role(location_.listen_path());
-        if (!role.try_take()) return;
+        if (!role.try_take()) {
+            if (role.problem().empty()) return;
+            throw Refusal(kFailure, role.problem());
+        }
         bool all = true;
         for (std::uint32_t byte = 0; byte < shm::kProcesses; ++byte) all = lock_file.take(byte) && all;
         if (!all) return;

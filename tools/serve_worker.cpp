@@ -68,8 +68,8 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     address.set_port(ticket.port);
     Server server({}, open_listener(address), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
-    status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed);
-    const bool all_done = server.run();
+    const bool all_done =
+        server.run([&] { status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed); });
     spdlog::default_logger()->flush();
     if (!all_done) std::_Exit(kOk);
     return kOk;

@@ -33,7 +33,10 @@ std::span<char> LineBuffer::room(std::size_t bytes) {
         searched_ -= begin_;
         begin_ = 0;
     }
-    if (bytes_.size() < filled_ + bytes) bytes_.resize(filled_ + bytes);
+    if (bytes_.size() < filled_ + bytes) {
+        bytes_.reserve(filled_ + bytes);
+        bytes_.resize(filled_ + bytes);
+    }
     return {bytes_.data() + filled_, bytes};
 }
 

@@ -3,8 +3,8 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
+#include <vector>
 
 namespace larder::shm {
 
@@ -27,7 +27,7 @@ public:
     bool finished() const { return finished_; }
 
 private:
-    std::string bytes_;
+    std::vector<char> bytes_;  // grows by what is needed, no more: many clients have one
     std::size_t max_line_bytes_;
     std::size_t begin_ = 0;     // of the next line
     std::size_t searched_ = 0;  // no LF between begin_ and here

@@ -32,7 +32,7 @@ using ErrorCode = boost::system::error_code;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadBytes = 16 << 10;      // of one read
-constexpr std::size_t kOutputBytes = 64 << 10;    // of answers kept for a client, and one answer more
+constexpr std::size_t kOutputBytes = 16 << 10;    // of answers kept for a client, and one answer more
 constexpr std::size_t kDiscardedBytes = 1 << 20;  // read from a client that was told to go, so that it reads why
 constexpr int kLinesPerTurn = 32;                 // of one client, then the others have their turn
 constexpr int kAcceptsPerTurn = 16;
@@ -426,18 +426,21 @@ struct ListenerThread::Running {
 
     /// Where no event loop can be made (no descriptors left), that is tried again, too.
     void run(const std::stop_token& stop) noexcept {
-        for (bool is_news = true; !stop.stop_requested(); is_news = false) {
+        while (!stop.stop_requested()) {
             try {
                 return listener.run(stop);
             } catch (const std::exception& problem) {
-                if (is_news) report(problem.what());
+                report(problem.what());
             }
             system::sleep_ns(std::chrono::nanoseconds(retry_interval).count());
         }
     }
-    void report(const char* problem) const noexcept {
+    /// Each problem once, until it is another.
+    void report(const char* problem) noexcept {
         try {
-            if (log) log(LogLevel::error, std::string("no listener in this process for now: ") + problem);
+            if (log && problem != last_problem)
+                log(LogLevel::error, std::string("no listener in this process for now: ") + problem);
+            last_problem = problem;
         } catch (...) {
             return;  // a log that fails must not end the listener
         }
@@ -445,6 +448,7 @@ struct ListenerThread::Running {
 
     const std::function<void(LogLevel, std::string_view)> log;
     const std::chrono::milliseconds retry_interval;
+    std::string last_problem;
     Listener listener;
     std::jthread thread;
 };

@@ -39,6 +39,15 @@ bool claimed_here(const RoleFile& file) {
     return false;
 }
 
+/// -errno: others may lock what is there, or it is no file. Only looked at: closing a descriptor drops locks.
+int unfit(const std::string& path) {
+    struct stat status {};
+    if (system::file_status(path, status, false) != 0) return 0;
+    if (S_ISLNK(status.st_mode)) return -ELOOP;
+    if (!S_ISREG(status.st_mode)) return -EISDIR;
+    return status.st_uid == system::user_id() && (status.st_mode & 0077) == 0 ? 0 : -EPERM;
+}
+
 // The process's descriptor of the file that the path names today. A replaced file's descriptor may be closed: the lock
 // on it means nothing any more, and no lock on the new file is touched.
 RoleFile& open_once(const std::string& path, int extra_flags) {
@@ -46,6 +55,10 @@ RoleFile& open_once(const std::string& path, int extra_flags) {
     if (is_current(path, file)) return file;
     system::Descriptor outdated(file.descriptor);
     file = RoleFile{};
+    if (const int error = unfit(path)) {
+        file.descriptor = error;
+        return file;
+    }
     system::Descriptor opened = system::open_file(path, O_RDWR | extra_flags, 0600);
     struct stat status {};
     const int error = opened.is_open() ? system::file_status(opened.number(), status) : opened.number();
@@ -60,6 +73,8 @@ std::string why(int negative_error) { return std::generic_category().message(-ne
 std::string problem_of(const std::string& path, int negative_error) {
     if (negative_error == -ELOOP) return path + " is a symbolic link; remove it while nobody listens";
     if (negative_error == -EISDIR) return path + " is not a regular file; remove it";
+    if (negative_error == -EPERM)
+        return path + " may be locked by other users (its owner is another one, or its mode not 0600); remove it";
     if (negative_error == -EROFS)
         return path + " is on a read-only file system; mount it writable, or name another directory with LARDER_DIR";
     return "cannot open " + path + ": " + why(negative_error) +

@@ -103,7 +103,6 @@ namespace {
 /// What may stand where a file of the cache should be.
 struct Squatter {
     const char* what;
-    bool can_be_locked;  // so that it does as a lock file of the listener's, in a directory that is closed to others
     void (*put)(const std::string& path, const std::string& precious);
 };
 
@@ -122,14 +121,14 @@ void make_file(const std::string& path, mode_t mode) {
 }
 
 const Squatter kSquatters[] = {
-    {"a link to a file", false, [](auto& path, auto& precious) { std::filesystem::create_symlink(precious, path); }},
-    {"a link to nowhere", false,
+    {"a link to a file", [](auto& path, auto& precious) { std::filesystem::create_symlink(precious, path); }},
+    {"a link to nowhere",
      [](auto& path, auto& precious) { std::filesystem::create_symlink(precious + ".absent", path); }},
-    {"a directory", false, [](auto& path, auto&) { std::filesystem::create_directory(path); }},
-    {"a pipe", true, [](auto& path, auto&) { require(::mkfifo(path.c_str(), 0600) == 0, "no pipe"); }},
-    {"a socket", false, [](auto& path, auto&) { bind_socket(path); }},
-    {"a file for all", true, [](auto& path, auto&) { make_file(path, 0666); }},
-    {"another user's file", true,
+    {"a directory", [](auto& path, auto&) { std::filesystem::create_directory(path); }},
+    {"a pipe", [](auto& path, auto&) { require(::mkfifo(path.c_str(), 0600) == 0, "no pipe"); }},
+    {"a socket", [](auto& path, auto&) { bind_socket(path); }},
+    {"a file for all", [](auto& path, auto&) { make_file(path, 0666); }},
+    {"another user's file",
      [](auto& path, auto&) {
          make_file(path, 0600);
          if (::chown(path.c_str(), kForeigner, kForeigner) != 0) throw NotHere();
@@ -150,8 +149,7 @@ void open_beside(const Squatter& squatter, const std::string& ending) {
     const std::string stage = refused_at([&] {
         Cache cache = Cache::open(options);
         require(is_stored(cache, "key", "value"), "it opens, and is of no use");
-        if (!squatter.can_be_locked || ending != ".listen")
-            require(eventually([&] { return log.has(path); }), "nobody says what is in the way");
+        require(eventually([&] { return log.has(path); }), "nobody says what is in the way");
     });
     const bool is_needed = ending == ".seg" || ending == ".lock";
     require(stage.empty() != is_needed, stage.empty() ? "it was opened" : "refused at " + stage);

@@ -16,7 +16,7 @@ using namespace larder::test;
 namespace {
 
 constexpr std::size_t kPlaces = 64, kKindsOfClients = 4;
-constexpr std::uint64_t kShareBytes = 2 * shm::kMaxLineBytes;  // of memory for a client: its line, and its answers
+constexpr std::uint64_t kShareBytes = 64 * 1024;  // of memory for a client
 
 /// Remembers nothing, so that what grows is the listener's.
 class CountingSink final : public shm::NoticeSink {

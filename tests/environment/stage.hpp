@@ -35,7 +35,7 @@ StageResult on_stage(Scene&& scene) {
         }
     });
     StageResult result;
-    while (const char byte = stage.hear(std::chrono::seconds(60))) result.report += byte;
+    while (const char byte = stage.hear(std::chrono::seconds(200))) result.report += byte;
     const Ending ending = stage.wait();
     result.skipped = ending.exited_with(kSkipped);
     if (result.skipped || ending.exited_with(0)) return result;

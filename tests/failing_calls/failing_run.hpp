@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -56,18 +57,27 @@ struct Extent {
     std::uint64_t most = 200;  // the last n
 };
 
-/// Calls run(failure), which says whether it came to the failure, for n = 1.. until it does not.
+/// Calls run(failure), which says whether it came to the failure, for n = 1.. until it does not. The names that did
+/// fail go to `failed`.
 template <class Run>
-void loop(const std::vector<FailingCall>& calls, const Extent& extent, Run&& run) {
+void loop(const std::vector<FailingCall>& calls, const Extent& extent, std::set<std::string>& failed, Run&& run) {
     for (const FailingCall& call : calls) {
         for (const int error : call.errors) {
             for (const bool sticky : {false, true}) {
                 if (sticky && !extent.sticky) continue;
-                for (std::uint64_t n = 1; n <= extent.most; ++n)
-                    if (!run(Failure{call.name, error, n, sticky})) break;
+                for (std::uint64_t n = 1; n <= extent.most && run(Failure{call.name, error, n, sticky}); ++n)
+                    failed.insert(call.name);
             }
             if (!extent.all_errors) break;
         }
+    }
+}
+
+/// A name that never failed was not tried.
+inline void check_all_failed(const std::vector<FailingCall>& calls, const std::set<std::string>& failed) {
+    for (const FailingCall& call : calls) {
+        INFO("never made: " << call.name);
+        CHECK(failed.count(call.name) == 1);
     }
 }
 

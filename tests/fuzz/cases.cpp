@@ -115,11 +115,13 @@ int run(const Fuzzer& fuzzer, const Settings& settings) {
             run(fuzzer, cases.back());
         }
     if (cases.empty()) return std::fprintf(stderr, "no cases\n"), 1;
+    std::string directories;
+    for (const std::string& directory : settings.directories) directories += " " + directory;
     Mutants mutants(cases, settings.seed);
     const std::uint64_t first = settings.only.value_or(0), end = settings.only ? first + 1 : settings.mutants;
     for (std::uint64_t number = first; number < end; ++number) {
-        std::fprintf(stderr, "mutant: larder_fuzz_cases %s --seed %lu --only %lu\n", settings.name.c_str(),
-                     settings.seed, number);
+        std::fprintf(stderr, "mutant: larder_fuzz_cases %s%s --seed %lu --only %lu\n", settings.name.c_str(),
+                     directories.c_str(), settings.seed, number);
         run(fuzzer, mutants.make(number));
     }
     std::fprintf(stderr, "%zu cases, %lu mutants\n", cases.size(), end - first);

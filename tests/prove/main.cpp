@@ -40,7 +40,7 @@ bool run_steps(Proof& proof, const Settings& settings) {
     for (const Step& step : steps()) {
         const bool wanted = settings.only.empty() ||
                             std::find(settings.only.begin(), settings.only.end(), step.name) != settings.only.end();
-        if (!wanted) continue;
+        if (!wanted || (settings.quick && step.quick.empty())) continue;
         std::printf("%-34s", step.name.c_str());
         std::fflush(stdout);
         const Outcome outcome = proof.run(step);

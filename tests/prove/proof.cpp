@@ -13,7 +13,7 @@
 namespace larder::prove {
 namespace {
 
-constexpr std::chrono::hours kLongest{1};
+constexpr std::chrono::hours kLongest{3};
 constexpr std::size_t kLogBytes = 2'000;
 
 std::string text_of(const std::string& path) {
@@ -48,7 +48,7 @@ void Proof::count_cases(const Step& step, const std::string& report) const {
     const std::string text = text_of(report);
     const std::uint64_t passed = number_in(text, "successes"), failed = number_in(text, "failures");
     if (passed + failed == 0) return;
-    append_promise(directory_ + "/promises", {step.cases_of,
+    append_promise(directory_ + "/promises", {step.promise,
                                               "violations",
                                               {"==", 0},
                                               static_cast<double>(failed),
@@ -62,12 +62,13 @@ Outcome Proof::run(const Step& step) {
     std::replace(file.begin(), file.end(), ' ', '-');
     const std::string log = directory_ + "/" + file + ".log", report = directory_ + "/" + file + ".xml";
     std::string command = quick_ ? step.quick : step.whole;
-    command += step.cases_of.empty() ? " --promises " + directory_ + "/promises" : " -r xml -o " + report;
+    if (step.kind == Kind::harness) command += " --promises " + directory_ + "/promises";
+    if (step.kind == Kind::cases) command += " -r xml -o " + report;
     const auto started = std::chrono::steady_clock::now();
     Outcome outcome{step.name};
     outcome.passed = run_command(command, log);
     outcome.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
-    if (!step.cases_of.empty()) count_cases(step, report);
+    if (step.kind == Kind::cases) count_cases(step, report);
     if (!outcome.passed) {
         outcome.log = text_of(log);
         outcome.log.erase(0, outcome.log.size() - std::min(outcome.log.size(), kLogBytes));

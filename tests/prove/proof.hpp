@@ -22,7 +22,7 @@ public:
     /// Runs in `directory`, where each step leaves its log. One step at a time.
     Proof(std::string directory, bool quick);
 
-    /// At most an hour. A harness appends its promises to this proof's file.
+    /// At most three hours. A harness appends its promises to this proof's file.
     Outcome run(const Step& step);
 
     /// R1 to R16 in their order, as measured by the steps that were run; not a number: by none of them. Throws

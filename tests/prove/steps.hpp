@@ -1,6 +1,7 @@
 // What tools/prove runs: the harnesses of reliability, each with its size for CI and its size for an afternoon.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,11 +9,17 @@
 
 namespace larder::prove {
 
+enum class Kind : std::uint8_t {
+    harness,  ///< takes `--promises FILE`
+    cases,    ///< test cases; those that fail are the violations of a promise
+    plain,    ///< says by its exit code only whether all is well
+};
+
 struct Step {
+    Kind kind;
     std::string name;
-    std::string quick, whole;  ///< commands, from the root of the tree
-    std::string cases_of;  ///< a promise: the command runs test cases, and those that fail are its violations. Else the
-                           ///< command is a harness that takes `--promises FILE`
+    std::string quick, whole;  ///< commands, from the root of the tree; no quick one: not for every change
+    std::string promise;       ///< of `cases`
 };
 
 std::vector<Step> steps();

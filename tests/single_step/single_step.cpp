@@ -11,9 +11,12 @@
 
 #include "core/promise.hpp"
 #include "tests/single_step/sweep.hpp"
+#include "tests/support/quantile.hpp"
 
 namespace larder::single_step {
 namespace {
+
+using test::kMs, test::quantile;
 
 constexpr int kSkipped = 77;
 
@@ -30,21 +33,15 @@ struct Total {
     std::string failure;
 };
 
-double quantile_ms(std::vector<std::int64_t>& values, double q) {
-    if (values.empty()) return 0;
-    std::sort(values.begin(), values.end());
-    return static_cast<double>(values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))]) / 1e6;
-}
-
 /// R1 to R3 and R15, as far as these deaths can tell.
-void keep_promises(const Arguments& arguments, Total& total) {
+void keep_promises(const Arguments& arguments, const Total& total) {
     if (arguments.promises.empty()) return;
     std::string command = "build/release/tests/larder_single_step --offset " + std::to_string(arguments.offset);
     command += arguments.stride != 0 ? " --stride " + std::to_string(arguments.stride)
                                      : " --points " + std::to_string(arguments.points);
     for (const std::string& name : arguments.operations) command += " --operation " + name;
     const auto is_broken = [&](const std::string& name) { return total.failure.rfind(name + " ", 0) == 0; };
-    const double p99_ms = is_broken("R1") ? 10'000 : quantile_ms(total.answers_ns, 0.99);
+    const double p99_ms = is_broken("R1") ? 10'000 : quantile(total.answers_ns, 0.99, kMs);
     append_promise(arguments.promises, {"R1", "ms", {"<=", 10}, p99_ms, total.answers_ns.size(), {p99_ms}, command});
     for (const char* const name : {"R2", "R3", "R15"}) {
         const double violations = is_broken(name) ? 1 : 0;
@@ -64,7 +61,7 @@ void sweep(const Arguments& arguments, std::uint32_t number, Total& total) {
     total.kills += report.kills;
     total.answers_ns.insert(total.answers_ns.end(), report.answers_ns.begin(), report.answers_ns.end());
     std::printf("%-15s %12lu %8lu %8lu %8lu %8lu %10.3f\n", name, report.instructions, report.stride, report.kills,
-                report.inside, report.broken, quantile_ms(report.answers_ns, 0.99));
+                report.inside, report.broken, quantile(report.answers_ns, 0.99, kMs));
     std::fflush(stdout);
     if (report.failure.empty()) return;
     std::printf("FAILED: %s\nagain: larder_single_step --operation %s --offset %lu --points 1\n",

@@ -25,7 +25,8 @@ SweepReport Sweep::run(std::uint64_t offset, std::uint64_t stride, std::uint64_t
     measure();  // what the first one retired is given back by now: as all that follow find it
     const std::uint64_t all = std::max(report_.instructions, offset + 1) - offset;
     report_.stride = stride != 0 ? stride : std::max<std::uint64_t>((all + points - 1) / points, 1);
-    for (std::uint64_t k = offset; report_.failure.empty() && kill_after(k); k += report_.stride) {}
+    const std::uint64_t first = stride != 0 ? offset : offset + report_.stride / 2;  // the middle of each stretch
+    for (std::uint64_t k = first; report_.failure.empty() && kill_after(k); k += report_.stride) {}
     return std::move(report_);
 }
 

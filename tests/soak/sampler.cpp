@@ -11,7 +11,6 @@
 namespace larder::soak {
 namespace {
 
-constexpr std::size_t kFewest = 9;        // samples in which growth can be told from noise
 constexpr double kMostGrowth = 1.1;       // of a median of three or more
 constexpr std::uint64_t kSmallKib = 512;  // an allocator's whims
 
@@ -68,7 +67,6 @@ void Sampler::sample(std::uint64_t second, const std::vector<pid_t>& processes) 
 }
 
 std::string Sampler::growth() const {
-    if (samples_.size() < kFewest) return "";
     const auto third = static_cast<std::ptrdiff_t>(samples_.size() - 1) / 3;
     const auto begin = samples_.begin() + 1, end = samples_.end();
     struct Figure {
@@ -83,6 +81,7 @@ std::string Sampler::growth() const {
                                    {"slots of the registry", &Sample::slots, 1}};
     for (const Figure& figure : kFigures) {
         const std::uint64_t early = median(begin, begin + third, figure.field);
+        if (early == 0) return std::string(figure.name) + " cannot be read";
         const std::uint64_t late = median(end - third, end, figure.field);
         if (static_cast<double>(late) > static_cast<double>(early) * kMostGrowth + static_cast<double>(figure.small))
             return std::string(figure.name) + " grew from " + std::to_string(early) + " to " + std::to_string(late);

@@ -110,6 +110,11 @@ private:
 };
 
 int soak(const Settings& settings) {
+    if (settings.seconds / settings.every < Sampler::kFewest)
+        return std::fprintf(stderr,
+                            "larder_soak: growth shows in %zu samples or more: more --seconds, or less --every\n",
+                            Sampler::kFewest),
+               2;
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     Soak soak(settings);

@@ -47,6 +47,7 @@ TEST_CASE("A role on a replaced lock file is held no more, and can be taken on t
     std::filesystem::rename(path, path + ".old");
     CHECK_FALSE(role.still_held());
     std::ofstream(path) << "";
+    std::filesystem::permissions(path, std::filesystem::perms(0600));
     CHECK_FALSE(role.still_held());
     role.release();
     CHECK(role.try_take());
@@ -58,6 +59,18 @@ TEST_CASE("A lock file that cannot be opened is a problem with a remedy", "[sock
     ListenerRole role(directory.file("missing/c.listen"));
     CHECK_FALSE(role.try_take());
     CHECK(role.problem().find("make its directory") != std::string::npos);
+}
+
+TEST_CASE("A lock file that others may lock is not used", "[R13][socket][tsan]") {
+    const ScopedDirectory directory;
+    const std::string path = directory.file("c.listen");
+    std::ofstream(path) << "";
+    std::filesystem::permissions(path, std::filesystem::perms(0644));
+    ListenerRole role(path);
+    CHECK_FALSE(role.try_take());
+    CHECK(role.problem().find("may be locked by other users") != std::string::npos);
+    std::filesystem::remove(path);
+    CHECK(role.try_take());
 }
 
 TEST_CASE("One process has the role at a time, and asking takes it from nobody", "[socket][fork]") {

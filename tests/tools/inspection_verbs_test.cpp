@@ -392,6 +392,10 @@ TEST_CASE("rm removes what is left of a cache whose segment is gone", "[cli]") {
     REQUIRE(run_larder(directory.path(), {"put", "k", "--size", "16MiB"}, "v").code == 0);
     std::filesystem::remove(directory.file("default.seg"));
     for (const char* const name : {"default.sock", "default.listen"}) std::ofstream(directory.file(name)).close();
+    const CommandResult refused = run_larder(directory.path(), {"rm"});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains(directory.file("default.listen") + " may be locked by other users"));
+    std::filesystem::permissions(directory.file("default.listen"), std::filesystem::perms(0600));
     const CommandResult removed = run_larder(directory.path(), {"rm"});
     CHECK(removed.code == 0);
     CHECK(removed.lines().size() == 3);

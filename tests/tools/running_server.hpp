@@ -49,7 +49,7 @@ public:
               tools::Server server(options, tools::open_listener(address_), service, nullptr,
                                    [health] { return health; });
               test.tell('l');
-              return server.run() ? 0 : 1;
+              return server.run([] {}) ? 0 : 1;
           })) {
         REQUIRE(child_.hear() == 'l');
     }

@@ -363,9 +363,10 @@ TEST_CASE("a port file that cannot be written is said before anything is started
 
 TEST_CASE("a port file that cannot be written later ends the service as any other end", "[serve]") {
     const School school;
-    ChildProcess child = start_larder(school, "late", Service::arguments(school, no_more, "late"));
     const std::string path = school.file("late.port");
-    REQUIRE(eventually([&] { return std::filesystem::exists(path + ".new") || std::filesystem::exists(path); }));
+    std::ofstream(path) << "an older service's";  // gone once the place was found fit
+    ChildProcess child = start_larder(school, "late", Service::arguments(school, no_more, "late"));
+    REQUIRE(eventually([&] { return !std::filesystem::exists(path) || text_of(path).find('a') == std::string::npos; }));
     if (::mkdir(path.c_str(), 0700) != 0) {
         WARN("skipped: the service was faster");
         return;

@@ -3,34 +3,28 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "core/promise.hpp"
+#include "tests/support/quantile.hpp"
 #include "tests/torture/kill_scene.hpp"
 #include "tests/torture/nemesis.hpp"
 
 namespace larder::torture {
 namespace {
 
-constexpr double kMs = 1e6;
+using test::kMs, test::quantile;
 
-double quantile_ms(std::vector<std::int64_t>& sorted, double q) {
-    if (sorted.empty()) return 0;
-    return static_cast<double>(sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))]) / kMs;
-}
-
-void print(KillReport& report) {
-    std::sort(report.answers_ns.begin(), report.answers_ns.end());
+void print(const KillReport& report) {
     std::printf(
         "%lu SIGKILL, %lu SIGABRT, %lu SIGSTOP; known to have died inside a section %lu, inside a rebuild %lu\n",
         report.kills, report.aborts, report.stops, report.inside, report.rebuilding);
     std::printf("%lu operations, %lu shards rebuilt\n", report.operations, report.rebuilds);
     std::printf("a lookup and a put of a survivor after a kill: p50 %.3f ms, p99 %.3f ms, max %.3f ms (%zu samples)\n",
-                quantile_ms(report.answers_ns, 0.5), quantile_ms(report.answers_ns, 0.99),
-                quantile_ms(report.answers_ns, 1), report.answers_ns.size());
+                quantile(report.answers_ns, 0.5, kMs), quantile(report.answers_ns, 0.99, kMs),
+                quantile(report.answers_ns, 1, kMs), report.answers_ns.size());
     std::printf("slowest giving back of a dead process's slot: %.1f ms\n",
                 static_cast<double>(report.slowest_cleaning_ns) / kMs);
 }
@@ -41,11 +35,11 @@ struct Settings {
 };
 
 /// R1 to R3 and R15, as far as kills can tell.
-void keep_promises(const Settings& settings, KillReport& report) {
+void keep_promises(const Settings& settings, const KillReport& report) {
     if (settings.promises.empty()) return;
     const std::string command = "build/release/tests/larder_torture --kills " + std::to_string(settings.kills) +
                                 " --seed " + std::to_string(settings.seed);
-    const double p99_ms = report.broken == "R1" ? 10'000 : quantile_ms(report.answers_ns, 0.99);
+    const double p99_ms = report.broken == "R1" ? 10'000 : quantile(report.answers_ns, 0.99, kMs);
     append_promise(settings.promises, {"R1", "ms", {"<=", 10}, p99_ms, report.answers_ns.size(), {p99_ms}, command});
     for (const char* const name : {"R2", "R3", "R15"}) {
         const double violations = report.broken == name ? 1 : 0;

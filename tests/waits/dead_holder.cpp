@@ -20,7 +20,7 @@ namespace larder::waits {
 namespace {
 
 constexpr std::int64_t kHangNs = 10'000'000'000;
-constexpr std::int64_t kComputeNs = 1'000'000;
+constexpr std::int64_t kComputeNs = 1'000'000, kPauseNs = 100'000;
 constexpr std::uint32_t kPeople = 8, kKeys = 4;
 
 Options options_in(const std::string& directory) {
@@ -66,6 +66,7 @@ std::int64_t kill_holder(const Options& options, const std::string& key, std::in
     test::end(holder);
     await([&] { return test::is_dead(waiter); }, "the waiter waits for ever");
     test::end(waiter);
+    if (shared->taken_over_ns < killed_ns) throw std::runtime_error("the waiter did not wait for the holder's death");
     return shared->taken_over_ns - killed_ns;
 }
 
@@ -91,6 +92,7 @@ int ask(const Options& options, const test::SharedObject<Crowd>& crowd, std::uin
             ++crowd->computations;
             return "value";
         };
+        shm::system::sleep_ns(kPauseNs);  // a lease's lock, kept by who is off the processor, would not be waited for
         crowd->waits += cache.get_or_compute(key, value).source() == Source::waited ? 1 : 0;
     }
     return 0;

@@ -1,13 +1,13 @@
 // Who waits for whom, and how long: beside a writer that is stopped in its section, and beside a computation whose
 // process is killed.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <vector>
 
 #include "core/promise.hpp"
+#include "tests/support/quantile.hpp"
 #include "tests/waits/dead_holder.hpp"
 #include "tests/waits/stopped_owner.hpp"
 
@@ -23,11 +23,7 @@ struct Settings {
     std::string promises;
 };
 
-double quantile(std::vector<std::int64_t> all, double share, double unit_ns) {
-    if (all.empty()) return 0;
-    std::sort(all.begin(), all.end());
-    return static_cast<double>(all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))]) / unit_ns;
-}
+using test::kMs, test::kUs, test::quantile;
 
 void print(const char* what, const std::vector<std::int64_t>& all, double unit_ns, const char* unit) {
     std::printf("%-44s p50 %9.3f, p99 %9.3f, max %9.3f %s (%zu samples)\n", what, quantile(all, 0.5, unit_ns),
@@ -42,23 +38,23 @@ void keep_promises(const Settings& settings, const std::string& command, const S
         append_promise(settings.promises,
                        {name, unit, goal, measured, samples, {measured}, "build/release/tests/" + command});
     };
-    const bool reads = beside.missed == 0 && quantile(beside.gets_ns, 0.5, 1e3) < kGetUs;
-    const bool writes = beside.astonishing == 0 && quantile(beside.puts_ns, 0.5, 1e6) <= kPutMs &&
-                        quantile(beside.notices_ns, 0.5, 1e3) < kNoticeUs;
+    const bool reads = beside.missed == 0 && quantile(beside.gets_ns, 0.5, kUs) < kGetUs;
+    const bool writes = beside.astonishing == 0 && quantile(beside.puts_ns, 0.5, kMs) <= kPutMs &&
+                        quantile(beside.notices_ns, 0.5, kUs) < kNoticeUs;
     append("R4", "violations", {"==", 0}, reads ? 0 : 1, beside.gets_ns.size());
     append("R5", "violations", {"==", 0}, writes ? 0 : 1, beside.puts_ns.size());
-    append("R10", "ms", {"<=", 20}, people.most_at_once == 1 ? quantile(takeovers_ns, 0.99, 1e6) : kNeverMs,
+    append("R10", "ms", {"<=", 20}, people.most_at_once == 1 ? quantile(takeovers_ns, 0.99, kMs) : kNeverMs,
            takeovers_ns.size());
 }
 
 int run(const Settings& settings) {
     const StoppedOwnerReport beside = stop_owners(settings.rounds);
-    print("a hit on a stopped writer's shard", beside.gets_ns, 1e3, "us");
-    print("a put there, refused as busy", beside.puts_ns, 1e6, "ms");
-    print("a put on another shard", beside.elsewhere_ns, 1e3, "us");
-    print("an invalidation there", beside.notices_ns, 1e3, "us");
+    print("a hit on a stopped writer's shard", beside.gets_ns, kUs, "us");
+    print("a put there, refused as busy", beside.puts_ns, kMs, "ms");
+    print("a put on another shard", beside.elsewhere_ns, kUs, "us");
+    print("an invalidation there", beside.notices_ns, kUs, "us");
     const std::vector<std::int64_t> takeovers_ns = kill_holders(settings.rounds, settings.seed);
-    print("a dead holder replaced after", takeovers_ns, 1e6, "ms");
+    print("a dead holder replaced after", takeovers_ns, kMs, "ms");
     const CrowdReport people = crowd(static_cast<std::int64_t>(settings.rounds) * kCrowdNs, settings.seed);
     std::printf("%lu computations, %lu waits for another's; at most %lu of one key at once\n", people.computations,
                 people.waits, people.most_at_once);

@@ -73,7 +73,7 @@ public:
           timer_(io_),
           pool_(io_, service, options.compute_threads, options.max_queued_computations) {}
 
-    bool run();
+    bool run(const std::function<void()>& ready);
 
     Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
     void execute(const Call& call, Reply reply) override;
@@ -106,12 +106,13 @@ private:
     ComputePool pool_;  // the last member: its threads end first
 };
 
-bool Loop::run() {
+bool Loop::run(const std::function<void()>& ready) {
     signals_.async_wait([this](error_code error, int) {
         if (!error) drain();
     });
     await_clients();
     tick();
+    ready();
     io_.run();
     return connections_.empty() && pool_.is_idle();
 }
@@ -220,9 +221,9 @@ Server::Server(ServerOptions options, int listening_fd, Service& service, const 
                std::function<Health()> health)
     : options_(options), listening_fd_(listening_fd), service_(service), keys_(keys), health_(std::move(health)) {}
 
-bool Server::run() {
+bool Server::run(const std::function<void()>& ready) {
     auto loop = std::make_unique<Loop>(options_, listening_fd_, service_, keys_, health_);
-    if (loop->run()) return true;
+    if (loop->run(ready)) return true;
     static_cast<void>(loop.release());  // its threads are still at work on what it owns
     return false;
 }

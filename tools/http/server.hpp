@@ -28,9 +28,10 @@ public:
     Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
            std::function<Health()> health);
 
-    /// Serves until SIGTERM, then drains. False: something was still being done when drain_time was over; the process
-    /// then ends at once (std::_Exit), since its threads cannot be waited for. One call.
-    bool run();
+    /// Serves until SIGTERM, then drains; calls `ready` when nothing stands in the way of that any more. False:
+    /// something was still being done when drain_time was over; the process then ends at once (std::_Exit), since its
+    /// threads cannot be waited for. One call.
+    bool run(const std::function<void()>& ready);
 
 private:
     ServerOptions options_;
