@@ -128,7 +128,7 @@ bool may_have_line_ending(const std::filesystem::path& file, const std::string& 
     if (!lines.is_open()) return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
     for (std::string line; std::getline(lines, line);)
         if (line.ends_with(end)) return true;
-    return lines.bad();
+    return lines.bad() && errno != ESRCH;  // one that ends meanwhile has nothing mapped
 }
 
 }  // namespace

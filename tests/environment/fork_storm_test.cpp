@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <deque>
@@ -114,8 +115,12 @@ void check_calm(ScopedCache& scoped) {
     }
     for (const shm::ProcessFacts& process : shm::read_processes(scoped.view()))
         require(process.pins.empty(), "a pin is left");
-    for (const shm::LeaseFacts& lease : shm::read_leases(scoped.view()))
-        require(lease.state != shm::LeaseState::held, "a lease is left");
+    const auto is_held = [](const shm::LeaseFacts& lease) { return lease.state == shm::LeaseState::held; };
+    require(eventually([&] {
+                scoped.cache.tend();
+                return std::ranges::none_of(shm::read_leases(scoped.view()), is_held);
+            }),
+            "a lease is left");
     const std::string wrong = first_violation(scoped.view());
     require(wrong.empty(), wrong);
 }
