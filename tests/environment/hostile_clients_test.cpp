@@ -7,7 +7,7 @@
 #include "shm/socket/protocol.hpp"
 #include "tests/environment/stage.hpp"
 #include "tests/socket/running_listener.hpp"
-#include "tests/support/process_memory.hpp"
+#include "tests/support/process_usage.hpp"
 #include "tests/support/watchdog.hpp"
 
 using namespace larder;

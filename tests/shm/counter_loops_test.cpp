@@ -2,7 +2,6 @@
 // operation makes none so late, once and from then on. Whatever it says is true, nothing leaks, and the next one works.
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <filesystem>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -16,6 +15,7 @@
 #include "tests/support/child_process.hpp"
 #include "tests/support/fault.hpp"
 #include "tests/support/invariants.hpp"
+#include "tests/support/process_usage.hpp"
 #include "tests/support/proving_value.hpp"
 #include "tests/support/scoped_cache.hpp"
 #include "tests/support/watchdog.hpp"
@@ -111,10 +111,6 @@ private:
         options.tracked_keys = 64;
         options.lock_budget = 2s;  // for a loaded machine
         return options;
-    }
-    static std::ptrdiff_t open_descriptors() {
-        using Entries = std::filesystem::directory_iterator;
-        return std::distance(Entries("/proc/self/fd"), Entries());
     }
 
     std::uint64_t fresh_bytes_ = 0;

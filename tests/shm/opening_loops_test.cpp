@@ -19,6 +19,7 @@
 #include "tests/support/eventually.hpp"
 #include "tests/support/fault.hpp"
 #include "tests/support/invariants.hpp"
+#include "tests/support/process_usage.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shm_fixture.hpp"
 #include "tests/support/watchdog.hpp"
@@ -27,11 +28,6 @@ using namespace larder;
 using namespace larder::test;
 
 namespace {
-
-std::ptrdiff_t open_descriptors() {
-    using Entries = std::filesystem::directory_iterator;
-    return std::distance(Entries("/proc/self/fd"), Entries());
-}
 
 bool works(const Cache& opened) {
     Cache cache = opened;

@@ -3,26 +3,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 
 #include "shm/inspector.hpp"
 #include "shm/system.hpp"
+#include "tests/support/process_usage.hpp"
 
 namespace larder::soak {
 namespace {
 
 constexpr double kMostGrowth = 1.1;       // of a median of three or more
 constexpr std::uint64_t kSmallKib = 512;  // an allocator's whims
-
-/// The resident memory that is the process's own, in KiB.
-std::uint64_t private_kib(pid_t pid) {
-    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-    std::string word;
-    std::uint64_t kib = 0;
-    while (status >> word)
-        if (word == "RssAnon:") return status >> kib, kib;
-    return 0;
-}
 
 std::uint64_t descriptors(pid_t pid) {
     std::error_code ignored;
@@ -48,7 +38,7 @@ void Sampler::print_heading() {
 void Sampler::sample(std::uint64_t second, const std::vector<pid_t>& processes) {
     Sample sample;
     for (const pid_t process : processes) {
-        sample.private_kib += private_kib(process);
+        sample.private_kib += test::private_bytes_of(process) / 1024;
         sample.descriptors += descriptors(process);
     }
     struct stat file {};

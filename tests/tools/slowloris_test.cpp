@@ -7,7 +7,7 @@
 
 #include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"
-#include "tests/support/process_memory.hpp"
+#include "tests/support/process_usage.hpp"
 #include "tests/support/watchdog.hpp"
 #include "tests/tools/running_server.hpp"
 

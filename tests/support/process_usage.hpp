@@ -1,11 +1,14 @@
-// What another process has for itself.
+// What a process has for itself.
 #pragma once
 
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace larder::test {
@@ -16,6 +19,12 @@ inline std::uint64_t private_bytes_of(pid_t pid) {
     std::uint64_t all = 0, resident = 0, shared = 0;
     file >> all >> resident >> shared;
     return (resident - shared) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+/// Of this process, with the one that looks. Throws std::filesystem::filesystem_error: none is left to look with.
+inline std::ptrdiff_t open_descriptors() {
+    using Entries = std::filesystem::directory_iterator;
+    return std::distance(Entries("/proc/self/fd"), Entries());
 }
 
 }  // namespace larder::test
