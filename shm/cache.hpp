@@ -80,7 +80,7 @@ struct Options {
     // Behaviour of this process.
     std::chrono::milliseconds ttl{300'000};          ///< of an entry that names none
     std::chrono::milliseconds negative_ttl{30'000};  ///< of a negative entry that names none
-    std::chrono::milliseconds lock_budget{20};       ///< longest wait of a put for a shard's lock, then `busy`
+    std::chrono::milliseconds lock_budget{15};       ///< longest wait of a put for a shard's lock, then `busy`
     std::chrono::milliseconds lease_time{10'000};    ///< a computation that takes longer loses its lease
     std::chrono::milliseconds wait_time{10'000};     ///< longest wait for another's computation, then computed here too
     bool verify_checksums = false;                   ///< check value bytes on every read; damage is a miss

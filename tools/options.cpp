@@ -102,7 +102,7 @@ constexpr std::array kTable = {
     OptionRow{"negative-ttl", "--negative-ttl", "LARDER_NEGATIVE_TTL", "DURATION", "30s",
         "The same for `known to be absent`", Group::behaviour,
         [](Options& o, Text t) { o.negative_ttl = parse_time(t); }},
-    OptionRow{"lock-budget", "--lock-budget", "LARDER_LOCK_BUDGET", "DURATION", "20ms",
+    OptionRow{"lock-budget", "--lock-budget", "LARDER_LOCK_BUDGET", "DURATION", "15ms",
         "Longest wait of a put for a shard's lock", Group::behaviour,
         [](Options& o, Text t) { o.lock_budget = parse_duration(t); }},
     OptionRow{"lease-time", "--lease-time", "LARDER_LEASE_TIME", "DURATION", "10s",

@@ -23,7 +23,7 @@ void print(const Promise& promise) {
     const char* const verdict = std::isnan(promise.measured)            ? "NOT MEASURED"
                                 : holds(promise.goal, promise.measured) ? "holds"
                                                                         : "DOES NOT HOLD";
-    std::printf("%-4s %10.3f %-11s goal %s %-6g %12lu samples  %s\n", promise.name.c_str(), promise.measured,
+    std::printf("%-4s %10.3f %-12s goal %s %-6g %12lu samples  %s\n", promise.name.c_str(), promise.measured,
                 promise.unit.c_str(), promise.goal.op.c_str(), promise.goal.value, promise.samples, verdict);
 }
 

@@ -12,7 +12,7 @@ struct StoppedOwnerReport {
     std::vector<std::int64_t> puts_ns;  // refused as busy, on its shard
     std::vector<std::int64_t> notices_ns;
     std::vector<std::int64_t> elsewhere_ns;  // puts on another shard
-    std::uint64_t missed = 0;                // lookups of a live entry on its shard that were no hits
+    std::uint64_t missed = 0;                // lookups of a live entry on its shard: no hits, or after 10 s
     std::uint64_t astonishing = 0;           // puts whose result was another one
 };
 

@@ -1,6 +1,7 @@
 // Who waits for whom, and how long: beside a writer that is stopped in its section, and beside a computation whose
 // process is killed.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -14,8 +15,8 @@
 namespace larder::waits {
 namespace {
 
-// The budget of a put is 20 ms; a waiter is awake again a moment after it.
-constexpr double kPutMs = 21, kGetUs = 10, kNoticeUs = 1, kNeverMs = 10'000;
+// R5: by default a put waits 15 ms, so that a waiter is awake again within 20.
+constexpr double kPutMs = 20, kNoticeUs = 1, kNeverMs = 10'000;
 constexpr std::int64_t kCrowdNs = 40'000'000;  // of the crowd, a round
 
 struct Settings {
@@ -30,6 +31,11 @@ void print(const char* what, const std::vector<std::int64_t>& all, double unit_n
                 quantile(all, 0.99, unit_ns), quantile(all, 1, unit_ns), unit, all.size());
 }
 
+/// R5: the greater share that a put and an invalidation take of what each of them may.
+double of_the_limit(const StoppedOwnerReport& beside) {
+    return std::max(quantile(beside.puts_ns, 0.99, kMs) / kPutMs, quantile(beside.notices_ns, 0.5, kUs) / kNoticeUs);
+}
+
 /// Times go to the promises' file only: how long a wait takes is the machine's affair, too.
 void keep_promises(const Settings& settings, const std::string& command, const StoppedOwnerReport& beside,
                    const std::vector<std::int64_t>& takeovers_ns, const CrowdReport& people) {
@@ -38,11 +44,9 @@ void keep_promises(const Settings& settings, const std::string& command, const S
         append_promise(settings.promises,
                        {name, unit, goal, measured, samples, {measured}, "build/release/tests/" + command});
     };
-    const bool reads = beside.missed == 0 && quantile(beside.gets_ns, 0.5, kUs) < kGetUs;
-    const bool writes = beside.astonishing == 0 && quantile(beside.puts_ns, 0.5, kMs) <= kPutMs &&
-                        quantile(beside.notices_ns, 0.5, kUs) < kNoticeUs;
-    append("R4", "violations", {"==", 0}, reads ? 0 : 1, beside.gets_ns.size());
-    append("R5", "violations", {"==", 0}, writes ? 0 : 1, beside.puts_ns.size());
+    append("R4", "violations", {"==", 0}, static_cast<double>(beside.missed), beside.gets_ns.size());
+    append("R5", "of the limit", {"<=", 1}, beside.astonishing == 0 ? of_the_limit(beside) : kNeverMs / kPutMs,
+           beside.puts_ns.size());
     append("R10", "ms", {"<=", 20}, people.most_at_once == 1 ? quantile(takeovers_ns, 0.99, kMs) : kNeverMs,
            takeovers_ns.size());
 }
@@ -53,6 +57,8 @@ int run(const Settings& settings) {
     print("a put there, refused as busy", beside.puts_ns, kMs, "ms");
     print("a put on another shard", beside.elsewhere_ns, kUs, "us");
     print("an invalidation there", beside.notices_ns, kUs, "us");
+    std::printf("%-44s     %9.3f of the limit: p99 of a put in %.0f ms, p50 of an invalidation in %.0f us\n",
+                "R5, the greater of both", of_the_limit(beside), kPutMs, kNoticeUs);
     const std::vector<std::int64_t> takeovers_ns = kill_holders(settings.rounds, settings.seed);
     print("a dead holder replaced after", takeovers_ns, kMs, "ms");
     const CrowdReport people = crowd(static_cast<std::int64_t>(settings.rounds) * kCrowdNs, settings.seed);
@@ -74,6 +80,7 @@ int run(const Settings& settings) {
 
 int main(int argc, char** argv) try {
     CLI::App program("Stops and kills processes, and measures how long others wait for them");
+    program.footer("R5 is a share of the limit: the greater of p99 of a put / 20 ms and p50 of an invalidation / 1 us");
     larder::waits::Settings settings;
     program.add_option("--rounds", settings.rounds, "How often each")
         ->check(CLI::PositiveNumber)
