@@ -57,7 +57,7 @@ public:
     Soak(const Soak&) = delete;
     Soak& operator=(const Soak&) = delete;
 
-    /// What went wrong, in words; empty: nothing.
+    /// What went wrong, beginning with the promise that it breaks ("R15 ..."); empty: nothing.
     std::string run() {
         sampler_.print_heading();
         const std::int64_t began_ns = shm::system::monotonic_ns();
@@ -69,7 +69,8 @@ public:
             if (second % settings_.every == 0) sampler_.sample(second, {actors_[0], actors_[1], reader_});
         }
         if (std::string wrong = end(); !wrong.empty()) return wrong;
-        return sampler_.growth();
+        const std::string grown = sampler_.growth();
+        return grown.empty() ? "" : "R15 " + grown;
     }
     std::uint64_t kills() const { return kills_; }
 
@@ -77,10 +78,15 @@ private:
     void start(std::uint32_t actor) { actors_[actor] = scene_.start_actor(actor, settings_.seed + 7919 * ++started_); }
 
     std::string look() {
-        if (scene_.world()->wrong != torture::Wrong::none) return "wrong bytes, or an exception";
+        std::string dead = test::is_dead(reader_) ? "R1 the reader died" : "";
         for (const pid_t actor : actors_)
-            if (test::is_dead(actor)) return "process " + std::to_string(actor) + " died by itself";
-        return test::is_dead(reader_) ? "the reader died" : "";
+            if (test::is_dead(actor)) dead = "R1 process " + std::to_string(actor) + " died by itself";
+        const std::string read = look_at_reads();  // after that: an exception ends its process
+        return read.empty() ? dead : read;
+    }
+
+    std::string look_at_reads() {
+        return scene_.world()->wrong != torture::Wrong::none ? "R3 wrong bytes, or an exception" : "";
     }
 
     void kill_one() {
@@ -95,10 +101,13 @@ private:
         const std::int64_t until_ns = shm::system::monotonic_ns() + kEndNs;
         for (const pid_t pid : {actors_[0], actors_[1], actors_[2], actors_[3], actors_[4], actors_[5], reader_})
             while (!test::is_dead(pid)) {
-                if (shm::system::monotonic_ns() > until_ns) return "process " + std::to_string(pid) + " does not end";
+                if (shm::system::monotonic_ns() > until_ns)
+                    return "R1 process " + std::to_string(pid) + " does not end";
                 shm::system::sleep_ns(kSecondNs / 100);
             }
-        return scene_.leftovers();
+        if (std::string wrong = look_at_reads(); !wrong.empty()) return wrong;
+        const std::string left = scene_.leftovers();
+        return left.empty() ? "" : "R15 " + left;
     }
 
     const Settings& settings_;
@@ -108,6 +117,18 @@ private:
     pid_t actors_[kActors] = {}, reader_ = 0;
     std::uint64_t started_ = 0, kills_ = 0;
 };
+
+/// R3 and R15; that a process died or hung (R1) the exit code tells.
+void keep_promises(const Settings& settings, const std::string& wrong, std::uint64_t kills,
+                   const std::string& command) {
+    if (settings.promises.empty()) return;
+    for (const std::string name : {"R3", "R15"}) {
+        const double violations = wrong.rfind(name + " ", 0) == 0 ? 1 : 0;
+        append_promise(
+            settings.promises,
+            {name, "violations", {"==", 0}, violations, kills, {violations}, "build/release/tests/" + command});
+    }
+}
 
 int soak(const Settings& settings) {
     if (settings.seconds / settings.every < Sampler::kFewest)
@@ -121,11 +142,7 @@ int soak(const Settings& settings) {
     const std::string wrong = soak.run();
     const std::string command = "larder_soak --seconds " + std::to_string(settings.seconds) + " --every " +
                                 std::to_string(settings.every) + " --seed " + std::to_string(settings.seed);
-    const double violations = wrong.empty() ? 0 : 1;
-    if (!settings.promises.empty())
-        append_promise(
-            settings.promises,
-            {"R15", "violations", {"==", 0}, violations, soak.kills(), {violations}, "build/release/tests/" + command});
+    keep_promises(settings, wrong, soak.kills(), command);
     if (wrong.empty()) return std::printf("%lu kills; nothing grew\n", soak.kills()), 0;
     return std::printf("FAILED: %s\nagain: %s\n", wrong.c_str(), command.c_str()), 1;
 }
@@ -143,7 +160,7 @@ int main(int argc, char** argv) {
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
     program.add_option("--seed", settings.seed, "Of all random choices but the moment")->capture_default_str();
-    program.add_option("--promises", settings.promises, "Append R15 to this file");
+    program.add_option("--promises", settings.promises, "Append R3 and R15 to this file");
     CLI11_PARSE(program, argc, argv);
     return larder::soak::soak(settings);
 }
