@@ -138,11 +138,6 @@ void enter_time_namespace(std::int64_t monotonic_s, std::int64_t boottime_s) {
             "the offsets are refused");
 }
 
-bool is_skipped(const StageResult& result) {
-    if (result.skipped) WARN("skipped: no time namespace can be made");
-    return result.skipped;
-}
-
 }  // namespace
 
 TEST_CASE("A process in another time namespace is not let in, and hurts nobody", "[environment][fork]") {

@@ -1,6 +1,7 @@
 // A process of its own for what a test does to its surroundings: mounts, namespaces, limits, users.
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@
 #include "shm/cache.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/skipped.hpp"
 
 namespace larder::test {
 
@@ -64,6 +66,12 @@ StageResult play(Scene&& scene) {
             return wrong.what();
         }
     });
+}
+
+/// The stage could not be set here, and the test case says so.
+inline bool is_skipped(const StageResult& result) {
+    if (result.skipped) WARN(kNeedsRoot);
+    return result.skipped;
 }
 
 /// Puts, also into a new segment: one whose making took long is closed at first (shm/mapping.cpp), as if it replaced

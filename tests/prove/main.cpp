@@ -9,6 +9,7 @@
 
 #include "tests/prove/proof.hpp"
 #include "tests/support/scoped_directory.hpp"
+#include "tests/support/skipped.hpp"
 
 namespace larder::prove {
 namespace {
@@ -44,8 +45,10 @@ bool run_steps(Proof& proof, const Settings& settings) {
         std::printf("%-34s", step.name.c_str());
         std::fflush(stdout);
         const Outcome outcome = proof.run(step);
-        std::printf(" %7.1f s  %s\n", static_cast<double>(outcome.time.count()) / 1e3,
+        std::printf(" %7.1f s  %s", static_cast<double>(outcome.time.count()) / 1e3,
                     outcome.passed ? "passed" : "FAILED");
+        if (outcome.skipped != 0) std::printf(", %lu of its cases %s", outcome.skipped, test::kNeedsRoot);
+        std::printf("\n");
         if (!outcome.passed)
             std::printf("%s\n%s\n", (settings.quick ? step.quick : step.whole).c_str(), outcome.log.c_str());
         all_passed = all_passed && outcome.passed;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@ struct Outcome {
     std::string step;
     std::chrono::milliseconds time{0};
     bool passed = false;
-    std::string log;  ///< the last lines of what it printed, where it did not pass
+    std::uint64_t skipped = 0;  ///< cases that need root
+    std::string log;            ///< the last lines of what it printed, where it did not pass
 };
 
 class Proof {
@@ -30,7 +32,7 @@ public:
     std::vector<Promise> promises() const;
 
 private:
-    void count_cases(const Step& step, const std::string& report) const;
+    std::uint64_t count_cases(const Step& step, const std::string& report) const;
 
     std::string directory_;
     bool quick_;

@@ -11,7 +11,7 @@ namespace larder::prove {
 
 enum class Kind : std::uint8_t {
     harness,  ///< takes `--promises FILE`
-    cases,    ///< test cases; those that fail are the violations of a promise
+    cases,    ///< test cases; those that fail are the violations of a promise, those that are skipped count nothing
     plain,    ///< says by its exit code only whether all is well
 };
 

@@ -13,6 +13,7 @@
 #include "shm/system.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shm_fixture.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace larder;
 using namespace larder::shm;
@@ -99,7 +100,7 @@ TEST_CASE("a directory that others may enter is refused, with the remedy") {
 TEST_CASE("a directory of another user is refused", "[R13]") {
     const ScopedDirectory parent;
     if (::chown(parent.path().c_str(), 12345, static_cast<gid_t>(-1)) != 0) {
-        WARN("needs root: skipped");
+        WARN(test::kNeedsRoot);
         return;
     }
     CHECK(refused_at([&] { locate(parent.path(), "n", true); }) == "directory");

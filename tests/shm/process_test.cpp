@@ -18,6 +18,7 @@
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/shm_fixture.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace larder;
 using namespace larder::shm;
@@ -266,7 +267,7 @@ TEST_CASE("a child of another user is not let in", "[R13]") {
     const ScopedDirectory directory;
     Mapping* mapping = open(directory);
     if (::geteuid() != 0) {
-        WARN("needs root: skipped");
+        WARN(test::kNeedsRoot);
         return;
     }
     auto child = ChildProcess::start([&](Channel&) {
@@ -289,7 +290,7 @@ TEST_CASE("a child in another PID namespace is not let in") {
     });
     const test::Ending ending = outer.wait();
     if (ending.exited_with(77)) {
-        WARN("cannot make a PID namespace: skipped");
+        WARN(test::kNeedsRoot);
         return;
     }
     CHECK(ending.exited_with(0));

@@ -22,6 +22,7 @@
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/shm_fixture.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace larder;
 using namespace larder::shm;
@@ -270,7 +271,7 @@ TEST_CASE("a full file system is an error with numbers, not a signal", "[R7]") {
     CHECK_THAT(reason(location_of(directory)), Catch::Contains("needs 10 MiB"));
     system::fail_nothing();
     if (::mount("none", directory.path().c_str(), "tmpfs", 0, "size=4m,mode=0700") != 0) {
-        WARN("cannot mount a small tmpfs: skipped");
+        WARN(test::kNeedsRoot);
         return;
     }
     CHECK_THAT(reason(location_of(directory)), Catch::Contains("needs 10 MiB") && Catch::Contains("4 MiB free"));
@@ -289,7 +290,7 @@ TEST_CASE("a file that others may use is refused") {
 TEST_CASE("a file of another user is refused", "[R13]") {
     Made made;
     if (::chown(made.location.segment_path().c_str(), 12345, static_cast<gid_t>(-1)) != 0) {
-        WARN("needs root: skipped");
+        WARN(test::kNeedsRoot);
         return;
     }
     CHECK(made.refused() == "attach");

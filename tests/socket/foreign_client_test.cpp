@@ -4,12 +4,13 @@
 #include <catch2/catch.hpp>
 
 #include "tests/socket/running_listener.hpp"
+#include "tests/support/skipped.hpp"
 
 using namespace larder::test;
 
 TEST_CASE("Another user's process gets one error, whatever the modes of the files allow", "[R13][socket][fork]") {
     if (::geteuid() != 0) {
-        WARN("skipped: only root can become another user");
+        WARN(kNeedsRoot);
         return;
     }
     RunningListener running;
