@@ -15,7 +15,7 @@ using namespace larder::test;
 
 namespace {
 
-constexpr std::size_t kPlaces = 64, kKindsOfClients = 4;
+constexpr std::size_t kPlaces = 64, kKindsOfClients = 5;
 constexpr std::uint64_t kShareBytes = 64 * 1024;  // of memory for a client
 
 /// Remembers nothing, so that what grows is the listener's.
@@ -43,7 +43,8 @@ ChildProcess start_listener(const ScopedDirectory& directory) {
     });
 }
 
-/// Each does its worst: a line that is never ended, a line in single bytes, answers never read, or nothing at all.
+/// Each does its worst: a line that is never ended, answers never read, a line in single bytes, lines of a byte too
+/// many, or nothing at all.
 class Crowd {
 public:
     explicit Crowd(const std::string& path) : path_(path) {
@@ -57,20 +58,33 @@ public:
             if (n % kKindsOfClients == 0) clients_[n].send("invalidate " + std::string(shm::kMaxLineBytes - 20, 'x'));
             if (n % kKindsOfClients == 1) ask_without_reading(clients_[n]);
             if (n % kKindsOfClients == 2) clients_[n].send("i");
+            if (n % kKindsOfClients == 3) send_too_long(n);
         }
     }
-    /// One byte more of each slow line; more questions of those who do not read.
+    /// One byte more of each slow line; more questions of those who do not read; one more line that is too long.
     void go_on(std::size_t turn) {
         static const std::string kLine = "nvalidate slow ";
         for (std::size_t n = 0; n < clients_.size(); ++n) {
             if (n % kKindsOfClients == 1) ask_without_reading(clients_[n]);
             if (n % kKindsOfClients == 2) clients_[n].send({&kLine[turn % kLine.size()], 1});
         }
+        send_too_long(3 + kKindsOfClients * (turn % (clients_.size() / kKindsOfClients)));
         SocketClient late(path_);  // one too many
         late.read_line();
     }
 
 private:
+    /// It is told so, has to go, and comes again.
+    void send_too_long(std::size_t n) {
+        static const std::string kLine(shm::kMaxLineBytes + 1, 'x');
+        REQUIRE(clients_[n].ask(kLine).rfind("error a line has at most ", 0) == 0);
+        REQUIRE(clients_[n].read_line() == "<end>");
+        clients_[n].close();
+        REQUIRE(eventually([&] {
+            clients_[n] = SocketClient(path_);
+            return clients_[n].ask("ping") == "ok";
+        }));
+    }
     static void ask_without_reading(SocketClient& client) {
         std::string questions;
         for (int i = 0; i < 400; ++i) questions += "stat\n";

@@ -38,7 +38,11 @@ public:
     }
     SocketClient(SocketClient&& other) noexcept
         : descriptor_(std::exchange(other.descriptor_, -1)), received_(std::move(other.received_)) {}
-    SocketClient& operator=(SocketClient&&) = delete;
+    SocketClient& operator=(SocketClient&& other) noexcept {
+        std::swap(descriptor_, other.descriptor_);
+        std::swap(received_, other.received_);
+        return *this;
+    }
     ~SocketClient() { close(); }
 
     bool connected() const { return descriptor_ >= 0; }
