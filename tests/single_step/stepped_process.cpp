@@ -13,20 +13,17 @@
 
 namespace larder::single_step {
 
-namespace {
-
-/// On one core the two hand it to each other; on two, each step wakes the other core.
-void share_a_core() {
+SteppedProcess::OneCore::OneCore() {
+    ::sched_getaffinity(0, sizeof before_, &before_);
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(::sched_getcpu(), &one);
     ::sched_setaffinity(0, sizeof one, &one);
 }
 
-}  // namespace
+SteppedProcess::OneCore::~OneCore() { ::sched_setaffinity(0, sizeof before_, &before_); }
 
 SteppedProcess::SteppedProcess(const std::function<void()>& before, const std::function<void()>& stepped) {
-    share_a_core();
     pid_ = test::fork_to([&] {
         if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return 1;
         before();

@@ -3,6 +3,7 @@
 // that a stepped loop over it never ends: kMostSteps.)
 #pragma once
 
+#include <sched.h>
 #include <sys/types.h>
 
 #include <atomic>
@@ -40,9 +41,23 @@ public:
     static bool is_permitted();
 
 private:
+    /// Pins this thread, and with it the child that it forks. On one core the two hand it to each other; on two, each
+    /// step wakes the other core.
+    class OneCore {
+    public:
+        OneCore();
+        OneCore(const OneCore&) = delete;
+        OneCore& operator=(const OneCore&) = delete;
+        ~OneCore();
+
+    private:
+        cpu_set_t before_{};
+    };
+
     /// The signal that it stopped for; 0: it has ended.
     int await_stop();
 
+    const OneCore one_core_;
     test::SharedObject<std::atomic<bool>> done_;
     pid_t pid_ = -1;
     std::string problem_;
