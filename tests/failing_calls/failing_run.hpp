@@ -14,14 +14,13 @@
 #include <vector>
 
 #include "shm/cache.hpp"
-#include "shm/doctor.hpp"
 #include "shm/segment.hpp"
-#include "shm/system.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/invariants.hpp"
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
+#include "tests/support/shm_fixture.hpp"
 
 namespace larder::test {
 
@@ -103,14 +102,12 @@ public:
             options.directory = path();
             options.size_bytes = 16ULL << 20;
             Cache cache = Cache::open(options);
-            const auto works = [&] { return cache.put("another", "value") == PutResult::stored; };
             std::string wrong;
-            if (!eventually(works, kHang) || cache.get("another").value() != "value") wrong = "it does not work";
+            if (!eventually([&] { return works(cache); }, kHang)) wrong = "it does not work";
             cache.tend();
             const shm::Segment segment = shm::Segment::attach_read_only(cache.segment_path());
             if (wrong.empty()) wrong = first_violation(segment.view());
-            for (const shm::Finding& one : shm::examine(segment.view(), {true, shm::system::coarse_ns(), {}, {}}))
-                if (one.severity != shm::Severity::info) wrong += one.name + ": " + one.what;
+            if (wrong.empty()) wrong = first_finding(segment.view());
             parent.tell_bytes(wrong.data(), wrong.size());
             return 0;
         };

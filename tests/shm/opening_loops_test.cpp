@@ -9,7 +9,6 @@
 #include <map>
 #include <string>
 
-#include "shm/doctor.hpp"
 #include "shm/location.hpp"
 #include "shm/lock_file.hpp"
 #include "shm/mapping.hpp"
@@ -28,11 +27,6 @@ using namespace larder;
 using namespace larder::test;
 
 namespace {
-
-bool works(const Cache& opened) {
-    Cache cache = opened;
-    return cache.put("key", "value") == PutResult::stored && cache.get("key").value() == "value";
-}
 
 /// Another process finds this one's place in the registry locked.
 bool holds_its_place(const Options& options) {
@@ -64,8 +58,7 @@ std::string after_opening(const Options& options) {
     if (!eventually([&] { return works(cache); })) return "the cache does not work";
     const shm::Segment segment = shm::Segment::attach_read_only(cache.segment_path());
     if (const std::string wrong = first_violation(segment.view()); !wrong.empty()) return wrong;
-    for (const shm::Finding& finding : shm::examine(segment.view(), {true, shm::system::coarse_ns(), {}, {}}))
-        if (finding.severity != shm::Severity::info) return "the doctor finds " + finding.name;
+    if (const std::string found = first_finding(segment.view()); !found.empty()) return found;
     return holds_its_place(options) ? "" : "its process has lost its place in the registry";
 }
 

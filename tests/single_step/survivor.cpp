@@ -11,6 +11,7 @@
 #include "shm/system.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/invariants.hpp"
+#include "tests/support/shm_fixture.hpp"
 
 namespace larder::single_step {
 namespace {
@@ -149,8 +150,7 @@ private:
     std::string look_at_made() {
         ChildProcess user = ChildProcess::start([this](Channel&) {
             Cache made = Cache::open(world_.another);
-            const auto works = [&] { return made.put("key", "value") == PutResult::stored; };
-            if (!test::eventually(works, std::chrono::seconds(5)) || made.get("key").value() != "value") return 1;
+            if (!test::eventually([&] { return test::works(made); }, std::chrono::seconds(5))) return 1;
             const shm::Segment segment = shm::Segment::attach_read_only(made.segment_path());
             return test::first_violation(segment.view()).empty() ? 0 : 2;
         });

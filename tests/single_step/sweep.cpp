@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "shm/inspector.hpp"
+#include "tests/support/section.hpp"
 
 namespace larder::single_step {
 
@@ -56,14 +57,6 @@ std::uint32_t Sweep::half_edited() const {
     return Death::kNoShard;
 }
 
-/// What the word of the process in its thread block says.
-std::uint32_t Sweep::inside_of(pid_t pid) const {
-    const shm::SegmentView& view = segment_.view();
-    for (std::uint32_t slot = 0; slot < std::min(view.header().registry_high.load(), shm::kProcesses); ++slot)
-        if (view.process(slot).pid == static_cast<std::uint32_t>(pid)) return view.threads(slot)->inside;
-    return 0;
-}
-
 /// Another victim dies in the middle of its put.
 void Sweep::break_shard() {
     SteppedProcess breaker = start_victim();
@@ -92,17 +85,17 @@ bool Sweep::kill_after(std::uint64_t instructions) {
     victim.step(instructions);
     if (!victim.problem().empty()) return fail(victim.problem()), false;
     const bool was_done = victim.is_done();
-    const std::uint32_t inside = inside_of(victim.pid());
+    const std::optional<test::Section> inside = test::section_of(segment_.view(), victim.pid());
     victim.kill();
     const std::uint32_t broken = half_edited();
     // Whoever rebuilds found the shard half edited.
     const Death death{number_, operation().kind == Kind::rebuild ? 0 : broken};
-    if (operation().kind == Kind::use && broken != Death::kNoShard && (inside & ~shm::kRebuilding) != 1 + broken)
+    if (operation().kind == Kind::use && broken != Death::kNoShard && (!inside || inside->shard != broken))
         return fail("R2 a victim outside of a shard's section left it half edited"), false;
     if (const std::string wrong = survivor_.look_after(death); !wrong.empty()) return fail(wrong), false;
     remove_another();
     ++report_.kills;
-    report_.inside += inside != 0 ? 1 : 0;
+    report_.inside += inside ? 1 : 0;
     report_.broken += broken != Death::kNoShard ? 1 : 0;
     for (const auto& ns : answers_->ns) report_.answers_ns.push_back(ns);
     return !was_done;

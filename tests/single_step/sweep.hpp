@@ -36,7 +36,6 @@ private:
     SteppedProcess start_victim() const;
     void break_shard();
     std::uint32_t half_edited() const;
-    std::uint32_t inside_of(pid_t pid) const;
     void measure();
     bool kill_after(std::uint64_t instructions);
     void remove_another() const;

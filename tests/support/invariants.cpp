@@ -5,9 +5,11 @@
 
 #include "shm/arena.hpp"
 #include "shm/directory.hpp"
+#include "shm/doctor.hpp"
 #include "shm/entry_index.hpp"
 #include "shm/hash.hpp"
 #include "shm/record.hpp"
+#include "shm/system.hpp"
 
 namespace larder::test {
 
@@ -167,6 +169,12 @@ std::string first_violation(const SegmentView& view) {
     } catch (const Violation& violation) {
         return violation.what();
     }
+    return {};
+}
+
+std::string first_finding(const SegmentView& view) {
+    for (const Finding& one : examine(view, {true, system::coarse_ns(), {}, {}}))
+        if (one.severity != Severity::info) return "the doctor finds " + one.name + ": " + one.what;
     return {};
 }
 

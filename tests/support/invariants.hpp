@@ -11,4 +11,7 @@ namespace larder::test {
 /// agree. Only reads. REQUIRES: nobody writes meanwhile; after a death each shard was entered once.
 std::string first_violation(const shm::SegmentView& view);
 
+/// What a doctor finds first, in words; empty: at most notes.
+std::string first_finding(const shm::SegmentView& view);
+
 }  // namespace larder::test

@@ -1,4 +1,4 @@
-// What tests of the segment begin with: options of a small cache in a directory of the test's own.
+// What tests of the segment begin with: options of a small cache in a directory of the test's own, and its first use.
 #pragma once
 
 #include <string>
@@ -22,6 +22,12 @@ inline Options small_options(const std::string& directory, const std::string& na
 
 inline shm::Location location_of(const ScopedDirectory& directory, const std::string& name = "test") {
     return shm::locate(directory.path(), name, true);
+}
+
+/// What is put is there.
+inline bool works(const Cache& opened) {
+    Cache cache = opened;
+    return cache.put("key", "value") == PutResult::stored && cache.get("key").value() == "value";
 }
 
 /// The stage at which `function` was refused, "" when it was not.

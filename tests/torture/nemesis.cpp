@@ -63,7 +63,7 @@ void Nemesis::begin() {
 /// 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT; half of them aimed at a process inside a writing section.
 void Nemesis::strike() {
     std::uint32_t actor = any_actor();
-    if (random_() % 2 == 0) actor = actor_inside(1, 2ms).value_or(actor);
+    if (random_() % 2 == 0) actor = actor_inside(false, 2ms).value_or(actor);
     const std::uint64_t how = random_() % 100;
     if (how >= 85) stop_for_a_while(actor);
     if (how >= 93) {
@@ -73,7 +73,7 @@ void Nemesis::strike() {
     std::vector<Victim> victims{kill(actor, how >= 70 && how < 85 ? SIGABRT : SIGKILL)};
     // Whoever repairs what the first one left is killed at it.
     if (random_() % 5 == 0)
-        if (const auto rebuilder = actor_inside(shm::kRebuilding, 3ms); rebuilder && *rebuilder != actor)
+        if (const auto rebuilder = actor_inside(true, 3ms); rebuilder && *rebuilder != actor)
             victims.push_back(kill(*rebuilder, SIGABRT));
     for (Victim& victim : victims) bury(victim);
     see_to_the_living(victims);
@@ -98,7 +98,7 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
     victim.was_stopped = signal == SIGKILL && random_() % 2 == 0;
     if (victim.was_stopped) {
         test::stop(pids_[actor]);
-        victim.inside = inside_of(actor);
+        victim.was_inside = section_of(actor).has_value();
     }
     ::kill(pids_[actor], signal);
     ++(signal == SIGABRT ? report_.aborts : report_.kills);
@@ -110,28 +110,26 @@ void Nemesis::bury(Victim& victim) {
     pid_t& pid = pids_[victim.actor];
     if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
     ActorState& state = world_->actors[victim.actor];
-    const std::uint32_t inside = inside_of(victim.actor);  // unless a survivor has cleaned the slot already
-    report_.inside += inside != 0 ? 1 : 0;
-    report_.rebuilding += inside >= shm::kRebuilding ? 1 : 0;
-    victim.may_break = victim.was_stopped ? victim.inside != 0 : state.doing == Doing::writing;
+    const auto inside = section_of(victim.actor);  // unless a survivor has cleaned the slot already
+    report_.inside += inside ? 1 : 0;
+    report_.rebuilding += inside && inside->rebuilding ? 1 : 0;
+    victim.may_break = victim.was_stopped ? victim.was_inside : state.doing == Doing::writing;
     ::waitpid(pid, nullptr, 0);
     state.pid = 0;
     pid = start_(victim.actor);
 }
 
-/// An actor whose word says at least that. Never yields: sections take microseconds.
-std::optional<std::uint32_t> Nemesis::actor_inside(std::uint32_t least, std::chrono::microseconds patience) const {
+/// An actor in a section, or one that rebuilds in it. Never yields: sections take microseconds.
+std::optional<std::uint32_t> Nemesis::actor_inside(bool rebuilding, std::chrono::microseconds patience) const {
     const std::int64_t until_ns = now_ns() + std::chrono::nanoseconds(patience).count();
     while (now_ns() < until_ns)
         for (std::uint32_t actor = 0; actor < kActors; ++actor)
-            if (inside_of(actor) >= least) return actor;
+            if (const auto inside = section_of(actor); inside && (inside->rebuilding || !rebuilding)) return actor;
     return std::nullopt;
 }
 
-std::uint32_t Nemesis::inside_of(std::uint32_t actor) const {
-    for (std::uint32_t slot = 0; slot < view_.header().registry_high; ++slot)
-        if (view_.process(slot).pid == static_cast<std::uint32_t>(pids_[actor])) return view_.threads(slot)->inside;
-    return 0;
+std::optional<test::Section> Nemesis::section_of(std::uint32_t actor) const {
+    return test::section_of(view_, pids_[actor]);
 }
 
 /// Everybody finishes an operation on every shard.

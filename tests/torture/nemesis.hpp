@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "shm/layout.hpp"
+#include "tests/support/section.hpp"
 #include "tests/torture/kill_world.hpp"
 
 namespace larder::torture {
@@ -48,8 +49,8 @@ public:
 private:
     struct Victim {
         std::uint32_t actor = 0;
-        bool was_stopped = false;  // before it was killed, so that `inside` is where it died
-        std::uint32_t inside = 0;  // as in its thread block
+        bool was_stopped = false;  // before it was killed, so that it died where it was then
+        bool was_inside = false;   // a writing section, by its own word
         bool may_break = false;    // it may have been inside a writing section
     };
 
@@ -58,8 +59,8 @@ private:
     void stop_for_a_while(std::uint32_t actor);
     Victim kill(std::uint32_t actor, int signal);
     void bury(Victim& victim);
-    std::optional<std::uint32_t> actor_inside(std::uint32_t least, std::chrono::microseconds patience) const;
-    std::uint32_t inside_of(std::uint32_t actor) const;
+    std::optional<std::uint32_t> actor_inside(bool rebuilding, std::chrono::microseconds patience) const;
+    std::optional<test::Section> section_of(std::uint32_t actor) const;
     std::uint32_t any_actor() { return static_cast<std::uint32_t>(random_() % kActors); }
 
     void see_to_the_living(const std::vector<Victim>& victims);

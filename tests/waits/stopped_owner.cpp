@@ -15,6 +15,7 @@
 #include "shm/system.hpp"
 #include "tests/support/forked.hpp"
 #include "tests/support/scoped_directory.hpp"
+#include "tests/support/section.hpp"
 
 namespace larder::waits {
 namespace {
@@ -84,20 +85,13 @@ private:
     std::uint32_t stop_inside() {
         for (int i = 0; i < kTries; ++i) {
             const std::int64_t until_ns = shm::system::monotonic_ns() + kLookForNs;
-            while (inside() == 0 && shm::system::monotonic_ns() < until_ns) {}
+            while (!test::section_of(segment_.view(), writer_) && shm::system::monotonic_ns() < until_ns) {}
             test::stop(writer_);
             if (test::is_dead(writer_)) throw std::runtime_error("the writer ended by itself");
-            if (const std::uint32_t where = inside(); where != 0) return where % shm::kRebuilding - 1;
+            if (const auto inside = test::section_of(segment_.view(), writer_)) return inside->shard;
             ::kill(writer_, SIGCONT);
         }
         throw std::runtime_error("the writer was never met inside a section");
-    }
-
-    std::uint32_t inside() const {
-        const shm::SegmentView& view = segment_.view();
-        for (std::uint32_t slot = 0; slot < view.header().registry_high; ++slot)
-            if (view.process(slot).pid == static_cast<std::uint32_t>(writer_)) return view.threads(slot)->inside;
-        return 0;
     }
 
     void look_up(const std::string& key, StoppedOwnerReport& report) {
