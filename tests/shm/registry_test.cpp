@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <vector>
 
 #include "shm/process.hpp"
 #include "shm/segment.hpp"
@@ -23,7 +24,44 @@ using test::ScopedDirectory;
 namespace {
 
 using Host = test::RegistryHost;
-constexpr auto kLive = static_cast<std::uint32_t>(SlotState::live);
+constexpr auto kLive = static_cast<std::uint32_t>(SlotState::live), kFree = static_cast<std::uint32_t>(SlotState::free);
+
+/// With the slot of a process that was killed.
+struct DeadHost : Host {
+    std::uint32_t dead = slot_of_dead();
+};
+
+/// The lock file was removed since, and made again.
+struct ReplacedHost : DeadHost {
+    LockFile* next_lock_file = (std::filesystem::remove(location.lock_path()), open_lock_file());
+    Registry next{view(), next_lock_file};
+};
+
+/// A child dies at each crash point that `steps` comes past, each in a scene of its own; then `check`.
+template <class Scene>
+void kill_at_each_point(std::size_t least_points, void (*steps)(Scene&), void (*check)(Scene&)) {
+    std::vector<testing::SeenCrashPoint> points;
+    {
+        Scene scene;
+        testing::record_crash_points();
+        steps(scene);
+        points = testing::crash_points_seen();
+    }
+    REQUIRE(points.size() >= least_points);
+    for (const testing::SeenCrashPoint& point : points) {
+        for (std::uint64_t time = 1; time <= point.times; ++time) {
+            INFO(point.name << " for the " << time << "th time");
+            Scene scene;
+            auto victim = ChildProcess::start([&](Channel&) {
+                testing::arm_crash(point.name, time);
+                steps(scene);
+                return 0;
+            });
+            REQUIRE(victim.wait().was_killed_by(SIGKILL));
+            check(scene);
+        }
+    }
+}
 
 }  // namespace
 
@@ -190,41 +228,39 @@ TEST_CASE("reaping cleans a dead slot and keeps its totals") {
     CHECK_FALSE(host.lock_file->holds(slot));
 }
 
-TEST_CASE("a reaper that is killed half-way is followed by the next") {
-    for (const char* point : {"registry.seized", "lock_file.taken", "registry.reaping", "registry.reaped"}) {
-        Host host;
-        std::uint32_t slot = 0;
-        auto child = host.attached_child(slot);
-        child.kill(SIGKILL);
-        child.wait();
-        auto reaper = ChildProcess::start([&](Channel&) {
-            testing::arm_crash(point);
-            host.reap(slot);
-            return 0;
-        });
-        REQUIRE(reaper.wait().was_killed_by(SIGKILL));
-        CHECK(host.reap(slot));
-        CHECK(host.is_cleared(slot));
-    }
+TEST_CASE("a reaper that is killed anywhere is followed by the next, and the slot is free") {
+    const auto reap = [](DeadHost& host) { host.reap(host.dead); };
+    kill_at_each_point<DeadHost>(5, reap, [](DeadHost& host) {
+        const bool was_free = host.slot(host.dead).state == kFree;
+        CHECK(host.reap(host.dead) != was_free);
+        CHECK(host.slot(host.dead).state == kFree);
+        CHECK(host.is_cleared(host.dead));
+        std::uint32_t again = 0;
+        auto claimer = host.attached_child(again);
+        CHECK(again == host.dead);
+    });
+}
+
+TEST_CASE("a reaper that is killed while it gives back what it may not clean is followed by the next") {
+    const auto reap = [](ReplacedHost& host) { host.reap(host.dead); };
+    kill_at_each_point<ReplacedHost>(3, reap, [](ReplacedHost& host) {
+        CHECK(host.slot(host.dead).state == kLive);
+        CHECK(host.cell(host.dead) == 77);
+        const process::Lock lock(test::kWatchdog);
+        CHECK(host.next.reap(host.dead));
+        CHECK(host.is_cleared(host.dead));
+    });
 }
 
 TEST_CASE("a claimer that is killed anywhere is followed by the next") {
-    for (const char* point : {"registry.seized", "lock_file.taken", "registry.claiming", "registry.cleared",
-                              "registry.named", "registry.live"}) {
-        Host host;
-        auto claimer = ChildProcess::start([&](Channel&) {
-            testing::arm_crash(point);
-            host.claim();
-            return 0;
-        });
-        REQUIRE(claimer.wait().was_killed_by(SIGKILL));
-        INFO(point);
+    const auto claim = [](Host& host) { host.claim(); };
+    kill_at_each_point<Host>(6, claim, [](Host& host) {
         CHECK(host.registry.dead_for_pins(0));
         const auto mine = host.claim();
         REQUIRE(mine);
         CHECK(mine->slot == 0);
         CHECK(host.slot(0).state == kLive);
-    }
+    });
 }
 
 TEST_CASE("what this process left in a slot before it replaced its program is taken over") {
@@ -305,26 +341,6 @@ TEST_CASE("a slot that a living process is seizing is left to it, and one that d
     CHECK(next() == 1);
 }
 
-TEST_CASE("a reaper that is killed before it gave the slot back leaves it free") {
-    Host host;
-    REQUIRE(host.claim()->slot == 0);
-    std::uint32_t slot = 0;
-    auto child = host.attached_child(slot);
-    child.kill(SIGKILL);
-    child.wait();
-    auto reaper = ChildProcess::start([&](Channel&) {
-        testing::arm_crash("lock_file.dropped");
-        host.reap(slot);
-        return 0;
-    });
-    REQUIRE(reaper.wait().was_killed_by(SIGKILL));
-    std::uint32_t again = 0;
-    auto claimer = host.attached_child(again);
-    CHECK(again == slot);
-    claimer.tell('e');
-    claimer.wait();
-}
-
 TEST_CASE("a lock file whose descriptor was closed locks no other file") {
     Host host;
     ChildProcess child = ChildProcess::start([&](Channel&) {
@@ -377,7 +393,10 @@ TEST_CASE("a lock file of the same name proves nothing about who holds the old o
     CHECK(registry.claim("test")->slot != slot);
     child.kill(SIGKILL);
     child.wait();
+    const std::uint64_t word = host.slot(slot).claimed_by;
     CHECK_FALSE(host.registry.reap(slot));  // by the old file: anybody may have the slot by the new one
+    CHECK(host.slot(slot).claimed_by == word);
+    CHECK_FALSE(host.lock_file->holds(slot));
     CHECK(host.cell(slot) == 77);
     CHECK(registry.reap(slot));
 }

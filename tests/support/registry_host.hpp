@@ -64,6 +64,14 @@ struct RegistryHost {
         REQUIRE(child.channel().hear_bytes(&index, sizeof index));
         return child;
     }
+    /// The slot that such a child left when it was killed.
+    std::uint32_t slot_of_dead() {
+        std::uint32_t index = 0;
+        auto child = attached_child(index);
+        child.kill(SIGKILL);
+        REQUIRE(child.wait().was_killed_by(SIGKILL));
+        return index;
+    }
     bool is_cleared(std::uint32_t index) const {
         const shm::ThreadBlock& block = view().threads(index)[0];
         return block.cells[0] == 0 && block.owner == 0 && block.inside == 0;
