@@ -85,7 +85,8 @@ void reach(const char* name) {
     if (action) action();
 }
 
-std::atomic<std::uint64_t> allocations_until_failure{0};  // 0: none fails
+std::atomic<std::uint64_t> allocations{0};         // asked for since fail_allocation
+std::atomic<std::uint64_t> failing_allocation{0};  // its number, 0: none
 std::atomic<bool> allocation_sticky{false};
 
 }  // namespace
@@ -117,18 +118,19 @@ void reach_crash_point(const char* name) {
 }
 
 void fail_allocation(std::uint64_t n, bool sticky) {
+    failing_allocation = 0;
     allocation_sticky = sticky;
-    allocations_until_failure = n;
+    allocations = 0;
+    failing_allocation = n;
 }
 
 bool allocation_fails() {
-    std::uint64_t left = allocations_until_failure.load(std::memory_order_relaxed);
-    while (left != 0) {
-        if (left == 1 && allocation_sticky) return true;
-        if (allocations_until_failure.compare_exchange_weak(left, left - 1)) return left == 1;
-    }
-    return false;
+    const std::uint64_t number = allocations.fetch_add(1) + 1;
+    const std::uint64_t at = failing_allocation;
+    return at != 0 && (number == at || (allocation_sticky && number > at));
 }
+
+std::uint64_t allocations_asked() { return allocations; }
 
 }  // namespace larder::shm::testing
 

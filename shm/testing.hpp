@@ -43,6 +43,8 @@ void reach_crash_point(const char* name);
 void fail_allocation(std::uint64_t n, bool sticky = false);
 /// Asked by each allocation in an arena.
 bool allocation_fails();
+/// How often that was, by all threads of this process, since fail_allocation.
+std::uint64_t allocations_asked();
 
 }  // namespace larder::shm::testing
 

@@ -5,7 +5,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
+#include <thread>
+#include <vector>
 
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
@@ -209,4 +212,19 @@ TEST_CASE("the n-th arena allocation fails, or all from it on") {
     CHECK(testing::allocation_fails());
     testing::fail_allocation(0);
     CHECK_FALSE(testing::allocation_fails());
+}
+
+TEST_CASE("of allocations by several threads the n-th fails, and all are counted", "[tsan]") {
+    testing::fail_allocation(300);
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+        threads.emplace_back([&failed] {
+            for (int n = 0; n < 100; ++n) failed += testing::allocation_fails() ? 1 : 0;
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(failed == 1);
+    CHECK(testing::allocations_asked() == 400);
+    testing::fail_allocation(0);
 }
