@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "shm/cache_impl.hpp"
+#include "shm/inspector.hpp"
+#include "shm/mapping.hpp"
 #include "shm/replacement.hpp"
 #include "shm/system.hpp"
 #include "shm/testing.hpp"
@@ -133,6 +135,32 @@ TEST_CASE("Who replaces a segment that was unlinked says ok when nobody serves f
     CHECK(text_of(scene.cache.get("key")).empty());
     other.tell('e');
     CHECK(other.wait().exited_with(0));
+}
+
+TEST_CASE("What the dead left in a segment is cleaned only while its name leads to it", "[replacement][fork]") {
+    const Watchdog watchdog;
+    enum class Name : std::uint8_t { is_its_own, is_gone, is_anothers };
+    const Name name = GENERATE(Name::is_its_own, Name::is_gone, Name::is_anothers);
+    Scene scene;
+    shm::Mapping& mapping = *shm::Mapping::open(scene.options, nullptr);
+    REQUIRE(scene.cache.put("key", "value") == PutResult::stored);
+    ChildProcess reader = ChildProcess::start([&](Channel& parent) {
+        const Pinned held = scene.cache.get("key");
+        parent.tell(held ? 'h' : 'm');
+        return parent.hear() == 'e' ? 0 : 1;
+    });
+    REQUIRE(reader.hear() == 'h');
+    reader.kill(SIGKILL);
+    REQUIRE(reader.wait().was_killed_by(SIGKILL));
+    if (name != Name::is_its_own) REQUIRE(::unlink(scene.cache.segment_path().c_str()) == 0);
+    if (name == Name::is_anothers) {  // of another process: this one has not heard of it
+        const auto replace = [&](Channel&) { return Cache::open(scene.options).segment_path().empty() ? 1 : 0; };
+        REQUIRE(ChildProcess::start(replace).wait().exited_with(0));
+    }
+    const std::uint32_t cleaned = name == Name::is_its_own ? 1 : 0;
+    CHECK(mapping.reap_some(shm::kProcesses) == cleaned);
+    CHECK(shm::read_processes(mapping.view()).size() == 2 - cleaned);
+    CHECK(shm::PinScan(mapping.view(), shm::Registry(mapping.view(), nullptr)).count() == 1 - cleaned);
 }
 
 TEST_CASE("A waiter takes nothing out of a segment that was closed", "[replacement][fork]") {
