@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "shm/cache.hpp"
+#include "shm/file_names.hpp"
 #include "shm/system.hpp"
 
 namespace larder::shm {
@@ -64,10 +65,10 @@ bool may_be_for_caches(const std::string& directory) {
     std::error_code error;
     const std::filesystem::path real = std::filesystem::canonical(directory, error);
     if (error || is_system_directory(real)) return false;
-    std::filesystem::directory_iterator at(real, error), end;
-    for (; !error && at != end; at.increment(error))
-        if (!is_cache_file(at->path().filename())) return false;
-    return !error;
+    FileNames names(real.c_str());
+    while (const char* const name = names.next())
+        if (!is_cache_file(name)) return false;
+    return names.error() == 0;
 }
 
 /// What is wrong with a directory, empty: nothing.

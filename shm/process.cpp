@@ -7,13 +7,13 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "shm/file_names.hpp"
 #include "shm/robust_mutex.hpp"
 #include "shm/system.hpp"
 
@@ -122,7 +122,7 @@ Status own_status() { return read_status("/proc/self/stat"); }
 namespace {
 
 /// True also where this process has no file or memory left to look.
-bool may_have_line_ending(const std::filesystem::path& file, const std::string& end) {
+bool may_have_line_ending(const std::string& file, const std::string& end) {
     errno = 0;
     std::ifstream lines(file);
     if (!lines.is_open()) return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
@@ -136,13 +136,12 @@ bool may_have_line_ending(const std::filesystem::path& file, const std::string& 
 bool maps_deleted(const std::string& path, bool anybody) {
     const std::string deleted = path + " (deleted)";
     if (!anybody) return may_have_line_ending("/proc/self/maps", deleted);
-    std::error_code error;
-    std::filesystem::directory_iterator entry("/proc", error);
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        const bool is_process = std::isdigit(static_cast<unsigned char>(entry->path().filename().native()[0])) != 0;
-        if (is_process && may_have_line_ending(entry->path() / "maps", deleted)) return true;
+    FileNames names("/proc");
+    while (const char* const name = names.next()) {
+        const bool is_process = std::isdigit(static_cast<unsigned char>(name[0])) != 0;
+        if (is_process && may_have_line_ending(std::string("/proc/") + name + "/maps", deleted)) return true;
     }
-    return static_cast<bool>(error);
+    return names.error() != 0;
 }
 
 std::uint64_t own_start_ticks() {
