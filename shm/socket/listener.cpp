@@ -10,7 +10,9 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <condition_variable>
 #include <csignal>
+#include <mutex>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -21,7 +23,6 @@
 #include "shm/socket/line_buffer.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/protocol.hpp"
-#include "shm/system.hpp"
 
 namespace larder::shm {
 namespace {
@@ -432,7 +433,8 @@ struct ListenerThread::Running {
             } catch (const std::exception& problem) {
                 report(problem.what());
             }
-            system::sleep_ns(std::chrono::nanoseconds(retry_interval).count());
+            std::unique_lock lock(mutex);
+            stopped.wait_for(lock, stop, retry_interval, [] { return false; });
         }
     }
     /// Each problem once, until it is another.
@@ -450,6 +452,8 @@ struct ListenerThread::Running {
     const std::chrono::milliseconds retry_interval;
     std::string last_problem;
     Listener listener;
+    std::mutex mutex;  // guards nothing: waiting needs one
+    std::condition_variable_any stopped;
     std::jthread thread;
 };
 

@@ -15,8 +15,10 @@
 
 #include "shm/cache.hpp"
 #include "shm/segment.hpp"
+#include "shm/socket/listener.hpp"
 #include "shm/system.hpp"
 #include "tests/environment/stage.hpp"
+#include "tests/socket/running_listener.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/forked.hpp"
 #include "tests/support/invariants.hpp"
@@ -169,6 +171,25 @@ TEST_CASE("A listener without a file left serves those who are there, and others
         limit(RLIMIT_NOFILE, kMostDescriptors);
         require(other.wait().exited_with(0), "who waited is not served");
         require(there.ask("ping") == "ok", "no answer");
+    });
+    CHECK(result.report == "");
+}
+
+// [no_asan]: as above.
+TEST_CASE("A listener that waits for a file to begin with ends as soon as it is told to",
+          "[environment][socket][fork][no_asan]") {
+    const Watchdog watchdog;
+    const ScopedDirectory directory;
+    const StageResult result = play([&] {
+        const Watchdog hears_nothing(20);
+        LogLines log;
+        RecordingSink sink;
+        shm::ListenerOptions options = options_in(directory.path());
+        options.retry_interval = std::chrono::hours(1);
+        options.log = log.writer();
+        limit(RLIMIT_NOFILE, 0);
+        const shm::ListenerThread listener(options, sink);
+        require(eventually([&] { return log.has("no listener in this process for now"); }), "it has a file");
     });
     CHECK(result.report == "");
 }
