@@ -21,6 +21,7 @@
 #include "tests/support/larder_command.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shm_fixture.hpp"
+#include "tests/support/watchdog.hpp"
 
 namespace larder::test {
 
@@ -57,15 +58,18 @@ struct Extent {
 };
 
 /// Calls run(failure), which says whether it came to the failure, for n = 1.. until it does not. The names that did
-/// fail go to `failed`.
+/// fail go to `failed`. A watchdog is around each run.
 template <class Run>
 void loop(const std::vector<FailingCall>& calls, const Extent& extent, std::set<std::string>& failed, Run&& run) {
     for (const FailingCall& call : calls) {
         for (const int error : call.errors) {
             for (const bool sticky : {false, true}) {
                 if (sticky && !extent.sticky) continue;
-                for (std::uint64_t n = 1; n <= extent.most && run(Failure{call.name, error, n, sticky}); ++n)
+                for (std::uint64_t n = 1; n <= extent.most; ++n) {
+                    const Watchdog watchdog;
+                    if (!run(Failure{call.name, error, n, sticky})) break;
                     failed.insert(call.name);
+                }
             }
             if (!extent.all_errors) break;
         }
