@@ -1,5 +1,6 @@
 // Every system call of shm/, behind one seam: nothing else in this directory calls the kernel for files, memory, locks
-// or clocks. Functions return 0 or a value on success and -errno on failure; none throws, none prints.
+// or clocks (the C library reads the names in a directory and /proc). Functions return 0 or a value on success and
+// -errno on failure; none throws, none prints.
 //
 // With LARDER_TESTING a test can make the n-th call of a kind fail.
 #pragma once
