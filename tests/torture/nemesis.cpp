@@ -60,8 +60,11 @@ void Nemesis::begin() {
     rebuilds_before_ = rebuilds();
 }
 
-/// 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT; half of them aimed at a process inside a writing section.
+/// 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT; half of them aimed at a process inside a writing section, and after a
+/// quarter of them whoever rebuilds what one in a section left is killed at it: a fifth of all deaths.
 void Nemesis::strike() {
+    if (random_() % 4 == 0)
+        if (std::vector<Victim> victims = kill_rebuilder(); !victims.empty()) return see_to_the_dead(victims);
     std::uint32_t actor = any_actor();
     if (random_() % 2 == 0) actor = actor_inside(false, 2ms).value_or(actor);
     const std::uint64_t how = random_() % 100;
@@ -71,10 +74,23 @@ void Nemesis::strike() {
         return see_to_the_living({});
     }
     std::vector<Victim> victims{kill(actor, how >= 70 && how < 85 ? SIGABRT : SIGKILL)};
-    // Whoever repairs what the first one left is killed at it.
-    if (random_() % 5 == 0)
-        if (const auto rebuilder = actor_inside(true, 3ms); rebuilder && *rebuilder != actor)
-            victims.push_back(kill(*rebuilder, SIGABRT));
+    see_to_the_dead(victims);
+}
+
+/// One that dies in a section, and another at rebuilding it. None: nobody was met in a section.
+std::vector<Nemesis::Victim> Nemesis::kill_rebuilder() {
+    std::vector<Victim> victims;
+    for (const bool rebuilding : {false, true})
+        if (const auto actor = stop_inside(rebuilding, 50ms)) {
+            victims.push_back({.actor = *actor, .was_stopped = true, .was_inside = true, .was_rebuilding = rebuilding});
+            end_with(victims.back(), random_() % 4 == 0 ? SIGABRT : SIGKILL);
+        } else {
+            break;
+        }
+    return victims;
+}
+
+void Nemesis::see_to_the_dead(std::vector<Victim>& victims) {
     for (Victim& victim : victims) bury(victim);
     see_to_the_living(victims);
 }
@@ -100,9 +116,15 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
         test::stop(pids_[actor]);
         victim.was_inside = section_of(actor).has_value();
     }
-    ::kill(pids_[actor], signal);
-    ++(signal == SIGABRT ? report_.aborts : report_.kills);
+    end_with(victim, signal);
     return victim;
+}
+
+void Nemesis::end_with(const Victim& victim, int signal) {
+    ::kill(pids_[victim.actor], signal);
+    // A process that is stopped dies of SIGABRT when it goes on.
+    if (victim.was_stopped && signal != SIGKILL) ::kill(pids_[victim.actor], SIGCONT);
+    ++(signal == SIGABRT ? report_.aborts : report_.kills);
 }
 
 /// Another takes its place.
@@ -111,8 +133,8 @@ void Nemesis::bury(Victim& victim) {
     if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
     ActorState& state = world_->actors[victim.actor];
     const auto inside = section_of(victim.actor);  // unless a survivor has cleaned the slot already
-    report_.inside += inside ? 1 : 0;
-    report_.rebuilding += inside && inside->rebuilding ? 1 : 0;
+    report_.inside += victim.was_inside || inside ? 1 : 0;
+    report_.rebuilding += victim.was_rebuilding || (inside && inside->rebuilding) ? 1 : 0;
     victim.may_break = victim.was_stopped ? victim.was_inside : state.doing == Doing::writing;
     ::waitpid(pid, nullptr, 0);
     state.pid = 0;
@@ -124,8 +146,27 @@ std::optional<std::uint32_t> Nemesis::actor_inside(bool rebuilding, std::chrono:
     const std::int64_t until_ns = now_ns() + std::chrono::nanoseconds(patience).count();
     while (now_ns() < until_ns)
         for (std::uint32_t actor = 0; actor < kActors; ++actor)
-            if (const auto inside = section_of(actor); inside && (inside->rebuilding || !rebuilding)) return actor;
+            if (is_inside(actor, rebuilding)) return actor;
     return std::nullopt;
+}
+
+/// The same, and it is stopped there.
+std::optional<std::uint32_t> Nemesis::stop_inside(bool rebuilding, std::chrono::microseconds patience) const {
+    const std::int64_t until_ns = now_ns() + std::chrono::nanoseconds(patience).count();
+    while (now_ns() < until_ns) {
+        const auto actor = actor_inside(rebuilding, 1ms);
+        if (!actor) continue;
+        test::stop(pids_[*actor]);
+        if (test::is_dead(pids_[*actor])) break;
+        if (is_inside(*actor, rebuilding)) return actor;
+        ::kill(pids_[*actor], SIGCONT);
+    }
+    return std::nullopt;
+}
+
+bool Nemesis::is_inside(std::uint32_t actor, bool rebuilding) const {
+    const auto inside = section_of(actor);
+    return inside && inside->rebuilding == rebuilding;
 }
 
 std::optional<test::Section> Nemesis::section_of(std::uint32_t actor) const {

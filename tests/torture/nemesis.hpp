@@ -51,18 +51,24 @@ private:
         std::uint32_t actor = 0;
         bool was_stopped = false;  // before it was killed, so that it died where it was then
         bool was_inside = false;   // a writing section, by its own word
-        bool may_break = false;    // it may have been inside a writing section
+        bool was_rebuilding = false;
+        bool may_break = false;  // it may have been inside a writing section
     };
 
     void begin();
     void strike();
     void stop_for_a_while(std::uint32_t actor);
     Victim kill(std::uint32_t actor, int signal);
+    std::vector<Victim> kill_rebuilder();
+    void end_with(const Victim& victim, int signal);
     void bury(Victim& victim);
     std::optional<std::uint32_t> actor_inside(bool rebuilding, std::chrono::microseconds patience) const;
+    std::optional<std::uint32_t> stop_inside(bool rebuilding, std::chrono::microseconds patience) const;
+    bool is_inside(std::uint32_t actor, bool rebuilding) const;
     std::optional<test::Section> section_of(std::uint32_t actor) const;
     std::uint32_t any_actor() { return static_cast<std::uint32_t>(random_() % kActors); }
 
+    void see_to_the_dead(std::vector<Victim>& victims);
     void see_to_the_living(const std::vector<Victim>& victims);
     void await_answers(const std::vector<Victim>& victims);
     void check_rebuilds(const std::vector<Victim>& victims);
