@@ -28,6 +28,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "tests/support/exit_child.hpp"
+
 namespace larder::test {
 
 inline constexpr std::chrono::seconds kWatchdog{20};
@@ -93,7 +95,7 @@ public:
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             const pid_t now = ::getppid();
             if (now != parent && now != 0) ::_exit(71);  // 0: a parent outside this PID namespace
-            ::_exit(run(function, ends[1]));
+            exit_child(run(function, ends[1]));
         }
         ::close(ends[1]);
         return ChildProcess(pid, ends[0]);
