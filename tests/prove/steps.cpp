@@ -40,7 +40,7 @@ std::vector<Step> steps() {
         harness("a long load", "larder_soak", "--seconds 60 --every 5", "--seconds 1200"),
         harness("histories of operations", "larder_history", "--operations 1000000", "--operations 10000000"),
         harness("pages seen from outside", "larder_freshness", "--versions 500", "--versions 4000"),
-        harness("damaged segments", "larder_damage", "--mutants 10000", "--mutants 100000"),
+        harness("damaged segments", "larder_damage", "--mutants 10000", "--mutants 100000 --seconds 7200"),
         cases("deaths at every crash point", "shm_tests", "R2"),
         cases("reads beside a stopped writer", "shm_tests", "R4"),
         cases("full file systems", "shm_tests", "R7"),

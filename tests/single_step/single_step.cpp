@@ -64,8 +64,9 @@ void sweep(const Arguments& arguments, std::uint32_t number, Total& total) {
                 report.inside, report.broken, quantile(report.answers_ns, 0.99, kMs));
     std::fflush(stdout);
     if (report.failure.empty()) return;
-    std::printf("FAILED: %s\nagain: larder_single_step --operation %s --offset %lu --points 1\n",
-                report.failure.c_str(), name, report.failed_at);
+    std::printf(
+        "FAILED: %s\nagain: build/release/tests/larder_single_step --operation %s --offset %lu --stride 1000000000\n",
+        report.failure.c_str(), name, report.failed_at);
     if (total.failure.empty()) total.failure = report.failure;
 }
 

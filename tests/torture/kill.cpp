@@ -38,7 +38,8 @@ struct Settings {
 void keep_promises(const Settings& settings, const KillReport& report) {
     if (settings.promises.empty()) return;
     const std::string command = "build/release/tests/larder_torture --kills " + std::to_string(settings.kills) +
-                                " --seed " + std::to_string(settings.seed);
+                                " --seconds " + std::to_string(settings.seconds) + " --seed " +
+                                std::to_string(settings.seed);
     const double p99_ms = report.broken == "R1" ? 10'000 : quantile(report.answers_ns, 0.99, kMs);
     append_promise(settings.promises, {"R1", "ms", {"<=", 10}, p99_ms, report.answers_ns.size(), {p99_ms}, command});
     for (const char* const name : {"R2", "R3", "R15"}) {
@@ -72,8 +73,8 @@ int torture(const Settings& settings) {
                     deaths / 3);
         return 0;
     }
-    std::printf("FAILED (%s): %s\nagain: larder_torture --kills %lu --seed %lu\n", report.broken.c_str(),
-                report.failure.c_str(), settings.kills, settings.seed);
+    std::printf("FAILED (%s): %s\nagain: build/release/tests/larder_torture --kills %lu --seed %lu\n",
+                report.broken.c_str(), report.failure.c_str(), settings.kills, settings.seed);
     return 1;
 }
 
