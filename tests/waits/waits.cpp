@@ -16,7 +16,7 @@ namespace larder::waits {
 namespace {
 
 // R5: by default a put waits 15 ms, so that a waiter is awake again within 20.
-constexpr double kPutMs = 20, kNoticeUs = 1, kNeverMs = 10'000;
+constexpr double kPutMs = 20, kGetUs = 10, kNoticeUs = 1, kNeverMs = 10'000;
 constexpr std::int64_t kCrowdNs = 40'000'000;  // of the crowd, a round
 
 struct Settings {
@@ -44,7 +44,10 @@ void keep_promises(const Settings& settings, const std::string& command, const S
         append_promise(settings.promises,
                        {name, unit, goal, measured, samples, {measured}, "build/release/tests/" + command});
     };
-    append("R4", "violations", {"==", 0}, static_cast<double>(beside.missed), beside.gets_ns.size());
+    // Whose median waits, waits each time.
+    const bool reads_wait = quantile(beside.gets_ns, 0.5, kUs) >= kGetUs;
+    append("R4", "violations", {"==", 0}, static_cast<double>(reads_wait ? beside.gets_ns.size() : beside.missed),
+           beside.gets_ns.size());
     append("R5", "of the limit", {"<=", 1}, beside.astonishing == 0 ? of_the_limit(beside) : kNeverMs / kPutMs,
            beside.puts_ns.size());
     append("R10", "ms", {"<=", 20}, people.most_at_once == 1 ? quantile(takeovers_ns, 0.99, kMs) : kNeverMs,
