@@ -124,5 +124,5 @@ TEST_CASE("JSON is written in the order of the calls, its strings escaped") {
     json.begin_object().field("b", std::int64_t{1}).field("a", "\"x\"\n\t\x01\\");
     json.key("list").begin_array().value(std::int64_t{1}).null().begin_object().end_object().end_array();
     json.key("none").begin_array().end_array().field("no", std::optional<Hundredths>{}).end_object();
-    CHECK(json.take() == std::string_view(R"({"b":1,"a":"\"x\"\n\t\u0001\\","list":[1,null,{}],"none":[],"no":null})"));
+    CHECK(json.take() == R"({"b":1,"a":"\"x\"\n\t\u0001\\","list":[1,null,{}],"none":[],"no":null})");
 }

@@ -60,8 +60,9 @@ void Nemesis::begin() {
     rebuilds_before_ = rebuilds();
 }
 
-/// 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT; half of them aimed at a process inside a writing section, and after a
-/// quarter of them whoever rebuilds what one in a section left is killed at it: a fifth of all deaths.
+/// A quarter aims at two: one in a section, and whoever rebuilds what it left. That would be a fifth of all deaths, but
+/// a rebuild is short, and half of them are missed. The others: 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT, half of them
+/// aimed at a process inside a writing section.
 void Nemesis::strike() {
     if (random_() % 4 == 0)
         if (std::vector<Victim> victims = kill_rebuilder(); !victims.empty()) return see_to_the_dead(victims);
