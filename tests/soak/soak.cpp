@@ -86,7 +86,7 @@ private:
     }
 
     std::string look_at_reads() {
-        return scene_.world()->wrong != torture::Wrong::none ? "R3 wrong bytes, or an exception" : "";
+        return scene_.world()->wrong != torture::Wrong::none ? "R3 " + scene_.world()->what_is_wrong() : "";
     }
 
     void kill_one() {

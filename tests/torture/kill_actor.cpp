@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::size_t kMostHeld = 3;
 constexpr std::size_t kPageEntries = 16;
+constexpr std::uint32_t kTends = 50;  // each frees a bounded number of records
 
 }  // namespace
 
@@ -43,8 +45,8 @@ int KillActor::live() try {
         self_.operations.fetch_add(1, std::memory_order_relaxed);
     }
     return 0;
-} catch (const std::exception&) {
-    fail(Wrong::exception);
+} catch (const std::exception& error) {
+    fail(Wrong::exception, error.what());
     return 1;
 }
 
@@ -62,7 +64,12 @@ void KillActor::answer(std::uint64_t round) {
 void KillActor::pause() {
     held_.clear();
     self_.paused = true;
-    while (world_->pause && !world_->stop) ::sched_yield();
+    for (; world_->pause && !world_->stop; ::sched_yield()) {
+        if (world_->tend && &self_ == &world_->actors[0]) {
+            for (std::uint32_t i = 0; i < kTends; ++i) cache_.tend();
+            world_->tend = false;
+        }
+    }
     self_.paused = false;
 }
 
@@ -154,9 +161,9 @@ void KillActor::check(const std::string& key, std::string_view value, Wrong wron
     if (!test::proven_version(key, value)) fail(wrong);
 }
 
-void KillActor::fail(Wrong wrong) {
+void KillActor::fail(Wrong wrong, const char* why) {
     Wrong none = Wrong::none;
-    world_->wrong.compare_exchange_strong(none, wrong);
+    if (world_->wrong.compare_exchange_strong(none, wrong)) std::snprintf(world_->why, sizeof world_->why, "%s", why);
 }
 
 }  // namespace larder::torture

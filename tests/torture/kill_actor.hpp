@@ -41,7 +41,7 @@ private:
     void dump();
     void check(const std::string& key, std::string_view value, Wrong wrong);
     std::string fresh_value(const std::string& key);
-    void fail(Wrong wrong);
+    void fail(Wrong wrong, const char* why = "");
 
     Cache cache_;
     const shm::SegmentView& view_;

@@ -20,6 +20,12 @@ enum class Doing : std::uint32_t { nothing, reading, writing };
 
 /// Why the torture failed; the first one stays.
 enum class Wrong : std::uint32_t { none, bytes, pinned_bytes, dumped_bytes, put_refused, exception };
+inline constexpr std::array<const char*, 6> kWrongs = {"nothing",
+                                                       "a lookup showed wrong bytes",
+                                                       "the bytes of a pinned value changed",
+                                                       "a dump showed wrong bytes",
+                                                       "a good put was refused",
+                                                       "an exception"};
 
 struct alignas(64) ActorState {
     std::atomic<int> pid{0};
@@ -34,7 +40,13 @@ struct KillWorldState {
     std::array<ActorState, kActors> actors{};
     std::atomic<std::uint64_t> round{0};
     std::atomic<bool> pause{false}, stop{false};
+    std::atomic<bool> tend{false};  // during a pause: one of them gives back what can be
     std::atomic<Wrong> wrong{Wrong::none};
+    char why[160] = "";  // of an exception; written by whoever set `wrong`
+
+    std::string what_is_wrong() const {
+        return std::string(kWrongs[static_cast<std::size_t>(wrong.load())]) + (why[0] == '\0' ? "" : ": ") + why;
+    }
 };
 
 using KillWorld = test::SharedObject<KillWorldState>;

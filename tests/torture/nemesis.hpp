@@ -1,13 +1,13 @@
 // Who kills: picks a process and a moment, strikes, and checks that nobody else was hurt.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -15,6 +15,7 @@
 
 #include "shm/layout.hpp"
 #include "tests/support/section.hpp"
+#include "tests/torture/estates.hpp"
 #include "tests/torture/kill_world.hpp"
 
 namespace larder::torture {
@@ -27,9 +28,11 @@ struct KillReport {
     std::uint64_t rebuilds = 0;
     std::uint64_t operations = 0;
     std::vector<std::int64_t> answers_ns;  // a lookup and a put on each shard by each survivor after each kill
-    std::int64_t slowest_cleaning_ns = 0;  // until slot, pins and lease of a dead process were given back
-    std::string broken;                    // the promise that the failure breaks, "R1"
+    std::vector<std::int64_t> returns_ns;  // from each kill until slot, pins and leases are seen to be back
+    std::string broken;                    // the promise that the failure breaks, "R1"; or "aim", the harness's own
     std::string failure;                   // "": none
+
+    std::uint64_t deaths() const { return kills + aborts; }
 };
 
 class Nemesis {
@@ -47,12 +50,14 @@ public:
     KillReport run(std::uint64_t kills, std::chrono::seconds limit);
 
 private:
+    /// Where to strike: in a writing section; in one that leaves its shard to be rebuilt; in a rebuild.
+    enum class Place : std::uint8_t { section, half_edited, rebuild };
+
     struct Victim {
         std::uint32_t actor = 0;
-        bool was_stopped = false;  // before it was killed, so that it died where it was then
-        bool was_inside = false;   // a writing section, by its own word
-        bool was_rebuilding = false;
-        bool may_break = false;  // it may have been inside a writing section
+        bool was_stopped = false;              // before it was killed, so that it died where it was then
+        std::optional<test::Section> section;  // where it died, if it was stopped, or nobody has cleaned its slot since
+        bool may_break = false;                // a shard that is not known, since its slot was cleaned too soon
     };
 
     void begin();
@@ -62,18 +67,22 @@ private:
     std::vector<Victim> kill_rebuilder();
     void end_with(const Victim& victim, int signal);
     void bury(Victim& victim);
-    std::optional<std::uint32_t> actor_inside(bool rebuilding, std::chrono::microseconds patience) const;
-    std::optional<std::uint32_t> stop_inside(bool rebuilding, std::chrono::microseconds patience) const;
-    bool is_inside(std::uint32_t actor, bool rebuilding) const;
+    std::optional<std::uint32_t> actor_inside(Place place, std::chrono::microseconds patience) const;
+    std::optional<std::uint32_t> stop_inside(Place place, std::chrono::microseconds patience) const;
+    bool stop_rebuilding(std::uint32_t actor, std::uint32_t shard, std::chrono::microseconds patience) const;
+    bool is_inside(std::uint32_t actor, Place place) const;
     std::optional<test::Section> section_of(std::uint32_t actor) const;
+    int any_signal() { return random_() % 4 == 0 ? SIGABRT : SIGKILL; }
     std::uint32_t any_actor() { return static_cast<std::uint32_t>(random_() % kActors); }
 
     void see_to_the_dead(std::vector<Victim>& victims);
     void see_to_the_living(const std::vector<Victim>& victims);
     void await_answers(const std::vector<Victim>& victims);
     void check_rebuilds(const std::vector<Victim>& victims);
-    void check_cleaning();
+    void check_returns();
     void check_structure();
+    void check_bytes();
+    void check_aim();
     void end();
     void fail(const char* promise, const std::string& what);
     std::array<std::uint64_t, kShards> rebuilds() const;
@@ -84,7 +93,7 @@ private:
     std::mt19937_64 random_;
     std::array<pid_t, kActors> pids_{};
     std::array<std::uint64_t, kShards> rebuilds_before_{};
-    std::map<std::pair<std::uint32_t, std::uint64_t>, std::int64_t> dead_since_ns_;  // by slot and incarnation
+    Estates estates_;
     KillReport report_;
 };
 
