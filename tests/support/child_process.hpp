@@ -28,8 +28,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "tests/support/exit_child.hpp"
-
 namespace larder::test {
 
 inline constexpr std::chrono::seconds kWatchdog{20};
@@ -95,7 +93,7 @@ public:
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             const pid_t now = ::getppid();
             if (now != parent && now != 0) ::_exit(71);  // 0: a parent outside this PID namespace
-            exit_child(run(function, ends[1]));
+            ::_exit(run(function, ends[1]));
         }
         ::close(ends[1]);
         return ChildProcess(pid, ends[0]);

@@ -9,8 +9,6 @@
 #include <cstdio>
 #include <exception>
 
-#include "tests/support/exit_child.hpp"
-
 namespace larder::test {
 
 /// The child ends with what function() returns, 1 when it throws; and with its parent, at the latest.
@@ -27,7 +25,7 @@ pid_t fork_to(Function&& function) {
     } catch (const std::exception& error) {
         std::fprintf(stderr, "process %d: %s\n", static_cast<int>(::getpid()), error.what());
     }
-    exit_child(code);
+    ::_exit(code);
 }
 
 /// Dead, and not reaped.
