@@ -96,7 +96,7 @@ void all_commands(const Extent& extent) {
     check_all_failed(calls, failed);
 }
 
-constexpr Extent kEach{true, true, 200}, kSome{false, false, 12};
+constexpr Extent kEach{true, true, 200, true}, kSome{false, false, 12};
 
 }  // namespace
 

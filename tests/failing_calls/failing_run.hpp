@@ -55,6 +55,7 @@ struct Failure {
 struct Extent {
     bool all_errors = true, sticky = true;
     std::uint64_t most = 200;  // the last n
+    bool to_the_end = false;   // before it there must be a run without failure
 };
 
 /// Calls run(failure), which says whether it came to the failure, for n = 1.. until it does not. The names that did
@@ -65,11 +66,14 @@ void loop(const std::vector<FailingCall>& calls, const Extent& extent, std::set<
         for (const int error : call.errors) {
             for (const bool sticky : {false, true}) {
                 if (sticky && !extent.sticky) continue;
-                for (std::uint64_t n = 1; n <= extent.most; ++n) {
+                std::uint64_t n = 1;
+                for (; n <= extent.most; ++n) {
                     const Watchdog watchdog;
                     if (!run(Failure{call.name, error, n, sticky})) break;
                     failed.insert(call.name);
                 }
+                INFO(call.name << " still fails at number " << extent.most);
+                if (extent.to_the_end) CHECK(n <= extent.most);
             }
             if (!extent.all_errors) break;
         }

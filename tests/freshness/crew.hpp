@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "shm/process.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace larder::freshness {
@@ -14,14 +15,15 @@ class Crew {
 public:
     Crew(std::uint16_t port, std::size_t workers) : port_(port), workers_(workers) {}
 
-    /// Calls use(worker's pid, answer) for each worker's answer. One that has died since is left out; before, another
-    /// is looked for in its place.
+    /// Calls use(worker's pid, answer) for each worker's answer. One that has died since, or that lives and does not
+    /// answer, is left out; before, another is looked for in its place.
     template <class Use>
     void ask_all(const std::string& target, Use&& use) {
         complete();
         for (auto client = clients_.begin(); client != clients_.end();) {
             const test::HttpAnswer answer = client->second->get(target);
             if (answer.status == 0) {
+                silent_ += is_alive(std::stoi(client->first)) ? 1 : 0;
                 client = clients_.erase(client);
                 continue;
             }
@@ -30,7 +32,15 @@ public:
         }
     }
 
+    /// How often a worker that lived did not answer.
+    std::uint64_t silent() const { return silent_; }
+
 private:
+    static bool is_alive(int pid) {
+        const shm::process::Status status = shm::process::status_of(static_cast<std::uint32_t>(pid));
+        return !status.gone && !status.is_zombie_without_threads() && !status.is_exiting();
+    }
+
     /// The kernel chooses who is given a connection.
     void complete() {
         constexpr int kTries = 20;
@@ -45,6 +55,7 @@ private:
     const std::uint16_t port_;
     const std::size_t workers_;
     std::map<std::string, std::unique_ptr<test::HttpClient>> clients_;  // by pid
+    std::uint64_t silent_ = 0;
 };
 
 }  // namespace larder::freshness

@@ -64,6 +64,10 @@ public:
         const std::lock_guard lock(mutex_);
         fail(what);
     }
+    void note_silent(std::uint64_t times) {
+        const std::lock_guard lock(mutex_);
+        if (times != 0) fail("a worker that lived did not answer, " + std::to_string(times) + " times");
+    }
     bool has_failed() {
         const std::lock_guard lock(mutex_);
         return !failure.empty();
@@ -110,6 +114,7 @@ private:
                 least = acknowledged_;
             });
         }
+        report_.note_silent(crew.silent());
     }
 
     /// Every second version is committed while the one before is being computed, with a worker stopped at it.
@@ -139,6 +144,7 @@ private:
                 report_.note(worker, answer, version, newest_);
             });
         }
+        report_.note_silent(crew.silent());
     }
 
     /// A moment after the last notice, when the readers have just missed.

@@ -3,6 +3,7 @@
    one stripe. A changer may be killed after any step; then the same change is announced again (the relay still has its row).
    Checked: who begins to read after a change was acknowledged is not served an older version (R11), nor, after a put was refused, a
    value as old as that.
+     -DNOCHECK      readers do not look at the fence
      -DLATESTAMP    as_of is read after the source
      -DNUMBERCHECK  readers remember the notice number in place of `applied`
      -DEARLYAPPLIED `applied` is raised before the fence
@@ -63,7 +64,9 @@ proctype Reader() { byte must, least, v, a, c, e, n;
      e = applied;
 #endif
      if :: c == e -> goto serve :: else fi;
+#ifndef NOCHECK
      if :: fence > a -> goto next :: else fi;
+#endif
      atomic { if :: value == v && as_of == a -> checked = e :: else fi }
 serve: assert(v >= must && a >= least);
 next: atomic { must = 0; least = 0; v = 0; a = 0; c = 0; e = 0 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "shm/inspector.hpp"
 #include "shm/system.hpp"
@@ -11,14 +10,10 @@
 namespace larder::soak {
 namespace {
 
-constexpr double kMostGrowth = 1.1;       // of a median of three or more
+constexpr double kMostGrowth = 1.1;   // of a median of three or more
+constexpr double kMostSlowing = 1.5;  // of a median of twelve or more
+constexpr std::uint64_t kSmallNs = 2'000;
 constexpr std::uint64_t kSmallKib = 512;  // an allocator's whims
-
-std::uint64_t descriptors(pid_t pid) {
-    std::error_code ignored;
-    const std::filesystem::directory_iterator all("/proc/" + std::to_string(pid) + "/fd", ignored);
-    return static_cast<std::uint64_t>(std::distance(begin(all), end(all)));
-}
 
 template <class Field>
 std::uint64_t median(std::vector<Sample>::const_iterator first, std::vector<Sample>::const_iterator last, Field field) {
@@ -39,7 +34,7 @@ void Sampler::sample(std::uint64_t second, const std::vector<pid_t>& processes) 
     Sample sample;
     for (const pid_t process : processes) {
         sample.private_kib += test::private_bytes_of(process) / 1024;
-        sample.descriptors += descriptors(process);
+        sample.descriptors += static_cast<std::uint64_t>(test::open_descriptors(std::to_string(process)));
     }
     struct stat file {};
     if (shm::system::file_status(path_, file) == 0) sample.file_kib = static_cast<std::uint64_t>(file.st_blocks) / 2;
@@ -76,8 +71,12 @@ std::string Sampler::growth() const {
         if (static_cast<double>(late) > static_cast<double>(early) * kMostGrowth + static_cast<double>(figure.small))
             return std::string(figure.name) + " grew from " + std::to_string(early) + " to " + std::to_string(late);
     }
-    std::printf("p99.9 of a lookup: %lu ns early, %lu ns late\n", median(begin, begin + third, &Sample::p999_ns),
-                median(end - third, end, &Sample::p999_ns));
+    const std::uint64_t early = median(begin, begin + third, &Sample::p999_ns);
+    const std::uint64_t late = median(end - third, end, &Sample::p999_ns);
+    std::printf("p99.9 of a lookup: %lu ns early, %lu ns late\n", early, late);
+    const double most = static_cast<double>(early) * kMostSlowing + static_cast<double>(kSmallNs);
+    if (samples_.size() >= kTimedSamples && static_cast<double>(late) > most)
+        return "p99.9 of a lookup (ns) grew from " + std::to_string(early) + " to " + std::to_string(late);
     return "";
 }
 

@@ -25,6 +25,7 @@ struct Sample {
 class Sampler {
 public:
     static constexpr std::size_t kFewest = 9;  // samples in which growth can be told from noise
+    static constexpr std::size_t kTimedSamples = 36;
 
     Sampler(const shm::SegmentView& view, std::string path) : view_(view), path_(std::move(path)) {}
 
@@ -35,7 +36,7 @@ public:
     /// Takes a sample, and prints it as a line.
     void sample(std::uint64_t second, const std::vector<pid_t>& processes);
     /// Compares the middle of the last third with that of the first, the very first sample left out: what grew, in
-    /// words. Times are printed, not judged. Empty: nothing grew. REQUIRES: kFewest samples.
+    /// words. Empty: nothing grew. Times are judged from kTimedSamples on. REQUIRES: kFewest samples.
     std::string growth() const;
 
 private:

@@ -124,9 +124,7 @@ void keep_promises(const Settings& settings, const std::string& wrong, std::uint
     if (settings.promises.empty()) return;
     for (const std::string name : {"R3", "R15"}) {
         const double violations = wrong.rfind(name + " ", 0) == 0 ? 1 : 0;
-        append_promise(
-            settings.promises,
-            {name, "violations", {"==", 0}, violations, kills, {violations}, "build/release/tests/" + command});
+        append_promise(settings.promises, {name, "violations", {"==", 0}, violations, kills, {violations}, command});
     }
 }
 
@@ -140,8 +138,9 @@ int soak(const Settings& settings) {
     ::setrlimit(RLIMIT_CORE, &no_core);
     Soak soak(settings);
     const std::string wrong = soak.run();
-    const std::string command = "larder_soak --seconds " + std::to_string(settings.seconds) + " --every " +
-                                std::to_string(settings.every) + " --seed " + std::to_string(settings.seed);
+    const std::string command = "build/release/tests/larder_soak --seconds " + std::to_string(settings.seconds) +
+                                " --every " + std::to_string(settings.every) + " --seed " +
+                                std::to_string(settings.seed);
     keep_promises(settings, wrong, soak.kills(), command);
     if (wrong.empty()) return std::printf("%lu kills; nothing grew\n", soak.kills()), 0;
     return std::printf("FAILED: %s\nagain: %s\n", wrong.c_str(), command.c_str()), 1;

@@ -21,10 +21,11 @@ inline std::uint64_t private_bytes_of(pid_t pid) {
     return (resident - shared) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-/// Of this process, with the one that looks. Throws std::filesystem::filesystem_error: none is left to look with.
-inline std::ptrdiff_t open_descriptors() {
+/// Of the process, by default of this one with the one that looks. Throws std::filesystem::filesystem_error: there
+/// is no such process, or no descriptor is left to look with.
+inline std::ptrdiff_t open_descriptors(const std::string& pid = "self") {
     using Entries = std::filesystem::directory_iterator;
-    return std::distance(Entries("/proc/self/fd"), Entries());
+    return std::distance(Entries("/proc/" + pid + "/fd"), Entries());
 }
 
 }  // namespace larder::test
