@@ -39,6 +39,7 @@ constexpr int kLinesPerTurn = 32;                 // of one client, then the oth
 constexpr int kAcceptsPerTurn = 16;
 constexpr std::size_t kLeavingClients = 16;             // that are told why; more are closed at once
 constexpr std::chrono::milliseconds kAcceptPause{100};  // when the process has no descriptor left
+constexpr std::chrono::milliseconds kLongestWait{500};
 
 std::string why(int error) { return std::generic_category().message(error); }
 
@@ -232,15 +233,14 @@ public:
     Loop& operator=(const Loop&) = delete;
     ~Loop() { step_down(); }
 
+    /// Looks up now and then: where the kernel cannot watch what would wake it (epoll_ctl fails), stop() does not.
     void run() {
         if (!host_.io.stopped()) beat();
-        for (bool again = true; again;) {
+        while (!host_.io.stopped()) {
             try {
-                again = false;
-                host_.io.run();  // until stop()
+                host_.io.run_for(kLongestWait);
             } catch (const std::exception& problem) {
                 log(LogLevel::error, std::string("the listener goes on after: ") + problem.what());
-                again = true;
             }
         }
     }

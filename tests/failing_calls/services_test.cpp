@@ -54,20 +54,23 @@ void check_service(const FailingScene& scene, LarderCommand& service, const Fail
     if (!scene.has_failed()) CHECK((served && result.code == 0));
 }
 
+/// Says whether it came to the failure.
+bool listen_with(const Failure& failure) {
+    const FailingScene scene;
+    INFO("listen: " << failure.text());
+    LarderCommand listener(scene.path(), {"listen", "--size", "16MiB"}, failure.environment(scene.mark()));
+    const bool served = serves(listener, [&] {
+        return SocketClient(scene.path() + "/default.sock").ask("invalidate key").rfind("ok", 0) == 0;
+    });
+    check_service(scene, listener, failure, served);
+    scene.check_cache();
+    scene.check_doctor();
+    return scene.has_failed();
+}
+
 void listen(const Extent& extent) {
     std::set<std::string> failed;
-    loop(calls, extent, failed, [](const Failure& failure) {
-        const FailingScene scene;
-        INFO("listen: " << failure.text());
-        LarderCommand listener(scene.path(), {"listen", "--size", "16MiB"}, failure.environment(scene.mark()));
-        const bool served = serves(listener, [&] {
-            return SocketClient(scene.path() + "/default.sock").ask("invalidate key").rfind("ok", 0) == 0;
-        });
-        check_service(scene, listener, failure, served);
-        scene.check_cache();
-        scene.check_doctor();
-        return scene.has_failed();
-    });
+    loop(calls, extent, failed, listen_with);
     check_all_failed(calls, failed);
 }
 
@@ -111,6 +114,9 @@ constexpr Extent kEach{true, true, 200}, kSome{false, false, 2};
 }  // namespace
 
 TEST_CASE("a listener whose call fails goes on, or ends and says why") { listen(kSome); }
+TEST_CASE("a listener that the kernel wakes for nothing ends when it is told to") {
+    CHECK(listen_with({"epoll_ctl", ENOSPC, 1, true}));
+}
 TEST_CASE("a server whose call fails goes on, or ends and says why") { serve(kSome); }
 TEST_CASE("a listener whose call fails, all errors, once and from then on", "[.all]") { listen(kEach); }
 TEST_CASE("a server whose call fails, all errors, once and from then on", "[.all]") { serve(kEach); }
