@@ -61,13 +61,15 @@ bool holds(const Goal& goal, double measured) {
 json::object to_json(const Promise& promise) {
     json::array rounds;
     for (const double round : promise.rounds) rounds.push_back(number_or_null(round));
+    // A figure that stands on nothing is none: the quantile of no times is 0.
+    const double measured = promise.samples == 0 ? std::numeric_limits<double>::quiet_NaN() : promise.measured;
     return {{"promise", promise.name},
             {"unit", promise.unit},
             {"goal", {{"op", promise.goal.op}, {"value", promise.goal.value}}},
-            {"measured", number_or_null(promise.measured)},
+            {"measured", number_or_null(measured)},
             {"samples", promise.samples},
             {"rounds", std::move(rounds)},
-            {"holds", holds(promise.goal, promise.measured)},
+            {"holds", holds(promise.goal, measured)},
             {"command", promise.command}};
 }
 

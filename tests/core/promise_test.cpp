@@ -36,6 +36,17 @@ TEST_CASE("promise: what was not measured reaches no goal", "[core][promise]") {
     CHECK(to_json(Promise{"R1", "ms", {"<=", 10}}).at("measured").is_null());
 }
 
+TEST_CASE("promise: a figure without samples was not measured, whatever others measured of it", "[core][promise]") {
+    Promise nothing = figure("<=", 10, 0);
+    nothing.samples = 0;
+    CHECK_FALSE(to_json(nothing).at("holds").as_bool());
+    CHECK(to_json(nothing).at("measured").is_null());
+    const test::ScopedDirectory directory;
+    append_promise(directory.file("promises"), figure("<=", 10, 1));
+    append_promise(directory.file("promises"), nothing);
+    CHECK(std::isnan(read_promises(directory.file("promises"))[0].measured));
+}
+
 TEST_CASE("promise: an unknown comparison is an error, not a promise kept", "[core][promise]") {
     CHECK_THROWS_AS(holds({"<", 10}, 1), std::invalid_argument);
 }
