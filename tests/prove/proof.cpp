@@ -51,47 +51,98 @@ Cases cases_of(const std::string& report) {
     return cases;
 }
 
+bool is_installed(const std::string& program) {
+    return std::system(("command -v " + program + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+/// Nothing measured yet.
+Promise asked(const std::string& name) {
+    for (Promise& one : promises())
+        if (one.name == name) return std::move(one);
+    throw std::runtime_error("no such promise: " + name);
+}
+
+bool has(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 }  // namespace
 
-Proof::Proof(std::string directory, bool quick) : directory_(std::move(directory)), quick_(quick) {}
+Proof::Proof(std::string directory) : directory_(std::move(directory)), figures_(directory_ + "/promises") {
+    if (!std::filesystem::is_empty(directory_))
+        throw std::runtime_error(directory_ + " is not empty, and what is in it would count: name a new directory");
+}
+
+std::string Proof::file(const Step& step, const char* ending) const {
+    std::string name = step.name;
+    std::replace(name.begin(), name.end(), ' ', '-');
+    return directory_ + "/" + name + ending;
+}
 
 /// Returns how many were skipped: they have proved nothing, as no case at all.
-std::uint64_t Proof::count_cases(const Step& step, const std::string& report) const {
-    const Cases cases = cases_of(text_of(report));
-    if (cases.held + cases.failed != 0)
-        append_promise(directory_ + "/promises", {step.promise,
-                                                  "violations",
-                                                  {"==", 0},
-                                                  static_cast<double>(cases.failed),
-                                                  cases.held + cases.failed,
-                                                  {static_cast<double>(cases.failed)},
-                                                  step.quick});
+std::uint64_t Proof::count_cases(const Step& step) const {
+    const Cases cases = cases_of(text_of(file(step, ".xml")));
+    if (cases.held + cases.failed == 0) return cases.skipped;
+    Promise counted = asked(step.promises.at(0));
+    counted.measured = static_cast<double>(cases.failed);
+    counted.samples = cases.held + cases.failed;
+    counted.rounds = {counted.measured};
+    counted.command = step.command;
+    append_promise(file(step, ".promises"), counted);
     return cases.skipped;
 }
 
+/// Those of the step join those of the others. Where it did not pass, none of its promises holds: what it measured
+/// stays if that says so, too. Returns what is wrong with what it measured, or "".
+std::string Proof::keep_figures(const Step& step, bool passed) {
+    std::string wrong;
+    std::vector<std::string> told, broken;
+    if (std::filesystem::exists(file(step, ".promises")))
+        for (const Promise& one : read_promises(file(step, ".promises"))) {
+            append_promise(figures_, one);
+            told.push_back(one.name);
+            if (!holds(one.goal, one.measured)) broken.push_back(one.name);
+            if (!has(step.promises, one.name)) wrong += "measured " + one.name + ", which it is not known to show\n";
+        }
+    for (const std::string& name : step.promises)
+        if (step.kind == Kind::harness && !has(told, name)) wrong += "did not measure " + name + "\n";
+    if (passed && wrong.empty()) return wrong;
+    for (const std::string& name : step.promises) {
+        failed_[name] += (failed_[name].empty() ? "" : ", ") + step.name;
+        Promise nothing = asked(name);
+        nothing.command = step.command;
+        if (!has(broken, name)) append_promise(figures_, nothing);
+    }
+    return wrong;
+}
+
 Outcome Proof::run(const Step& step) {
-    std::string file = step.name;
-    std::replace(file.begin(), file.end(), ' ', '-');
-    const std::string log = directory_ + "/" + file + ".log", report = directory_ + "/" + file + ".xml";
-    std::string command = quick_ ? step.quick : step.whole;
-    if (step.kind == Kind::harness) command += " --promises " + directory_ + "/promises";
-    if (step.kind == Kind::cases) command += " -r xml -o " + report;
+    Outcome outcome;
+    if (!step.needs.empty() && !is_installed(step.needs)) {
+        outcome.missing = step.needs;
+        return outcome;
+    }
+    std::string command = step.command;
+    if (step.kind == Kind::harness) command += " --promises " + file(step, ".promises");
+    if (step.kind == Kind::cases) command += " -r xml -o " + file(step, ".xml");
     const auto started = std::chrono::steady_clock::now();
-    Outcome outcome{step.name};
-    outcome.passed = run_command(command, log);
+    outcome.passed = run_command(command, file(step, ".log"));
     outcome.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
-    if (step.kind == Kind::cases) outcome.skipped = count_cases(step, report);
+    if (step.kind == Kind::cases) outcome.skipped = count_cases(step);
+    const std::string wrong = keep_figures(step, outcome.passed);
+    outcome.passed = outcome.passed && wrong.empty();
     if (!outcome.passed) {
-        outcome.log = text_of(log);
+        outcome.log = text_of(file(step, ".log"));
         outcome.log.erase(0, outcome.log.size() - std::min(outcome.log.size(), kLogBytes));
+        outcome.log += wrong;
     }
     return outcome;
 }
 
 std::vector<Promise> Proof::promises() const {
     std::vector<Promise> all = prove::promises();
-    if (!std::filesystem::exists(directory_ + "/promises")) return all;
-    for (const Promise& measured : read_promises(directory_ + "/promises")) {
+    if (!std::filesystem::exists(figures_)) return all;
+    for (const Promise& measured : read_promises(figures_)) {
         const auto asked =
             std::find_if(all.begin(), all.end(), [&](const Promise& one) { return one.name == measured.name; });
         if (asked == all.end()) throw std::runtime_error("no such promise: " + measured.name);
@@ -101,6 +152,11 @@ std::vector<Promise> Proof::promises() const {
         *asked = measured;
     }
     return all;
+}
+
+std::string Proof::why(const std::string& promise) const {
+    const auto steps = failed_.find(promise);
+    return steps == failed_.end() ? std::string() : steps->second;
 }
 
 }  // namespace larder::prove

@@ -1,9 +1,10 @@
-// What a step of test cases has proved.
+// What steps have proved that passed, and what is left of a promise when one did not.
 #include "tests/prove/proof.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <fstream>
+#include <set>
 
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/skipped.hpp"
@@ -19,26 +20,64 @@ const std::string kFailed = kBegin + R"(<OverallResult success="false"/>)" + kEn
 const std::string kSkipped =
     kBegin + "<Warning>" + test::kNeedsRoot + R"(</Warning><OverallResult success="true"/>)" + kEnd;
 
-/// One step that reports such cases, and R13 after it.
+/// A proof of steps that take next to no time, and the promise R13, or another one, after it.
 struct Run {
-    explicit Run(const std::string& cases) {
+    explicit Run(const std::vector<Step>& steps, const std::string& name = "R13") {
         const test::ScopedDirectory directory;
-        std::ofstream(directory.file("cases")) << "<Catch><Group>" << cases;
-        const std::string tests = "sh -c 'cp " + directory.file("cases") + R"( "$3"')";  // -r xml -o FILE
-        Proof proof(directory.path(), true);
-        outcome = proof.run({Kind::cases, "some tests", tests, tests, "R13"});
+        Proof proof(directory.path());
+        for (const Step& step : steps) outcome = proof.run(step);
         for (const Promise& one : proof.promises())
-            if (one.name == "R13") promise = one;
+            if (one.name == name) promise = one;
+        why = proof.why(name);
     }
 
-    Outcome outcome;
+    Outcome outcome;  // of the last step
     Promise promise;
+    std::string why;
 };
+
+/// A step whose cases are those.
+class Reported {
+public:
+    explicit Reported(const std::string& cases, const std::string& then = "true") {
+        std::ofstream(files_.file("cases")) << "<Catch><Group>" << cases;
+        step = {Kind::cases, "cases", "sh -c 'cp " + files_.file("cases") + " \"$3\"; " + then + "'", {"R13"}};
+    }
+
+    Step step;
+
+private:
+    const test::ScopedDirectory files_;
+};
+
+Run run_cases(const std::string& cases) {
+    const Reported reported(cases);
+    return Run({reported.step});
+}
+
+/// A harness that writes these lines to its file, and then does what is left to do.
+class Harness {
+public:
+    explicit Harness(const std::vector<Promise>& figures, const std::string& then = "true") {
+        std::ofstream(files_.file("figures")).flush();
+        for (const Promise& one : figures) append_promise(files_.file("figures"), one);
+        step = {Kind::harness, "harness", "sh -c 'cat " + files_.file("figures") + " >\"$1\"; " + then + "'", {"R13"}};
+    }
+
+    Step step;
+
+private:
+    const test::ScopedDirectory files_;
+};
+
+Promise violations(double measured, const std::string& name = "R13") {
+    return {name, "violations", {"==", 0}, measured, 10, {measured}, "measure"};
+}
 
 }  // namespace
 
 TEST_CASE("Cases that were skipped are told, and count nothing") {
-    const Run run(kHeld + kSkipped + kHeld);
+    const Run run = run_cases(kHeld + kSkipped + kHeld);
     CHECK(run.outcome.passed);
     CHECK(run.outcome.skipped == 1);
     CHECK(run.promise.measured == 0);
@@ -47,7 +86,7 @@ TEST_CASE("Cases that were skipped are told, and count nothing") {
 
 TEST_CASE("Where all cases were skipped, or there is none, nothing is measured") {
     for (const std::string& cases : {std::string(), kSkipped, kSkipped + kSkipped}) {
-        const Run run(cases);
+        const Run run = run_cases(cases);
         CHECK(run.outcome.passed);
         CHECK(std::isnan(run.promise.measured));
         CHECK(run.promise.samples == 0);
@@ -55,7 +94,76 @@ TEST_CASE("Where all cases were skipped, or there is none, nothing is measured")
 }
 
 TEST_CASE("A case that failed is a violation, and so is one in which the program died") {
-    CHECK(Run(kHeld + kFailed).promise.measured == 1);
-    CHECK(Run(kHeld + kFailed + kBegin).promise.measured == 2);
-    CHECK(Run(kSkipped + kBegin + test::kNeedsRoot).promise.measured == 1);
+    CHECK(run_cases(kHeld + kFailed).promise.measured == 1);
+    CHECK(run_cases(kHeld + kFailed + kBegin).promise.measured == 2);
+    CHECK(run_cases(kSkipped + kBegin + test::kNeedsRoot).promise.measured == 1);
+}
+
+TEST_CASE("A harness that passed tells of its promises, in their order, and of nothing else") {
+    const Harness harness({violations(0)});
+    const Run run({harness.step});
+    CHECK(run.outcome.passed);
+    CHECK(run.promise.measured == 0);
+    CHECK(run.promise.samples == 10);
+    CHECK(run.why.empty());
+    CHECK(std::isnan(Run({harness.step}, "R1").promise.measured));
+    CHECK(prove::promises().size() == 16);
+}
+
+TEST_CASE("Where a step did not pass none of its promises holds, whatever it or another one measured") {
+    const Harness passed({violations(0)});
+    const Harness failing({violations(0)}, "exit 1"), dying({}, "kill -SEGV $$");
+    const Reported cases(kHeld, "exit 1");
+    for (const Step& step : {failing.step, dying.step, cases.step, Step{Kind::plain, "plain", "false", {"R13"}}}) {
+        for (const std::vector<Step>& both : {std::vector<Step>{passed.step, step}, {step, passed.step}}) {
+            const Run run(both);
+            CHECK(std::isnan(run.promise.measured));
+            CHECK_FALSE(holds(run.promise.goal, run.promise.measured));
+            CHECK(run.why == step.name);
+        }
+    }
+}
+
+TEST_CASE("What a failed step measured on the wrong side of the goal stays to be seen") {
+    const Harness harness({violations(3)}, "exit 1");
+    const Run run({harness.step});
+    CHECK_FALSE(run.outcome.passed);
+    CHECK(run.promise.measured == 3);
+}
+
+TEST_CASE("A harness that leaves out a promise, or tells of one that is not its own, has not passed") {
+    const Harness silent({}), other({violations(0), violations(0, "R8")});
+    const Run without({silent.step}), with({other.step});
+    CHECK_FALSE(without.outcome.passed);
+    CHECK_THAT(without.outcome.log, Catch::Contains("did not measure R13"));
+    CHECK_FALSE(with.outcome.passed);
+    CHECK_THAT(with.outcome.log, Catch::Contains("measured R8"));
+}
+
+TEST_CASE("A step whose program is not there is told, and counts nothing") {
+    const Run run({{Kind::plain, "plain", "false", {"R13"}, "larder-no-such-program"}});
+    CHECK(run.outcome.missing == "larder-no-such-program");
+    CHECK(run.why.empty());
+    CHECK(Run({{Kind::plain, "plain", "true", {"R13"}, "sh"}}).outcome.passed);
+}
+
+TEST_CASE("Figures that are there already are not taken for new ones") {
+    const test::ScopedDirectory directory;
+    append_promise(directory.file("promises"), violations(0));
+    CHECK_THROWS_WITH(Proof(directory.path()), Catch::Contains("is not empty"));
+}
+
+TEST_CASE("Each step shows promises that there are, each promise is measured by some step of each form") {
+    for (const bool quick : {true, false}) {
+        std::set<std::string> names, known, measured;
+        for (const Promise& one : prove::promises()) known.insert(one.name);
+        for (const Step& step : steps(quick)) {
+            CAPTURE(step.name);
+            CHECK(names.insert(step.name).second);  // of their files, too
+            CHECK((step.kind != Kind::cases || step.promises.size() == 1));
+            for (const std::string& name : step.promises) CHECK(known.count(name) == 1);
+            if (step.kind != Kind::plain) measured.insert(step.promises.begin(), step.promises.end());
+        }
+        CHECK(measured == known);
+    }
 }

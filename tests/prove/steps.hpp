@@ -10,19 +10,21 @@
 namespace larder::prove {
 
 enum class Kind : std::uint8_t {
-    harness,  ///< takes `--promises FILE`
-    cases,    ///< test cases; those that fail are the violations of a promise, those that are skipped count nothing
-    plain,    ///< says by its exit code only whether all is well
+    harness,  ///< takes `--promises FILE`, and measures all that it shows
+    cases,  ///< test cases; those that fail are the violations of the one promise, those that are skipped count nothing
+    plain,  ///< measures nothing: says by its exit code whether all is well
 };
 
 struct Step {
     Kind kind;
     std::string name;
-    std::string quick, whole;  ///< commands, from the root of the tree; no quick one: not for every change
-    std::string promise;       ///< of `cases`
+    std::string command;                ///< from the root of the tree
+    std::vector<std::string> promises;  ///< that it shows: when it does not pass, none of them holds
+    std::string needs{};                ///< a program; where there is none, the step is not run
 };
 
-std::vector<Step> steps();
+/// Of the quick form, or of the whole one.
+std::vector<Step> steps(bool quick);
 
 /// R1 to R16 with their goals, nothing measured yet.
 std::vector<Promise> promises();
