@@ -6,6 +6,7 @@
 
 #include "shm/cache.hpp"
 #include "shm/directory.hpp"
+#include "shm/elapsed.hpp"
 #include "shm/entry_cursor.hpp"
 #include "shm/hash.hpp"
 #include "shm/inspector.hpp"
@@ -19,6 +20,7 @@ namespace {
 constexpr int kLooks = 3;
 constexpr std::int64_t kLookAgainNs = 50'000'000;
 constexpr std::int64_t kPatienceNs = 500'000'000;
+constexpr std::int64_t kFarNs = 60'000'000'000;
 constexpr std::size_t kExamples = 3;  // of one kind, that are told one by one
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
@@ -88,8 +90,17 @@ private:
         case SlotFinding::entry:
             break;
         }
+        if (!is_plausible(copy.entry)) damaged_.add(place);
         if (!reachable(slot, copy.entry)) unreachable_.add(place);
         if (examination_.checksums && checksum_of(copy.entry.value) != copy.entry.checksum) checksum_.add(place);
+    }
+
+    /// It was made before now, to end after that, from a source read after a notice that was given. A minute is for
+    /// writers that had to wait.
+    bool is_plausible(const Entry& entry) const {
+        return elapsed_ns(examination_.now_ns, entry.created_ns) <= kFarNs &&
+               elapsed_ns(entry.expires_ns, entry.created_ns) <= kFarNs &&
+               entry.as_of <= view_.header().notice_number.load(std::memory_order_acquire);
     }
 
     /// A probe from the entry's home gets to its slot. Writers fill and shift meanwhile: only a gap that is there at

@@ -112,6 +112,9 @@ TEST_CASE("a damaged record is found", "[cli][doctor]") {
     SECTION("another key") { reinterpret_cast<char*>(&record)[sizeof(shm::Record)] ^= 1; }
     SECTION("another hash") { record.hash ^= 1; }
     SECTION("too many tags") { record.tags = 200; }
+    SECTION("an end long before it was made") { record.expires_ns = record.created_ns - 120'000'000'000; }
+    SECTION("made later than now") { record.created_ns += 120'000'000'000; }
+    SECTION("of a notice that was never given") { record.as_of += 1'000; }
     CHECK(patient.severity("record_damaged") == "error");
 }
 
