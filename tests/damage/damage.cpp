@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cstdio>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <string>
@@ -28,16 +29,25 @@ std::set<std::string> words_of(const std::string& text) {
     return {std::istream_iterator<std::string>(words), {}};
 }
 
+/// What is said of a specimen, and read of it.
+struct Healthy {
+    std::set<std::string> findings;
+    Hits kept;
+};
+
 /// What became of the mutants of one kind.
 struct Row {
-    std::uint64_t mutants = 0, refused = 0, named = 0, hits = 0, misses = 0, wrong_bytes = 0, crashes = 0;
+    std::uint64_t mutants = 0, refused = 0, named = 0, unnamed = 0, hits = 0, misses = 0, wrong_bytes = 0, crashes = 0;
 };
 
 class Report {
 public:
     Report(const std::vector<Specimen>& specimens, const Arguments& arguments)
         : specimens_(specimens), arguments_(arguments) {
-        for (const Specimen& specimen : specimens) healthy_.push_back(words_of(healthy_findings(specimen)));
+        healthy_.resize(specimens.size());
+        run_healthy(specimens, [this](const Trial& trial) {
+            healthy_[trial.number] = {words_of(trial.outcome->findings), trial.outcome->kept};
+        });
     }
 
     void add(const Trial& trial) {
@@ -49,66 +59,94 @@ public:
             slowest_ = trial.number;
         }
         row.refused += outcome.refused;
-        row.named += names_something(trial) ? 1 : 0;
+        const bool named = names_something(trial);
+        row.named += named ? 1 : 0;
+        const bool unnamed = !named && has_effect(trial);
+        row.unnamed += unnamed ? 1 : 0;
         row.hits += outcome.hits;
         row.misses += outcome.misses;
         row.wrong_bytes += outcome.wrong_bytes;
-        if (trial.ending == Ending::well && arguments_.only < 0) return;
+        const bool well =
+            trial.ending == Ending::well && (!unnamed || trial.mutant.may_be_right(specimens_[trial.mutant.specimen]));
+        if (well && arguments_.only < 0) return;
         // Writers were not promised anything.
         const bool by_write = outcome.stage == Stage::writing;
         row.crashes += by_write ? 1 : 0;
         if (by_write && arguments_.only < 0) return;
-        failures_ += trial.ending == Ending::well || by_write ? 0 : 1;
-        tell(trial);
+        failures_ += well || by_write ? 0 : 1;
+        tell(trial, well);
+    }
+
+    /// Kinds of damage of which so many are tried without one hit have proved nothing of reading; only what is damaged
+    /// before anybody maps the segment may be refused each time.
+    void judge_kinds() {
+        constexpr std::uint64_t kMany = 20;
+        for (std::size_t i = 0; i < rows_.size(); ++i) {
+            const auto kind = static_cast<Damage>(i);
+            const bool of_the_file = kind == Damage::geometry || kind == Damage::truncation;
+            if (rows_[i].mutants < kMany || of_the_file || (rows_[i].hits != 0 && rows_[i].refused < rows_[i].mutants))
+                continue;
+            std::printf("%s: nobody read any of these\n", kDamages[i].data());
+            ++failures_;
+        }
     }
 
     void print() const {
-        std::printf("%-14s %8s %8s %8s %10s %10s %8s%s\n", "damage", "mutants", "refused", "named", "hits", "misses",
-                    "wrong", arguments_.writes ? "  write crashes" : "");
+        std::printf("%-14s %8s %8s %8s %8s %10s %10s %8s%s\n", "damage", "mutants", "refused", "named", "unnamed",
+                    "hits", "misses", "wrong", arguments_.writes ? "  write crashes" : "");
         for (std::size_t i = 0; i < rows_.size(); ++i) {
             const Row& row = rows_[i];
             if (row.mutants == 0) continue;
             const auto percent = [&row](std::uint64_t n) {
                 return 100.0 * static_cast<double>(n) / static_cast<double>(row.mutants);
             };
-            std::printf("%-14s %8lu %7.1f%% %7.1f%% %10lu %10lu %8lu", kDamages[i].data(), row.mutants,
-                        percent(row.refused), percent(row.named), row.hits, row.misses, row.wrong_bytes);
+            std::printf("%-14s %8lu %7.1f%% %7.1f%% %8lu %10lu %10lu %8lu", kDamages[i].data(), row.mutants,
+                        percent(row.refused), percent(row.named), row.unnamed, row.hits, row.misses, row.wrong_bytes);
             if (arguments_.writes) std::printf(" %7lu %5.1f%%", row.crashes, percent(row.crashes));
             std::printf("\n");
         }
         std::printf("slowest: mutant %lu, %.1f ms\n", slowest_, static_cast<double>(slowest_ns_) / 1e6);
     }
     std::uint64_t failures() const { return failures_; }
-    std::uint64_t mutants() const {
-        std::uint64_t sum = 0;
-        for (const Row& row : rows_) sum += row.mutants;
-        return sum;
-    }
+    std::uint64_t mutants() const { return sum(&Row::mutants); }
+    std::uint64_t write_crashes() const { return sum(&Row::crashes); }
 
 private:
+    std::uint64_t sum(std::uint64_t Row::*figure) const {
+        return std::accumulate(rows_.begin(), rows_.end(), std::uint64_t{0},
+                               [figure](std::uint64_t so_far, const Row& row) { return so_far + row.*figure; });
+    }
     bool names_something(const Trial& trial) const {
         for (const std::string& finding : words_of(trial.outcome->findings))
-            if (!healthy_[trial.mutant.specimen].contains(finding)) return true;
+            if (!healthy_[trial.mutant.specimen].findings.contains(finding)) return true;
         return false;
     }
+    /// It costs somebody something: then the doctor has to name it.
+    bool has_effect(const Trial& trial) const {
+        const Outcome& outcome = *trial.outcome;
+        return outcome.refused != 0 || outcome.wrong_bytes != 0 ||
+               (healthy_[trial.mutant.specimen].kept & ~outcome.kept).any();
+    }
 
-    void tell(const Trial& trial) const {
+    void tell(const Trial& trial, bool well) const {
         if (failures_ > 20) return;
         static constexpr const char* kEndings[] = {"well", "wrong", "CRASHED", "HUNG"};
-        std::printf("mutant %lu: %s", trial.number, kEndings[static_cast<std::size_t>(trial.ending)]);
+        const bool unnamed = trial.ending == Ending::well && !well;
+        std::printf("mutant %lu: %s", trial.number,
+                    unnamed ? "UNNAMED" : kEndings[static_cast<std::size_t>(trial.ending)]);
         if (trial.signal != 0) std::printf(" (signal %d)", trial.signal);
         std::printf(" while %s; %s\n  damaged: %s\n  doctor: %s\n",
                     kStages[static_cast<std::size_t>(trial.outcome->stage.load())].data(), trial.outcome->failure,
                     trial.mutant.describe(specimens_[trial.mutant.specimen]).c_str(), trial.outcome->findings);
-        if (trial.ending != Ending::well)
-            std::printf("  again: larder_damage --seed %lu --only %lu%s\n", arguments_.seed, trial.number,
-                        arguments_.writes ? " --writes" : "");
+        if (!well)
+            std::printf("  again: build/release/tests/larder_damage --seed %lu --only %lu%s\n", arguments_.seed,
+                        trial.number, arguments_.writes ? " --writes" : "");
         std::fflush(stdout);
     }
 
     const std::vector<Specimen>& specimens_;
     const Arguments& arguments_;
-    std::vector<std::set<std::string>> healthy_;
+    std::vector<Healthy> healthy_;
     std::array<Row, kDamages.size()> rows_{};
     std::uint64_t failures_ = 0, slowest_ = 0;
     std::int64_t slowest_ns_ = 0;
@@ -123,6 +161,23 @@ void promise(const Arguments& arguments, const char* name, std::uint64_t violati
     append_promise(arguments.promises, one);
 }
 
+/// What was tried, and what came of it. Fewer than a tenth of what was asked for is no trial.
+int conclude(const Arguments& arguments, const Report& report, std::uint64_t failures) {
+    const std::uint64_t asked = arguments.only < 0 ? arguments.mutants : 1;
+    std::printf("%lu mutants\n", report.mutants());
+    if (report.mutants() < asked)
+        std::printf("cut short after %lu of %lu mutants by --seconds\n", report.mutants(), asked);
+    if (failures != 0) return std::printf("FAILED: %lu\n", failures), 1;
+    if (report.mutants() * 10 < asked) return std::printf("FAILED: too few of them\n"), 1;
+    if (report.mutants() == 0 && arguments.scribble_seconds == 0) return std::printf("FAILED: nothing was tried\n"), 1;
+    if (arguments.writes)
+        std::printf("%lu writers crashed; no reader did, nor hung, nor was told another key's bytes\n",
+                    report.write_crashes());
+    else
+        std::printf("nobody crashed, hung, or was told another key's bytes; the doctor named what that cost\n");
+    return 0;
+}
+
 int run(const Arguments& arguments) {
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
@@ -132,20 +187,20 @@ int run(const Arguments& arguments) {
     const std::uint64_t first = all ? 0 : static_cast<std::uint64_t>(arguments.only);
     run_trials(specimens, arguments.seed, first, all ? arguments.mutants : first + 1,
                {1'000, arguments.writes, arguments.seconds}, [&report](const Trial& trial) { report.add(trial); });
+    report.judge_kinds();
     report.print();
     const Scribbled scribbled =
         all && !arguments.writes ? scribble(specimens, arguments.seed, arguments.scribble_seconds) : Scribbled{};
     for (const std::string& failure : scribbled.failures)
-        std::printf("scribbling: %s\n  again: larder_damage --mutants 0 --seed %lu --scribble %lu\n", failure.c_str(),
-                    arguments.seed, arguments.scribble_seconds);
+        std::printf(
+            "scribbling: %s\n  again: build/release/tests/larder_damage --mutants 0 --seed %lu --scribble %lu\n",
+            failure.c_str(), arguments.seed, arguments.scribble_seconds);
     const std::uint64_t failures = report.failures() + scribbled.failures.size();
     if (all && !arguments.writes) {
         promise(arguments, "R6", failures, report.mutants());
         promise(arguments, "R3", failures, report.mutants());
     }
-    std::printf("%lu mutants\n", report.mutants());
-    std::printf(failures == 0 ? "nobody crashed, hung, or was told another key's bytes\n" : "FAILED: %lu\n", failures);
-    return failures == 0 ? 0 : 1;
+    return conclude(arguments, report, failures);
 }
 
 }  // namespace

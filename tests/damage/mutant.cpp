@@ -256,6 +256,23 @@ bool Mutant::touches_arenas(const Specimen& of) const {
                        [&of](const Edit& edit) { return edit.at + edit.bytes.size() > of.view().geometry->arenas_at; });
 }
 
+bool Mutant::may_be_right(const Specimen& of) const {
+    const auto changes = [this](std::uint64_t from, std::uint64_t to) {
+        return std::any_of(edits.begin(), edits.end(),
+                           [from, to](const Edit& edit) { return edit.at < to && from < edit.at + edit.bytes.size(); });
+    };
+    const auto changes_record = [&](std::uint64_t at) {
+        const shm::RecordShape shape = shm::shape_of(*of.view().at<shm::Record>(at));
+        return changes(at + offsetof(shm::Record, as_of), at + offsetof(shm::Record, created_ns)) ||
+               changes(at + offsetof(shm::Record, expires_ns), at + offsetof(shm::Record, soft_expires_ns)) ||
+               changes(at + shape.stripes_at(), at + shape.tags_at());
+    };
+    const std::uint64_t fences = of.view().geometry->fences_at;
+    return changes(offsetof(shm::SegmentHeader, applied), offsetof(shm::SegmentHeader, recency)) ||
+           changes(fences, fences + sizeof(shm::Word64) * shm::kFences) ||
+           std::any_of(of.records().begin(), of.records().end(), changes_record);
+}
+
 std::string Mutant::describe(const Specimen& of) const {
     constexpr std::size_t kShown = 4;
     std::string text = std::string(kDamages[static_cast<std::size_t>(damage)]) + " of `" + of.shape().name + "`";

@@ -40,8 +40,9 @@ Tally dump(const Specimen& specimen, const shm::SegmentView& view, bool checksum
     shm::EntryCursor cursor(view, {.prefix = {}, .values = true, .dead = true, .checksums = checksums});
     for (auto page = cursor.next(64, now_ns); !page.empty(); page = cursor.next(64, now_ns))
         for (const shm::Entry& entry : page) {
-            const bool with_value = entry.value.size() < kShownBytes;
-            tools::json_text(tools::entry_json(entry, tools::entry_line(view, entry, now_ns), with_value));
+            if (!checksums)  // the text is the same with them, and takes most of the time
+                tools::json_text(
+                    tools::entry_json(entry, tools::entry_line(view, entry, now_ns), entry.value.size() < kShownBytes));
             const bool right = entry.value.empty() || judge(entry.key, entry.value) == Bytes::right;
             ++(right ? tally.hits : tally.wrong_bytes);
         }
@@ -72,6 +73,13 @@ void Reader::read(std::uint64_t times) {
     }
 }
 
+Hits Reader::read_each() {
+    Hits hits;
+    for (std::uint32_t n = 0; n < specimen_.shape().keys && failure_.empty(); ++n)
+        hits[n] = check(specimen_.key(n), cache_.get(specimen_.key(n)));
+    return hits;
+}
+
 void Reader::read_copies(std::uint64_t times) {
     for (std::uint64_t n = 0; n < times && failure_.empty(); n += 64) get_copies(64);
 }
@@ -80,7 +88,8 @@ void Reader::read_once() {
     const std::string key = any_key();
     switch (random_() % 8) {
     case 0:
-        return check(key, cache_.peek(key));
+        check(key, cache_.peek(key));
+        return;
     case 1:
         cache_.contains(key);
         cache_.key_use(key);
@@ -93,7 +102,7 @@ void Reader::read_once() {
         return;
     }
     default:
-        return check(key, cache_.get(key));
+        check(key, cache_.get(key));
     }
 }
 
@@ -113,23 +122,25 @@ bool Reader::leaves_mapping(std::string_view value) const {
     return from >= mapped_from_ && from < mapped_to_ && value.size() > mapped_to_ - from;
 }
 
-void Reader::check(const std::string& key, const Pinned& got) {
-    ++(got.state() == State::none ? tally_.misses : tally_.hits);
-    if (!got) return;
+bool Reader::check(const std::string& key, const Pinned& got) {
+    const bool hit = got.state() != State::none;
+    ++(hit ? tally_.hits : tally_.misses);
+    if (!got) return hit;
     if (leaves_mapping(got.value())) {
         failure_ = "a value of " + std::to_string(got.value().size()) + " bytes leaves the mapping";
-        return;
+        return hit;
     }
     const std::string value(got.value());  // a peer may put right what it had damaged while it is judged
     switch (judge(key, value)) {
     case Bytes::right:
-        return;
+        break;
     case Bytes::another_keys:
         failure_ = "the value of " + key + " is another key's";
-        return;
+        break;
     case Bytes::wrong:
         ++tally_.wrong_bytes;
     }
+    return hit;
 }
 
 Inspected inspect(const Specimen& specimen, const std::string& directory) try {

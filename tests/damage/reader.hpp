@@ -1,6 +1,7 @@
 // Reader: everything that a process may do with a damaged segment without writing a value, and a look at what it gets.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <optional>
 #include <random>
@@ -18,12 +19,17 @@ struct Tally {
     std::uint64_t wrong_bytes = 0;  // of a live value: not those that were put, and not another key's
 };
 
+/// By a key's number.
+using Hits = std::bitset<1024>;
+
 class Reader {
 public:
     /// `path`: of the segment.
     Reader(Cache& cache, const Specimen& specimen, const std::string& path, std::uint64_t seed);
 
     void read(std::uint64_t times);
+    /// Each key once: those that are hits.
+    Hits read_each();
     /// Into memory of this process: what a peer does to the segment later does not matter.
     void read_copies(std::uint64_t times);
 
@@ -35,7 +41,8 @@ private:
     std::string any_key() {
         return specimen_.key(static_cast<std::uint32_t>(random_() % (specimen_.shape().keys + 8)));
     }
-    void check(const std::string& key, const Pinned& got);
+    /// Whether it is a hit.
+    bool check(const std::string& key, const Pinned& got);
     void read_once();
     void get_copies(std::uint64_t times);
     bool leaves_mapping(std::string_view value) const;

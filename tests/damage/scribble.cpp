@@ -62,8 +62,8 @@ int live(const Specimen& specimen, const std::string& directory, Way way, std::u
     Cache cache = Cache::open(options);
     Reader reader(cache, specimen, cache.segment_path(), seed);
     parent.tell('r');
-    while (!scene.stop && reader.failure().empty())
-        way == Way::verified_copies ? reader.read_copies(kReadsAtATime) : reader.read(kReadsAtATime);
+    do way == Way::verified_copies ? reader.read_copies(kReadsAtATime) : reader.read(kReadsAtATime);
+    while (!scene.stop && reader.failure().empty());
     Scene::Told& told = scene.told[static_cast<std::size_t>(way)];
     told.hits = reader.tally().hits;
     told.misses = reader.tally().misses;
@@ -148,6 +148,7 @@ void scribble_on(const Specimen& specimen, std::uint64_t seed, std::int64_t for_
         else if (!ending.exited_with(0))
             fail("CRASHED, status " + std::to_string(ending.status));
         if (told.failure[0] != '\0') fail(told.failure);
+        if (told.hits == 0) fail("not one hit, which proves nothing");
         // A pinned value may change after it was verified; a copy may not.
         const bool excused = Way{way} == Way::plain || (values && Way{way} == Way::verified);
         if (told.wrong_bytes != 0 && !excused) fail(std::to_string(told.wrong_bytes) + " values with wrong bytes");

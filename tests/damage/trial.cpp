@@ -17,7 +17,6 @@
 
 #include "shm/location.hpp"
 #include "shm/system.hpp"
-#include "tests/damage/reader.hpp"
 #include "tests/support/scoped_directory.hpp"
 
 namespace larder::damage {
@@ -74,21 +73,24 @@ private:
         options.verify_checksums = true;
         Cache verified = Cache::open(options);
         enter(Stage::reading);
-        const Tally plain = read(cache, path);
+        const Tally plain = read(cache, path, outcome_.kept);
         if (plain.wrong_bytes != 0 && !mutant_.touches_arenas(specimen_)) fail("wrong bytes, with all values whole");
         enter(Stage::verifying);
-        if (read(verified, path).wrong_bytes != 0) fail("wrong bytes in spite of checksums");
+        Hits kept;
+        if (read(verified, path, kept).wrong_bytes != 0) fail("wrong bytes in spite of checksums");
+        outcome_.kept &= kept;
         if (!rules_.writes) return;
         enter(Stage::writing);
         write_all(cache, specimen_, lane_.trial.number);
-        read(cache, path);
+        read(cache, path, kept);
     } catch (const OpenError&) {
         outcome_.refused = 1;
     }
 
-    Tally read(Cache& cache, const std::string& path) {
+    Tally read(Cache& cache, const std::string& path, Hits& kept) {
         Reader reader(cache, specimen_, path, lane_.trial.number);
-        reader.read(rules_.reads);
+        kept = reader.read_each();
+        reader.read(rules_.reads - std::min<std::uint64_t>(rules_.reads, specimen_.shape().keys));
         add(outcome_, reader.tally());
         if (!reader.failure().empty()) fail(reader.failure());
         return reader.tally();
@@ -188,10 +190,15 @@ void run_trials(const std::vector<Specimen>& specimens, std::uint64_t seed, std:
     trials.finish(told);
 }
 
-std::string healthy_findings(const Specimen& specimen) {
-    const test::ScopedDirectory directory;
-    specimen.write(shm::locate(directory.path(), kCacheName, false).segment_path(), {}, specimen.bytes());
-    return inspect(specimen, directory.path()).findings;
+void run_healthy(const std::vector<Specimen>& specimens, const std::function<void(const Trial&)>& told) {
+    Trials trials(specimens, {});
+    for (std::uint32_t number = 0; number < specimens.size(); ++number) {
+        Mutant unharmed;
+        unharmed.specimen = number;
+        unharmed.file_bytes = specimens[number].bytes();
+        trials.start(number, std::move(unharmed), told);
+    }
+    trials.finish(told);
 }
 
 }  // namespace larder::damage

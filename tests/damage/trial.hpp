@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "tests/damage/mutant.hpp"
+#include "tests/damage/reader.hpp"
 #include "tests/damage/specimen.hpp"
 
 namespace larder::damage {
@@ -25,6 +26,7 @@ inline constexpr std::array<std::string_view, 7> kStages = {
 struct Outcome {
     std::atomic<Stage> stage;
     std::uint64_t hits, misses, wrong_bytes, refused;
+    Hits kept;           // of each key read once, with and without checksums
     char findings[512];  // of the doctor, each with a space after it
     char failure[256];   // empty: none
 };
@@ -41,7 +43,7 @@ struct Trial {
 };
 
 struct TrialRules {
-    std::uint64_t reads = 1'000;  // without checksums, and as many with them
+    std::uint64_t reads = 1'000;  // without checksums, and as many with them; of each key first
     bool writes = false;          // puts, too
     std::uint64_t seconds = 600;  // none is started later
 };
@@ -50,7 +52,7 @@ struct TrialRules {
 void run_trials(const std::vector<Specimen>& specimens, std::uint64_t seed, std::uint64_t first, std::uint64_t last,
                 const TrialRules& rules, const std::function<void(const Trial&)>& told);
 
-/// What the doctor says of the specimen as it is.
-std::string healthy_findings(const Specimen& specimen);
+/// The same of each specimen as it is; the number is the specimen's.
+void run_healthy(const std::vector<Specimen>& specimens, const std::function<void(const Trial&)>& told);
 
 }  // namespace larder::damage
