@@ -28,8 +28,8 @@ struct Promise {
     std::string command{};                                       ///< that measures it again
 };
 
-/// `{"promise","unit","goal":{"op","value"},"measured","samples","rounds","holds","command"}`; not a number is null, and
-/// so is what stands on no samples.
+/// `{"promise","unit","goal":{"op","value"},"measured","samples","rounds","holds","command"}`; not a number is null,
+/// and so is what stands on no samples.
 boost::json::object to_json(const Promise& promise);
 
 /// Appends a line to the file; throws std::runtime_error.

@@ -97,7 +97,7 @@ void add_tools(Steps& steps) {
     steps.whole_only("waits, sanitized", {"R4", "R5", "R10"}, sanitized + "larder_waits --rounds 20");
     steps.whole_only("thread sanitizer", {"R3"}, "tests/sanitized/run tsan");
     steps.whole_only("thread sanitizer of clang", {"R3"}, "tests/sanitized/run tsan-clang", "clang++");
-    steps.whole_only("coverage", {}, "tests/coverage/run", "python3");
+    steps.whole_only("coverage", {}, "tests/coverage/run", "llvm-cov");
 }
 
 }  // namespace
