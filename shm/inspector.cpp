@@ -151,40 +151,6 @@ std::string read_identity(const SegmentView& view) {
                : std::string();
 }
 
-std::string_view name_of(LeaseState state) {
-    switch (state) {
-    case LeaseState::free:
-        return "free";
-    case LeaseState::held:
-        return "held";
-    case LeaseState::stored:
-        return "stored";
-    case LeaseState::fenced:
-        return "fenced";
-    case LeaseState::failed:
-        return "failed";
-    case LeaseState::uncacheable:
-        return "uncacheable";
-    case LeaseState::abandoned:
-        return "abandoned";
-    }
-    return "free";
-}
-
-std::string_view name_of(ArenaKind kind) {
-    switch (kind) {
-    case ArenaKind::spare:
-        return "spare";
-    case ArenaKind::owned:
-        return "owned";
-    case ArenaKind::condemned:
-        return "condemned";
-    case ArenaKind::pinned:
-        return "pinned";
-    }
-    return "unknown";
-}
-
 std::string_view name_of(FenceKind kind) {
     switch (kind) {
     case FenceKind::key:

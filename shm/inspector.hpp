@@ -88,8 +88,6 @@ struct LabelFacts {
 LabelFacts read_label(const SegmentView& view, std::uint32_t counter);
 std::string read_identity(const SegmentView& view);
 
-std::string_view name_of(LeaseState state);
-std::string_view name_of(ArenaKind kind);
 std::string_view name_of(FenceKind kind);
 
 }  // namespace larder::shm

@@ -113,7 +113,7 @@ public:
     bool leaving() const { return leaving_; }
     /// When it last sent or took something; the maximum: it is being answered.
     SteadyClock::time_point idle_since() const {
-        return reading_ && !leaving_ ? last_use_ : SteadyClock::time_point::max();
+        return reading_ ? last_use_ : SteadyClock::time_point::max();
     }
 
 private:
@@ -214,7 +214,7 @@ private:
     LineBuffer input_{kMaxLineBytes};
     std::string output_;
     SteadyClock::time_point last_use_;
-    bool reading_ = false;
+    bool reading_ = false;  // waits for requests: never once it leaves
     bool leaving_ = false;
 };
 
