@@ -106,6 +106,8 @@ TEST_CASE("Answers are one line each and read back as they were meant", "[socket
     CHECK(parse_answer("ok notice=4712\r")->notice == 4712);
     CHECK(parse_answer("ok 2 notice=18446744073709551615")->notice == ~std::uint64_t{0});
     CHECK(parse_answer("ok {\"x\": \"notice=7\"}")->notice == 0);
+    for (const char* no_number : {"ok notice=", "ok notice=7x", "ok notice=x7", "ok notice=18446744073709551616"})
+        CHECK(parse_answer(no_number)->notice == 0);
     CHECK_FALSE(parse_answer("error no")->ok);
     CHECK(parse_answer("error no notice=1")->text == "no notice=1");
     CHECK(parse_answer("error no notice=1")->notice == 0);
