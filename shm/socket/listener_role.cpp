@@ -19,6 +19,7 @@ struct RoleFile {
     int descriptor = -1;  // below 0: -errno
     system::FileId identity;
     std::uint64_t claimed_in = 0;  // process generation; another one than ours: claimed by nobody here
+    const ListenerRole* claimed_by = nullptr;
 };
 
 // One for each path that this process ever listened on or asked about. REQUIRES: hold_off_forks() is held.
@@ -109,25 +110,30 @@ bool ListenerRole::try_take() {
         return false;
     }
     file.claimed_in = generation_ = process::generation();
+    file.claimed_by = this;
     return true;
 }
 
 bool ListenerRole::still_held() const {
     const auto guard = hold_off_forks();
     const auto found = role_files().find(path_);
-    return generation_ == process::generation() && found != role_files().end() &&
-           found->second.claimed_in == generation_ && is_current(path_, found->second);
+    return found != role_files().end() && is_claim(found->second.claimed_in, found->second.claimed_by) &&
+           is_current(path_, found->second);
 }
 
 void ListenerRole::release() {
     const auto guard = hold_off_forks();
     const auto found = role_files().find(path_);
-    const bool ours =
-        generation_ == process::generation() && found != role_files().end() && found->second.claimed_in == generation_;
+    const bool ours = found != role_files().end() && is_claim(found->second.claimed_in, found->second.claimed_by);
     generation_ = 0;
     if (!ours) return;
     system::unlock_byte(found->second.descriptor, kRoleByte);
     found->second.claimed_in = 0;
+}
+
+// Where the lock file was replaced, another object of this process may have the role on the new one.
+bool ListenerRole::is_claim(std::uint64_t claimed_in, const ListenerRole* claimed_by) const {
+    return generation_ == process::generation() && claimed_in == generation_ && claimed_by == this;
 }
 
 }  // namespace larder::shm

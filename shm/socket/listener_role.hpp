@@ -32,6 +32,8 @@ public:
     const std::string& problem() const { return problem_; }
 
 private:
+    bool is_claim(std::uint64_t claimed_in, const ListenerRole* claimed_by) const;
+
     std::string path_;
     std::string problem_;
     std::uint64_t generation_ = 0;  // of the process that holds it; 0: not held

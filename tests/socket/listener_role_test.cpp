@@ -54,6 +54,27 @@ TEST_CASE("A role on a replaced lock file is held no more, and can be taken on t
     CHECK(role.still_held());
 }
 
+TEST_CASE("Of two objects of a process one has the role also after the lock file was replaced", "[socket][tsan]") {
+    const ScopedDirectory directory;
+    const std::string path = directory.file("c.listen");
+    ListenerRole first(path), second(path);
+    REQUIRE(first.try_take());
+    std::filesystem::remove(path);
+    REQUIRE(second.try_take());
+    CHECK_FALSE(first.still_held());
+    first.release();
+    CHECK(second.still_held());
+    CHECK(somebody_listens(path));
+    std::filesystem::remove(path);
+    REQUIRE(first.try_take());
+    second.release();
+    CHECK(first.still_held());
+    std::filesystem::remove(path);
+    CHECK_FALSE(somebody_listens(path));
+    first.release();
+    CHECK(second.try_take());
+}
+
 TEST_CASE("A lock file that cannot be opened is a problem with a remedy", "[socket][tsan]") {
     const ScopedDirectory directory;
     ListenerRole role(directory.file("missing/c.listen"));
