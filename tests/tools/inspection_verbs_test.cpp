@@ -231,6 +231,18 @@ TEST_CASE("stat names the cache, its counters and its processes", "[cli]") {
     CHECK_THAT(text, Catch::Contains("values stored") && Catch::Contains("worker") && Catch::Contains("SHARD"));
 }
 
+TEST_CASE("stat names what the last notices were about", "[cli]") {
+    Scene scene;
+    scene.cache.invalidate("a key");
+    scene.cache.invalidate_tag(std::string(100, 't'));
+    scene.cache.invalidate_namespace("ns");
+    scene.cache.invalidate_all();
+    const std::string text = scene.run({"stat"}).out;
+    CHECK_THAT(text, Catch::Contains(" ago: key a key\n") && Catch::Contains(" ago: tag ttt") &&
+                         Catch::Contains(std::string(64, 't') + "...\n") && Catch::Contains(" ago: namespace ns\n") &&
+                         Catch::Contains(" ago: everything "));
+}
+
 TEST_CASE("stat --watch prints a line an interval and ends after --count or at SIGINT", "[cli]") {
     Scene scene;
     CHECK(scene.run({"stat", "--watch", "10ms", "--count", "3"}).lines().size() == 4);
