@@ -25,9 +25,10 @@ std::string title(const ProcessFacts& process) {
     return "process " + number(process.pid) + " (" + process.name + ", " + process.role + ")";
 }
 
+/// REQUIRES: it is alive.
 bool is_stopped(const ProcessFacts& process) {
     const char state = process::status_of(process.pid).state;
-    return process.alive && (state == 'T' || state == 't');
+    return state == 'T' || state == 't';
 }
 
 /// Its pids mean something here.

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <string_view>
 #include <system_error>
-#include <utility>
 
 namespace larder::shm {
 namespace {
@@ -43,12 +42,6 @@ void SocketAddress::go_through_directory(const std::string& path) {
     if (!set_path(address_, "/proc/self/fd/" + std::to_string(directory_) + '/' + name))
         problem_ = "the socket's name " + name + " is too long; choose a cache name of at most 64 bytes";
 }
-
-SocketAddress::SocketAddress(SocketAddress&& other) noexcept
-    : address_(other.address_),
-      directory_(std::exchange(other.directory_, -1)),
-      error_(other.error_),
-      problem_(std::move(other.problem_)) {}
 
 SocketAddress::~SocketAddress() {
     if (directory_ >= 0) close(directory_);

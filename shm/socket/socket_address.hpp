@@ -10,12 +10,12 @@ namespace larder::shm {
 
 /// The kernel takes at most 107 bytes of path. A longer one is reached through a descriptor of its directory
 /// (/proc/self/fd/N/NAME); tools such as nc cannot do that, so that `direct()` is worth a warning.
-/// Movable; keep it until bind or connect has returned.
+/// Keep it until bind or connect has returned.
 class SocketAddress {
 public:
     explicit SocketAddress(const std::string& path);
-    SocketAddress(SocketAddress&& other) noexcept;
-    SocketAddress& operator=(SocketAddress&&) = delete;
+    SocketAddress(const SocketAddress&) = delete;
+    SocketAddress& operator=(const SocketAddress&) = delete;
     ~SocketAddress();
 
     /// Empty, or in one sentence why there is no address.
