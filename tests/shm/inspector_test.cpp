@@ -267,6 +267,9 @@ TEST_CASE("the last notices are kept in their order, with what they named", "[in
     CHECK(notices[2].kind == shm::FenceKind::name_space);
     CHECK(notices[3].kind == shm::FenceKind::everything);
     CHECK(notices[3].number == notices[0].number + 3);
+    std::string kinds;
+    for (const shm::NoticeFacts& notice : notices) kinds += std::string(shm::name_of(notice.kind)) + ' ';
+    CHECK(kinds == "key tag namespace everything ");
     for (int i = 0; i < 1'000; ++i) scoped.cache.invalidate("k");
     CHECK(shm::read_notices(scoped.view()).size() == shm::kNotices);
 }
