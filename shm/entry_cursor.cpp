@@ -9,6 +9,7 @@
 #include "shm/hash.hpp"
 #include "shm/record.hpp"
 #include "shm/record_copy.hpp"
+#include "shm/testing.hpp"
 
 namespace larder::shm {
 namespace {
@@ -122,6 +123,7 @@ SlotCopy copy_slot(const SegmentView& view, std::uint32_t shard, std::uint32_t s
         SlotCopy copy;
         const std::uint64_t offset = slot_units(word) * kUnitBytes;
         copy.finding = copy_record(view, offset, with_value, buffer);
+        LARDER_CRASH_POINT("entry.copied");
         const bool copied = copy.finding == SlotFinding::entry;
         // A record that seems damaged is so only if nobody replaced it while it was looked at.
         const std::uint64_t id = copy.finding == SlotFinding::outside ? 0 : buffer.record().id;

@@ -112,9 +112,7 @@ public:
 
     bool leaving() const { return leaving_; }
     /// When it last sent or took something; the maximum: it is being answered.
-    SteadyClock::time_point idle_since() const {
-        return reading_ ? last_use_ : SteadyClock::time_point::max();
-    }
+    SteadyClock::time_point idle_since() const { return reading_ ? last_use_ : SteadyClock::time_point::max(); }
 
 private:
     // Whatever goes wrong within a session ends that session only.

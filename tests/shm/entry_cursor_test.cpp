@@ -2,12 +2,15 @@
 #include "shm/entry_cursor.hpp"
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
 
 #include "shm/directory.hpp"
+#include "shm/doctor.hpp"
 #include "shm/record.hpp"
+#include "shm/testing.hpp"
 #include "tests/support/examined_cache.hpp"
 
 using namespace larder;
@@ -34,6 +37,14 @@ std::uint32_t slot_of(const ExaminedCache& examined, const std::string& key) {
 
 shm::Record& record_of(const ExaminedCache& examined, std::uint64_t word) {
     return *examined.view.at<shm::Record>(shm::slot_units(word) * shm::kUnitBytes);
+}
+
+/// Calls `change` after each of the next copies of a record.
+void at_each_copy(int copies, const std::function<void()>& change) {
+    shm::testing::call_at_crash_point("entry.copied", 1, [copies, change] {
+        change();
+        if (copies > 1) at_each_copy(copies - 1, change);
+    });
 }
 
 /// Two keys of one shard whose probes begin at one slot and whose hashes have the same tag.
@@ -129,4 +140,41 @@ TEST_CASE("Asked for checksums the cursor leaves damaged values out, and brings 
     CHECK(checked.front().key == "sound");
     CHECK(checked.front().value.empty());
     CHECK(page(true, true).front().value == "value");
+}
+
+TEST_CASE("What changes while it is copied is copied again, and is told as changing in the end", "[inspector]") {
+    ExaminedCache examined;
+    examined.scoped.cache.put("k", "v");
+    const std::uint32_t slot = slot_of(examined, "k");
+    shm::Word64& word = examined.view.directory(0)[slot];
+    shm::Word64& id = *examined.view.at<shm::Word64>(shm::slot_units(word.load()) * shm::kUnitBytes);
+    shm::Word64& changed = GENERATE(true, false) ? word : id;  // of the word: its count of publications
+    const auto look = [&] { return shm::copy_slot(examined.scoped.view(), 0, slot, true, 0).finding; };
+    const auto change = [&changed] { changed ^= 1; };
+    at_each_copy(2, change);
+    CHECK(look() == SlotFinding::entry);
+    at_each_copy(4, change);
+    CHECK(look() == SlotFinding::changing);
+    CHECK(look() == SlotFinding::entry);
+    at_each_copy(4, change);
+    CHECK_FALSE(examined.finds("record_damaged"));
+    record_of(examined, word.load()).key_bytes = 0;  // damage is believed once it stays
+    at_each_copy(4, change);
+    CHECK_FALSE(examined.finds("record_damaged"));
+    CHECK(examined.finds("record_damaged"));
+    shm::testing::disarm_crash();
+}
+
+TEST_CASE("A search that slots were shifted under is made again", "[inspector]") {
+    ExaminedCache examined;
+    const auto [first, second] = colliding_keys(examined);
+    examined.scoped.cache.put(first, "1");
+    int searches = 0;
+    at_each_copy(2, [&] {
+        examined.view.shard(0).moves += 2;
+        ++searches;
+    });
+    CHECK_FALSE(find(examined, second).has_value());
+    CHECK(searches == 2);
+    shm::testing::disarm_crash();
 }
