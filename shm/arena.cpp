@@ -49,8 +49,7 @@ bool has_sound_lists(const SegmentView& view, const Shard& shard) {
 }
 
 Arena::Arena(std::byte* base, const Geometry& geometry)
-    : base_(base),
-      records_(boost::interprocess::open_only, base + geometry.node_bytes, geometry.arena_bytes - geometry.node_bytes) {
+    : records_(boost::interprocess::open_only, base + geometry.node_bytes, geometry.arena_bytes - geometry.node_bytes) {
 }
 
 void* Arena::allocate(std::uint64_t bytes) noexcept {

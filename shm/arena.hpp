@@ -41,10 +41,8 @@ public:
     void* allocate(std::uint64_t bytes) noexcept;
     void free(void* record) noexcept { records_.deallocate(record); }
     std::uint64_t used_bytes() const { return records_.get_size() - records_.get_free_memory(); }
-    std::byte* base() const { return base_; }
 
 private:
-    std::byte* base_;
     Heap records_;
 };
 

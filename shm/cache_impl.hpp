@@ -220,7 +220,6 @@ struct PinAccess {
         return Pinned(value, hold, copied, state, source);
     }
     static Pinned own(std::string_view value, State state, Source source);
-    static void set_source(Pinned& pinned, Source source) { pinned.source_ = source; }
 };
 
 }  // namespace larder::detail

@@ -278,7 +278,6 @@ shm::Leases::Acquired CacheImpl::take_lease(const Context& context, const shm::H
 
 /// What may fail, before the lease is taken.
 void CacheImpl::prepare(const shm::HashedKey& key, Lease& lease) {
-    if (lease.held_ != nullptr) return;
     lease.key_ = key.text;
     lease.held_ = leases_of_this_thread();
 }

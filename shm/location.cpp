@@ -26,11 +26,8 @@ std::string environment(const char* name) {
     return text == nullptr ? std::string() : std::string(text);
 }
 
-std::string parent_of(const std::string& path) {
-    const std::size_t slash = path.find_last_of('/');
-    if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
+/// REQUIRES: absolute, and not next to the root.
+std::string parent_of(const std::string& path) { return path.substr(0, path.find_last_of('/')); }
 
 /// Without trailing slashes.
 std::string trimmed(std::string path) {

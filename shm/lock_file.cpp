@@ -89,7 +89,7 @@ void LockFile::forget_after_fork() const {
 int LockFile::descriptor() const {
     int known = descriptor_.load(std::memory_order_acquire);
     struct stat status {};
-    const int error = known >= 0 ? system::file_status(known, status) : -EBADF;
+    const int error = system::file_status(known, status);
     if (error == 0 && system::file_id(status) == file_) return known;
     if (error != 0 && error != -EBADF) return known;  // open, and cannot be asked now: it is what it was
     if (!is_current()) return -1;  // another file is not even opened: closing it would drop this process's locks on it

@@ -54,8 +54,6 @@ public:
     /// `block`: the calling thread's, or null. Bounded: at most three times the longest probe, plus eight restarts.
     Look find(const HashedKey& key, ThreadBlock* block, std::int64_t now_ns) const;
 
-    const Fences& fences() const { return fences_; }
-
 private:
     enum class Probed : std::uint8_t { found, none, changed };
     Probed probe(const HashedKey& key, ThreadBlock* block, Look& look) const;

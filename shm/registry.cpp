@@ -39,7 +39,8 @@ struct Claimer {
         const Claimer own(own_word());
         return pid == own.pid && program == own.program && (start == own.start || start == 0 || own.start == 0);
     }
-    bool is_this_copy() const { return is_in_this_program() && copy == Claimer(own_word()).copy; }
+    /// REQUIRES: is_in_this_program.
+    bool is_this_copy() const { return copy == Claimer(own_word()).copy; }
     /// What cannot be read lives.
     bool is_gone() const {
         const process::Status status = process::status_of(pid);
@@ -234,7 +235,7 @@ void PinScan::collect(const SegmentView& view) {
 }
 
 void PinScan::add(Pin pin) {
-    if (count_ == kInline && more_ == nullptr && !overflow_) {
+    if (count_ == kInline && !overflow_) {
         more_.reset(new (std::nothrow) Pin[kMost]);
         overflow_ = more_ == nullptr;
         if (!overflow_) pins_ = std::copy(inline_.begin(), inline_.end(), more_.get()) - kInline;

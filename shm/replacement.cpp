@@ -30,13 +30,12 @@ void retire_segment(const Location& location, LockFile& lock_file, const Segment
         throw OpenError("attach", "cannot remove " + path + ": " + std::strerror(-error), "check the directory's mode");
 }
 
-bool remove_cache(const Location& location) {
-    constexpr std::chrono::seconds kPatience{5};
-    const process::Lock lock(kPatience);
+bool remove_cache(const Location& location, std::chrono::milliseconds patience) {
+    const process::Lock lock(patience);
     if (!lock.is_held()) throw OpenError("attach", "another thread of this process is opening a cache", "try again");
     const std::unique_ptr<Segment> segment = Segment::attach(location);
     if (segment == nullptr) return false;
-    retire_segment(location, *LockFile::open(location.lock_path()), *segment, kPatience);
+    retire_segment(location, *LockFile::open(location.lock_path()), *segment, patience);
     system::remove_file(location.socket_path());
     return true;
 }

@@ -16,7 +16,8 @@ void retire_segment(const Location& location, LockFile& lock_file, const Segment
                     std::chrono::milliseconds patience);
 
 /// For `larder rm`: retires the cache whoever uses it, and removes its socket. The lock files stay: they are opened
-/// once a process, and others may hold theirs. False: there was none. Throws OpenError.
-bool remove_cache(const Location& location);
+/// once a process, and others may hold theirs. False: there was none. Throws OpenError, also when another thread or
+/// process has been opening or replacing it for `patience`.
+bool remove_cache(const Location& location, std::chrono::milliseconds patience = std::chrono::seconds(5));
 
 }  // namespace larder::shm

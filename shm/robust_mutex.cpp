@@ -22,7 +22,6 @@ Acquired outcome(int error) {
         return Acquired::owner_died;
     case EBUSY:
     case ETIMEDOUT:
-    case EAGAIN:
         return Acquired::timed_out;
     default:
         return Acquired::unrecoverable;

@@ -24,7 +24,7 @@ namespace {
 constexpr std::uint64_t kClosed = std::numeric_limits<std::uint64_t>::max();
 constexpr std::size_t kIdentityBytes = sizeof(SegmentHeader::identity) - 1;
 
-std::string error_text(int error) { return std::strerror(error < 0 ? -error : error); }
+std::string error_text(int error) { return std::strerror(-error); }
 
 std::string hex(std::uint64_t number) {
     char text[20];

@@ -81,7 +81,7 @@ void fail_nth(Call call, std::uint64_t n, int error, bool sticky) {
     one.fail_at.store(0);
     one.error.store(error);
     one.sticky.store(sticky);
-    if (n != 0) one.fail_at.store(one.calls.load() + n);
+    one.fail_at.store(one.calls.load() + n);
 }
 
 void fail_nothing() {

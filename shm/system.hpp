@@ -39,7 +39,7 @@ inline constexpr std::size_t kCalls = 16;
 
 #ifdef LARDER_TESTING
 /// From now on the n-th call (1: the next one) of this kind fails with `error`; every later one too if `sticky`.
-/// n == 0 ends it. Process-wide, inherited by forked children.
+/// Process-wide, inherited by forked children.
 void fail_nth(Call call, std::uint64_t n, int error, bool sticky = false);
 /// Ends all injected failures.
 void fail_nothing();
