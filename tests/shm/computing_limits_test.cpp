@@ -12,6 +12,8 @@
 
 #include "shm/cache.hpp"
 #include "shm/inspector.hpp"
+#include "shm/replacement.hpp"
+#include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scoped_cache.hpp"
@@ -21,6 +23,7 @@ using namespace larder;
 using namespace larder::test;
 using namespace std::chrono_literals;
 using shm::Counter;
+namespace testing = larder::shm::testing;
 using Value = std::optional<std::string>;
 
 TEST_CASE("What stands in for a failed computation is judged after it", "[computing]") {
@@ -170,4 +173,191 @@ TEST_CASE("An entry that is not tracked takes no place in the key table and no p
     CHECK_FALSE(scoped.cache.mean_compute_time().has_value());
     CHECK(scoped.totals().lookups() == 2);
     CHECK(scoped.count(Counter::untracked_lookups) == 2);
+}
+
+TEST_CASE("A lease that is assigned over is abandoned, one that moves stays held", "[computing]") {
+    ScopedCache scoped;
+    Lease lease = std::get<Lease>(scoped.cache.begin("a"));
+    Lease& same = lease;
+    lease = std::move(same);
+    CHECK(std::holds_alternative<Busy>(scoped.cache.begin("a")));
+    CHECK(lease.stamp().incarnation == scoped.cache.stamp().incarnation);
+    lease = std::get<Lease>(scoped.cache.begin("b"));
+    CHECK(lease.key() == "b");
+    CHECK(std::holds_alternative<Lease>(scoped.cache.begin("a")));
+    Lease none;
+    none = std::move(lease);
+    CHECK(std::holds_alternative<Busy>(scoped.cache.begin("b")));
+    scoped.cache.abandon(std::move(none), true);
+    scoped.cache.abandon(Lease());
+    CHECK(std::holds_alternative<Lease>(scoped.cache.begin("b")));
+}
+
+TEST_CASE("A lease is not a forked child's, which ends it for nobody", "[R14][computing][fork]") {
+    ScopedCache scoped;
+    Begun begun = scoped.cache.begin("key");
+    ChildProcess child = ChildProcess::start([&](Channel&) {
+        Lease& lease = std::get<Lease>(begun);
+        if (lease) return 1;
+        return scoped.cache.fill(std::move(lease), "of the child") == PutResult::busy ? 0 : 2;
+    });
+    CHECK(child.wait().exited_with(0));
+    CHECK(static_cast<bool>(std::get<Lease>(begun)));
+    CHECK(std::holds_alternative<Busy>(scoped.cache.begin("key")));
+}
+
+TEST_CASE("begin brings what is fresh, and what is stale to all but the one that renews it", "[computing]") {
+    ScopedCache scoped;
+    EntryOptions soft;
+    soft.soft_ttl = 1s;
+    REQUIRE(scoped.cache.put("key", "value", soft) == PutResult::stored);
+    CHECK(std::get<Hit>(scoped.cache.begin("key")).pinned.state() == State::live);
+    scoped.clock->advance(2s);
+    const Begun renewing = scoped.cache.begin("key");
+    CHECK(std::holds_alternative<Lease>(renewing));
+    CHECK(std::get<Hit>(scoped.cache.begin("key")).pinned.state() == State::stale);
+}
+
+TEST_CASE("Who is granted a lease looks again: another may have filled it by then", "[computing]") {
+    ScopedCache scoped;
+    const auto never = []() -> Value { throw std::logic_error("computed again"); };
+    EntryOptions options;
+    const auto meanwhile = [&] {
+        testing::call_at_crash_point("lease.grant.held", 1,
+                                     [&] { scoped.cache.put("key", options.negative ? "" : "filled", options); });
+    };
+    SECTION("begin") {
+        meanwhile();
+        CHECK(std::get<Hit>(scoped.cache.begin("key")).pinned.value() == "filled");
+    }
+    SECTION("a computation") {
+        meanwhile();
+        CHECK(scoped.cache.get_or_compute("key", never).value() == "filled");
+    }
+    SECTION("a computation, with nothing in the source") {
+        options.negative = true;
+        meanwhile();
+        CHECK(scoped.cache.get_or_compute("key", never).state() == State::negative);
+    }
+    SECTION("a renewal") {
+        EntryOptions soft;
+        soft.soft_ttl = 1s;
+        REQUIRE(scoped.cache.put("key", "old", soft) == PutResult::stored);
+        scoped.clock->advance(2s);
+        meanwhile();
+        CHECK(scoped.cache.get_or_compute("key", never).value() == "filled");
+    }
+}
+
+TEST_CASE("What was overtaken while one waited is not served when it is over, or its segment is", "[computing]") {
+    ScopedCache scoped;
+    EntryOptions options;
+    std::function<void()> ends = [] {};
+    bool is_served = false;
+    SECTION("it is within its time") { is_served = true; }
+    SECTION("it is over") { options.ttl = -1ms; }
+    SECTION("its segment was closed") {
+        ends = [&] { shm::remove_cache(shm::locate(scoped.options.directory, scoped.options.name, false)); };
+    }
+    testing::call_at_crash_point("lease.grant.held", 1, [&] {
+        scoped.cache.put("key", "overtaken", options);
+        scoped.cache.invalidate("key");
+        ends();
+    });
+    const Pinned got = scoped.cache.get_or_compute("key", [] { return Value("computed"); });
+    CHECK(got.value() == (is_served ? "overtaken" : "computed"));
+}
+
+TEST_CASE("A failed computation is not answered out of a segment that was removed meanwhile", "[computing]") {
+    ScopedCache scoped;
+    EntryOptions options;
+    options.ttl = 50ms;
+    options.stale_if_error = 10s;
+    REQUIRE(scoped.cache.put("key", "old", options) == PutResult::stored);
+    scoped.clock->advance(60ms);
+    CHECK_THROWS_WITH(scoped.cache.get_or_compute("key",
+                                                  [&]() -> Value {
+                                                      shm::remove_cache(shm::locate(scoped.options.directory,
+                                                                                    scoped.options.name, false));
+                                                      throw std::runtime_error("the source is away");
+                                                  }),
+                      "the source is away");
+}
+
+TEST_CASE("Who holds a lease waits for nothing: it is served what is stale, and its failures are its own",
+          "[R10][computing]") {
+    ScopedCache scoped;
+    EntryOptions soft;
+    soft.soft_ttl = 1s;
+    REQUIRE(scoped.cache.put("stale", "old", soft) == PutResult::stored);
+    scoped.clock->advance(2s);
+    const Begun held = scoped.cache.begin("held");
+    const auto fails = []() -> Value { throw std::runtime_error("the source is away"); };
+    CHECK(scoped.cache.get_or_compute("stale", fails).state() == State::stale);
+    CHECK_THROWS_WITH(scoped.cache.get_or_compute("absent", fails), "the source is away");
+    CHECK(scoped.count(Counter::compute_failures) == 1);
+}
+
+TEST_CASE("Warming that waits counts no wait; of no key it gives the value all the same", "[computing]") {
+    Options options;
+    options.wait_time = 20ms;
+    ScopedCache scoped(options);
+    Begun held = Busy{};
+    std::thread([&] { held = scoped.cache.begin("key"); }).join();
+    CHECK(scoped.cache.warm("key", [] { return Value("own"); }).value() == "own");
+    CHECK(scoped.count(Counter::lease_waits) == 0);
+    CHECK(scoped.count(Counter::lease_timeouts) == 1);
+    const std::uint64_t lookups = scoped.totals().lookups();
+    CHECK(scoped.cache.warm("", [] { return Value("own"); }).value() == "own");
+    CHECK(scoped.totals().lookups() == lookups);
+    CHECK(scoped.cache.get_or_compute("", [] { return Value(); }).state() == State::negative);
+}
+
+TEST_CASE("A computation may say that its value stands for none", "[computing]") {
+    ScopedCache scoped;
+    const auto compute = [](EntryOptions& options) {
+        options.negative = true;
+        return Value("the reason");
+    };
+    CHECK(scoped.cache.get_or_compute("key", compute).state() == State::negative);
+    CHECK(scoped.cache.get("key").state() == State::negative);
+}
+
+TEST_CASE("What a forked child's part of a computation throws reaches the child, and ends nothing of its parent's",
+          "[R14][computing][fork]") {
+    const Watchdog watchdog;
+    ScopedCache scoped;
+    const pid_t parent = ::getpid();
+    int status = -1;
+    const auto compute = [&]() -> Value {
+        const pid_t child = ::fork();
+        if (child == 0) throw std::runtime_error("in the child");
+        ::waitpid(child, &status, 0);
+        return Value(std::holds_alternative<Busy>(scoped.cache.begin("key")) ? "still held" : "given up");
+    };
+    std::string got;
+    try {
+        got = scoped.cache.get_or_compute("key", compute).value();
+    } catch (const std::runtime_error&) {
+        if (::getpid() != parent) ::_exit(3);
+    }
+    CHECK(got == "still held");
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 3));
+    CHECK(scoped.count(Counter::compute_failures) == 0);
+}
+
+TEST_CASE("A destructor at a thread's end may still compute", "[computing]") {
+    struct AtEnd {
+        ScopedCache* scoped = nullptr;
+        ~AtEnd() {
+            if (scoped != nullptr) scoped->cache.get_or_compute("last", [] { return Value("last words"); });
+        }
+    };
+    ScopedCache scoped;
+    std::thread([&] {
+        static thread_local AtEnd at_end;  // ends after all that the cache keeps for the thread
+        at_end.scoped = &scoped;
+        scoped.cache.get_or_compute("first", [] { return Value("value"); });
+    }).join();
+    CHECK(scoped.cache.get("last").value() == "last words");
 }

@@ -38,6 +38,9 @@ TEST_CASE("An empty histogram has mean and percentiles of 0", "[histogram]") {
     CHECK(seen.mean() == 0);
     CHECK(seen.percentile(0.5) == 0);
     CHECK(seen.percentile(1) == 0);
+    const auto zeros = std::make_unique<Histogram>();
+    add(*zeros, 0);
+    CHECK(snapshot(*zeros).percentile(0.5) == 0);
 }
 
 TEST_CASE("A percentile is off by less than a factor of two", "[histogram]") {

@@ -133,6 +133,8 @@ TEST_CASE("Without a table nothing is tracked, and a damaged index counts nothin
     CHECK_FALSE(table.count_miss(kUntracked, 100));
     table.set_fate(kUntracked, Fate::evicted);
     CHECK(table.fate(kUntracked) == Fate::never);
+    CHECK(table.mean_change_interval_s(kUntracked) == 0);
+    CHECK(table.last_change_s(kUntracked) == 0);
 }
 
 TEST_CASE("Who finds that another took the free entry goes on behind it, or shares it", "[key_table]") {

@@ -193,6 +193,37 @@ TEST_CASE("A lease that changed hands while its dead holder was asked about is l
     CHECK(f.leases.is_current(between.slot, between.token));
 }
 
+TEST_CASE("A dead holder's key that is computed elsewhere by then is waited for there", "[leases]") {
+    Fixture f;
+    std::vector<Leases::Acquired> others;
+    const auto dead = f.acquire(kOther);
+    for (std::uint32_t i = 1; i < kLeasesPerLock; ++i) others.push_back(f.acquire(kThird, neighbour(i)));
+    Leases::Acquired next;
+    const auto got = f.acquire(kMe, kKey, [&](const Holder&) {
+        f.release(dead, LeaseState::stored);
+        f.acquire(kThird, neighbour(100));
+        f.release(others[4], LeaseState::stored);
+        next = f.acquire(kThird);
+        return true;
+    });
+    REQUIRE(next.slot != dead.slot);
+    CHECK(got.answer == Answer::wait);
+    CHECK(got.slot == next.slot);
+}
+
+TEST_CASE("A sweep leaves a lease whose holder changed while it asked", "[leases]") {
+    Fixture f;
+    const auto lease = f.acquire(kOther);
+    const auto sweep = [&](const HolderIsDead& is_dead) { return f.leases.sweep(0, kLeaseLocks, f.now_ns, is_dead); };
+    CHECK(sweep([&](const Holder&) {
+              f.leases.slot(lease.slot).holder = kThird.slot;
+              return true;
+          }) == 0);
+    CHECK(f.observe(lease) == LeaseState::held);
+    CHECK(sweep([&](const Holder&) { return f.release(lease, LeaseState::stored); }) == 0);
+    CHECK(f.observe(lease) == LeaseState::stored);
+}
+
 TEST_CASE("A full group says so, until one of its computations ends or is overdue", "[leases]") {
     Fixture f;
     std::vector<Leases::Acquired> held;

@@ -1,7 +1,9 @@
 #include "shm/location.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,12 +13,15 @@
 
 #include "shm/cache.hpp"
 #include "shm/system.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shm_fixture.hpp"
 #include "tests/support/skipped.hpp"
 
 using namespace larder;
 using namespace larder::shm;
+using test::Channel;
+using test::ChildProcess;
 using test::refused_at;
 using test::ScopedDirectory;
 
@@ -94,6 +99,24 @@ TEST_CASE("a directory that others may enter is refused, with the remedy") {
             CHECK(std::string(error.what()) == error.stage + ": " + error.reason + "; " + error.remedy);
         }
     }
+    const auto remedy = [&](mode_t mode) {
+        REQUIRE(::chmod(parent.path().c_str(), mode) == 0);
+        try {
+            locate(parent.path(), "n", true);
+        } catch (const OpenError& error) {
+            return error.remedy;
+        }
+        return std::string();
+    };
+    CHECK_THAT(remedy(01777), Catch::Contains("mkdir -m 700 " + parent.path() + "/larder"));  // as /tmp: never closed
+    auto child = ChildProcess::start([&](Channel&) {  // what cannot be listed may hold anything
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+        return remedy(0755).find("chmod") == std::string::npos ? 0 : 1;
+    });
+    CHECK(child.wait().exited_with(0));
+    REQUIRE(system::open_file(parent.file("a b.seg"), O_CREAT | O_RDWR, 0600).is_open());
+    CHECK_THAT(remedy(0755), !Catch::Contains("chmod"));  // no cache has that name
     REQUIRE(::chmod(parent.path().c_str(), 0700) == 0);
 }
 
@@ -113,6 +136,52 @@ TEST_CASE("what is no directory, or cannot be made, is refused") {
     CHECK(refused_at([&] { locate(parent.file("file/below"), "n", true); }) == "directory");
     CHECK(refused_at([&] { locate(parent.file("absent/below"), "n", true); }) == "directory");
     CHECK(refused_at([&] { locate(std::string(5000, 'x'), "n", true); }) == "directory");
+}
+
+TEST_CASE("a directory that cannot be made is said with what helps") {
+    const ScopedDirectory parent;
+    const auto said = [&](int error) {
+        system::fail_nth(system::Call::make_directory, 1, error);
+        std::string text;
+        try {
+            locate(parent.file("cache"), "n", true);
+        } catch (const OpenError& refused) {
+            text = refused.what();
+        }
+        system::fail_nothing();
+        return text;
+    };
+    CHECK_THAT(said(EROFS), Catch::Contains("choose another directory"));
+    CHECK_THAT(said(EACCES), Catch::Contains("mkdir -p -m 700"));
+    CHECK_THAT(said(EEXIST), Catch::Contains("does not exist"));  // removed again by whoever was faster
+    CHECK(locate(parent.file("cache"), "n", true).directory == parent.file("cache"));
+}
+
+TEST_CASE("without a usable directory each is named with its fault") {
+    const ScopedVariable no_directory("LARDER_DIR", nullptr);
+    const std::string own = "/dev/shm/larder-" + std::to_string(::geteuid());
+    for (const std::string& runtime :
+         {std::string("/somewhere"), std::string("relative"), std::string(), "/" + std::string(5000, 'x')}) {
+        const ScopedVariable variable("XDG_RUNTIME_DIR", runtime.c_str());
+        system::fail_nth(system::Call::status, 1, EACCES, true);
+        CHECK_THROWS_WITH(locate("", "n", true),
+                          Catch::Contains("cannot look at " + own) && Catch::Contains("cannot look at /run/larder"));
+        CHECK(locate("", "n", false).directory == own);
+        system::fail_nothing();
+    }
+}
+
+TEST_CASE("a runtime directory in which none can be made is passed over") {
+    if (system::is_tmpfs("/run") && ::access("/run", W_OK) == 0) return;
+    const ScopedVariable no_directory("LARDER_DIR", nullptr);
+    const ScopedDirectory runtime("/dev/shm");
+    const ScopedVariable variable("XDG_RUNTIME_DIR", runtime.path().c_str());
+    system::fail_nth(system::Call::make_directory, 1, EACCES, true);
+    std::string chosen;
+    refused_at([&] { chosen = locate("", "n", true).directory; });  // the next may be there already
+    system::fail_nothing();
+    CHECK(chosen != runtime.file("larder"));
+    CHECK(::access(runtime.file("larder").c_str(), F_OK) != 0);
 }
 
 TEST_CASE("LARDER_DIR names the directory unless the options do") {

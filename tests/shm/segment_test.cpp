@@ -4,15 +4,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <bit>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <filesystem>
 #include <limits>
-#include <random>
 
 #include "shm/counters.hpp"
 #include "shm/process.hpp"
@@ -46,109 +45,9 @@ struct Made {
     }
 };
 
-Options sized(std::uint64_t size_bytes) {
-    Options options;
-    options.size_bytes = size_bytes;
-    return options;
-}
-
 bool is_empty(const ScopedDirectory& directory) { return std::filesystem::is_empty(directory.path()); }
 
 }  // namespace
-
-TEST_CASE("nine tenths less the keys' share of a large cache is for records") {
-    const Geometry geometry = plan_geometry(sized(1ULL << 30));
-    const std::uint64_t records = geometry.shards * (geometry.arena_bytes - geometry.node_bytes);
-    CHECK(records >= (1ULL << 30) * 85 / 100);
-    CHECK(geometry.shards == 64);
-    CHECK(geometry.arenas == 65);
-    CHECK(geometry.tracked_keys == (1ULL << 30) / 16 / 256);
-}
-
-TEST_CASE("below eight shards there is no spare arena") {
-    Options options = sized(256ULL << 20);
-    for (const std::uint32_t shards : {1u, 2u, 4u, 8u, 16u}) {
-        options.shards = shards;
-        CHECK(plan_geometry(options).arenas == shards + (shards >= 8 ? 1 : 0));
-    }
-}
-
-TEST_CASE("a directory is at most half full of the entries that are expected") {
-    Options options = sized(1ULL << 30);
-    for (const std::uint64_t entries : {1ULL, 1000ULL, 5000ULL, 60'000ULL, 400'000ULL}) {
-        options.expected_entries = entries;
-        const Geometry geometry = plan_geometry(options);
-        CHECK(2 * entries <= static_cast<std::uint64_t>(geometry.shards) * geometry.directory_slots);
-        CHECK(geometry.directory_slots <= kMaxDirectorySlots);
-        CHECK(geometry.shards == std::max<std::uint64_t>(1, std::bit_floor(entries / 2048)));
-    }
-}
-
-TEST_CASE("a cache of few entries can be small") {
-    Options options = sized(0);
-    options.shards = 1;
-    options.max_entries = 500;
-    options.tracked_keys = 16;
-    CHECK(required_bytes(options) < 9ULL << 20);
-}
-
-TEST_CASE("a size that is too small is refused with one that is not") {
-    std::mt19937_64 random(7);
-    for (int round = 0; round < 200; ++round) {
-        Options options = sized(random() % (64ULL << 20));
-        options.shards = 1u << random() % 6;
-        options.expected_entries = random() % 60'000;
-        options.tracked_keys = random() % 2 * (random() % 50'000);
-        const std::uint64_t needed = required_bytes(options);
-        if (options.size_bytes < needed) {
-            CHECK_THROWS_WITH(plan_geometry(options), Catch::Contains(std::to_string(needed)));
-            options.size_bytes = needed;
-        }
-        const Geometry geometry = plan_geometry(options);
-        CHECK(is_valid_geometry(geometry, geometry.segment_bytes));
-        CHECK(geometry.arena_bytes >= kMinShardBytes);
-    }
-}
-
-TEST_CASE("numbers out of bounds are refused") {
-    Options options = sized(256ULL << 20);
-    CHECK(refused_at([&] { plan_geometry(options); }).empty());
-    const auto refused = [&](auto change) {
-        Options changed = options;
-        change(changed);
-        return refused_at([&] { plan_geometry(changed); }) == "options";
-    };
-    CHECK(refused([](Options& o) { o.size_bytes = 0; }));
-    CHECK(refused([](Options& o) { o.size_bytes = std::numeric_limits<std::uint64_t>::max(); }));
-    CHECK(refused([](Options& o) { o.shards = 3; }));
-    CHECK(refused([](Options& o) { o.shards = 1u << 31; }));
-    CHECK(refused([](Options& o) { o.tracked_keys = std::numeric_limits<std::uint64_t>::max(); }));
-    CHECK(refused([](Options& o) { o.expected_entries = std::numeric_limits<std::uint64_t>::max(); }));
-    CHECK(refused([](Options& o) { o.shards = 1, o.max_entries = 100'000; }));
-}
-
-TEST_CASE("a geometry with any field changed is not valid") {
-    const Geometry good = plan_geometry(sized(256ULL << 20));
-    REQUIRE(is_valid_geometry(good, good.segment_bytes));
-    CHECK_FALSE(is_valid_geometry(good, good.segment_bytes + kPageBytes));
-    CHECK_FALSE(is_valid_geometry(good, good.segment_bytes - kPageBytes));
-    constexpr std::size_t kWords = offsetof(Geometry, max_entries) / 8;  // the limits may be anything
-    for (std::size_t word = 0; word < kWords; ++word) {
-        for (const std::uint64_t change : {1ULL, 64ULL, 1ULL << 40, 1ULL << 63}) {
-            Geometry bad = good;
-            reinterpret_cast<std::uint64_t*>(&bad)[word] ^= change;
-            INFO("word " << word << " change " << change);
-            CHECK_FALSE(is_valid_geometry(bad, good.segment_bytes));
-        }
-    }
-    for (std::uint32_t Geometry::*field : {&Geometry::shards, &Geometry::arenas, &Geometry::directory_slots}) {
-        for (const std::uint32_t value : {0u, 3u, 0xFFFFFFFFu, good.*field * 2, good.*field / 2}) {
-            Geometry bad = good;
-            bad.*field = value;
-            CHECK_FALSE(is_valid_geometry(bad, good.segment_bytes));
-        }
-    }
-}
 
 TEST_CASE("a segment can be made in any memory") {
     const Geometry geometry = plan_geometry(small_options("unused"));
@@ -176,7 +75,8 @@ TEST_CASE("a segment can be made in any memory") {
 }
 
 TEST_CASE("each arena of a new segment has its shard, the last is spare") {
-    Options options = sized(128ULL << 20);
+    Options options = small_options("unused");
+    options.size_bytes = 128ULL << 20;
     options.shards = 8;
     options.in_memory = true;
     const Segment segment = Segment::create_in_memory(options, nullptr);
@@ -267,9 +167,13 @@ TEST_CASE("a full file system is an error with numbers, not a signal", "[R7]") {
         }
         return std::string();
     };
-    system::fail_nth(system::Call::allocate, 1, ENOSPC);
-    CHECK_THAT(reason(location_of(directory)), Catch::Contains("needs 10 MiB"));
-    system::fail_nothing();
+    const Location here = location_of(directory);
+    for (const std::uint64_t unknown : {9, 2}) {  // what was had is told where it can be asked for
+        system::fail_nth(system::Call::allocate, 1, ENOSPC);
+        system::fail_nth(system::Call::status, unknown, EIO);
+        CHECK_THAT(reason(here), Catch::Contains("needs 10 MiB"));
+        system::fail_nothing();
+    }
     if (::mount("none", directory.path().c_str(), "tmpfs", 0, "size=4m,mode=0700") != 0) {
         WARN(test::kNeedsRoot);
         return;
@@ -277,6 +181,53 @@ TEST_CASE("a full file system is an error with numbers, not a signal", "[R7]") {
     CHECK_THAT(reason(location_of(directory)), Catch::Contains("needs 10 MiB") && Catch::Contains("4 MiB free"));
     CHECK(is_empty(directory));
     ::umount(directory.path().c_str());
+}
+
+TEST_CASE("a file larger than its process may make is refused, before a signal ends it", "[R7]") {
+    const ScopedDirectory directory;
+    auto child = ChildProcess::start([&](Channel&) {
+        const rlimit limit{4 << 20, 4 << 20};
+        if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+        const auto make = [&] { Segment::create(location_of(directory), small_options("unused"), nullptr, nullptr); };
+        return refused_at(make) == "create" ? 0 : 2;
+    });
+    CHECK(child.wait().exited_with(0));
+    CHECK(is_empty(directory));
+}
+
+TEST_CASE("a kernel without time namespaces has one for all, one without PID namespaces is refused") {
+    const ScopedDirectory directory;
+    bool made_without_time = false;
+    for (std::uint64_t n = 1; n < 8; ++n) {
+        const Location location = location_of(directory, "n" + std::to_string(n));
+        system::fail_nth(system::Call::status, n, ENOENT);
+        std::unique_ptr<Segment> segment;
+        const std::string stage =
+            refused_at([&] { segment = Segment::create(location, small_options("unused"), nullptr, nullptr); });
+        system::fail_nothing();
+        if (segment != nullptr) made_without_time |= segment->view().header().time_namespace == 0;
+        CHECK((stage.empty() || stage == "create" || stage == "namespace"));
+    }
+    CHECK(made_without_time);
+}
+
+TEST_CASE("a segment that lost its name to another while it was made is its maker's all the same") {
+    Made other;
+    const Location location = location_of(other.directory, "other");
+    testing::call_at_crash_point(
+        "segment.linked", 1, [&] { std::filesystem::rename(other.location.segment_path(), location.segment_path()); });
+    const auto made = Segment::create(location, small_options("unused"), nullptr, nullptr);
+    REQUIRE(made != nullptr);
+    CHECK(made->file() != other.segment->file());
+    CHECK(Segment::attach(location)->file() == other.segment->file());
+}
+
+TEST_CASE("a segment that was long in the making is of no use when others may have replaced one meanwhile") {
+    const ScopedDirectory directory;
+    const Location location = location_of(directory);
+    testing::call_at_crash_point("segment.linked", 1, [] { system::sleep_ns(kEverybodyLooksNs + 10'000'000); });
+    CHECK(Segment::create(location, small_options("unused"), nullptr, [] { return std::int64_t{0}; }) == nullptr);
+    CHECK(Segment::attach(location)->is_abandoned());
 }
 
 TEST_CASE("a file that others may use is refused") {
@@ -427,11 +378,11 @@ TEST_CASE("what a cache serves is said once") {
     claim_identity(view, "/data/school.db");
     claim_identity(view, "");
     try {
-        claim_identity(view, "/data/other\n.db");
+        claim_identity(view, "/data/other\n\x7f.db");
         FAIL("another identity was taken");
     } catch (const OpenError& error) {
         CHECK(error.stage == "identity");
-        CHECK(error.reason == "the cache serves \"/data/school.db\", not \"/data/other?.db\"");
+        CHECK(error.reason == "the cache serves \"/data/school.db\", not \"/data/other??.db\"");
     }
 }
 

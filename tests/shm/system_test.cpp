@@ -188,9 +188,10 @@ TEST_CASE("crash points are counted, and can call back") {
 }
 
 TEST_CASE("the environment arms a crash point") {
-    auto child = ChildProcess::start([](Channel&) {
+    const char* point = GENERATE("test.environment:2", "test.environment");
+    auto child = ChildProcess::start([&](Channel&) {
         // The environment is read when the first crash point of a process is reached: a program of its own.
-        ::setenv("LARDER_CRASH", "test.environment:2", 1);
+        ::setenv("LARDER_CRASH", point, 1);
         ::execl("/proc/self/exe", "shm_tests", "[.environment]", nullptr);
         return 1;
     });
@@ -227,4 +228,23 @@ TEST_CASE("of allocations by several threads the n-th fails, and all are counted
     CHECK(failed == 1);
     CHECK(testing::allocations_asked() == 400);
     testing::fail_allocation(0);
+}
+
+TEST_CASE("a descriptor that is assigned over is closed, itself it is not") {
+    system::Descriptor one = system::open_file("/proc/self/stat", O_RDONLY);
+    const int first = one.number();
+    system::Descriptor& same = one;
+    one = std::move(same);
+    CHECK(::fcntl(first, F_GETFD) >= 0);
+    one = system::open_file("/proc/self/stat", O_RDONLY);
+    CHECK(one.is_open());
+    CHECK(::fcntl(first, F_GETFD) < 0);
+}
+
+TEST_CASE("what cannot be asked has an answer all the same") {
+    CHECK(system::free_bytes(-1) == 0);
+    CHECK_FALSE(system::is_tmpfs("/absent"));
+    CHECK(system::locked_by_other(-1, 0, 1) == -EBADF);
+    char text[8];
+    CHECK(system::read_file("/absent", text) == -ENOENT);
 }
