@@ -73,6 +73,15 @@ TEST_CASE("A shard whose control data lead out of its arena is rebuilt, and noth
     SECTION("another shard's arena") { shard.arena = 3; }
     SECTION("reserved outside") { shard.reserved = 7; }
     SECTION("retired outside") { shard.retired_count = 1; }
+    SECTION("reserved behind") { shard.reserved = ~0ULL; }
+    SECTION("more retired than there can be") {
+        const shm::Geometry& geometry = *segment->view().geometry;
+        shard.retired_first = shard.retired_last =
+            (geometry.arenas_at + 2 * geometry.arena_bytes + geometry.node_bytes) / shm::kUnitBytes;
+        shard.retired_count = 0xFFFFFFFF;
+    }
+    SECTION("an index in the head") { *reinterpret_cast<std::uint64_t*>(segment->view().arena(2)) = 0; }
+    SECTION("an index between words") { *reinterpret_cast<std::uint64_t*>(segment->view().arena(2)) += 1; }
     SECTION("closed, with an arena") { shard.closed = 1; }
     SECTION("an index outside") { *reinterpret_cast<std::uint64_t*>(segment->view().arena(2)) = 1ULL << 40; }
     CHECK(scoped.cache.put(key, proving_value(key, 2)) == PutResult::stored);

@@ -74,6 +74,7 @@ TEST_CASE("While a removed cache cannot be made anew everything misses or says b
     CHECK_FALSE(cache.get("key"));
     CHECK_FALSE(cache.peek("key"));
     CHECK_FALSE(cache.find("key"));
+    CHECK_FALSE(cache.find(""));
     CHECK_FALSE(cache.touch("key", 10s));
     CHECK_FALSE(cache.erase("key"));
     CHECK(cache.stamp().incarnation == 0);

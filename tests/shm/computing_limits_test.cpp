@@ -190,6 +190,7 @@ TEST_CASE("A lease that is assigned over is abandoned, one that moves stays held
     CHECK(std::holds_alternative<Busy>(scoped.cache.begin("b")));
     scoped.cache.abandon(std::move(none), true);
     scoped.cache.abandon(Lease());
+    CHECK_FALSE(Lease());
     CHECK(std::holds_alternative<Lease>(scoped.cache.begin("b")));
 }
 
@@ -258,6 +259,12 @@ TEST_CASE("What was overtaken while one waited is not served when it is over, or
     SECTION("it is over") { options.ttl = -1ms; }
     SECTION("its segment was closed") {
         ends = [&] { shm::remove_cache(shm::locate(scoped.options.directory, scoped.options.name, false)); };
+    }
+    SECTION("its segment was unlinked") {
+        ends = [&] {
+            REQUIRE(::unlink(scoped.cache.segment_path().c_str()) == 0);
+            eventually([] { return false; }, 60ms);
+        };
     }
     testing::call_at_crash_point("lease.grant.held", 1, [&] {
         scoped.cache.put("key", "overtaken", options);

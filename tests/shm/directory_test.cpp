@@ -116,6 +116,14 @@ TEST_CASE("No free slot within the longest probe is said, not searched for ever"
     CHECK(directory.find(0, 5'000) == Directory::kNone);
 }
 
+TEST_CASE("Deleting from a directory without a free slot ends", "[directory]") {
+    Fixture f;
+    for (std::uint32_t i = 0; i < kSlots; ++i) f.directory.publish(i, slot_word(i + 1, 0, 0));
+    f.directory.erase(3, [](std::uint64_t word) { return static_cast<std::uint32_t>(slot_units(word) - 1); });
+    CHECK(f.slots[3].load() == 0);
+    CHECK(f.moves.load() % 2 == 0);
+}
+
 TEST_CASE("Random insertions and deletions keep every record findable", "[directory]") {
     const std::uint64_t seed = larder::test::seed_of_run();
     INFO("LARDER_SEED=" << seed);

@@ -111,6 +111,9 @@ TEST_CASE("a geometry with any field changed is not valid") {
     REQUIRE(is_valid_geometry(good, good.segment_bytes));
     CHECK_FALSE(is_valid_geometry(good, good.segment_bytes + kPageBytes));
     CHECK_FALSE(is_valid_geometry(good, good.segment_bytes - kPageBytes));
+    Geometry odd = good;
+    odd.segment_bytes += 8;
+    CHECK_FALSE(is_valid_geometry(odd, odd.segment_bytes));
     Geometry huge = good;
     huge.segment_bytes = kMaxSegmentBytes + kPageBytes;
     CHECK_FALSE(is_valid_geometry(huge, huge.segment_bytes));
@@ -127,7 +130,8 @@ TEST_CASE("a geometry with any field changed is not valid") {
         }
     }
     for (std::uint32_t Geometry::*field : {&Geometry::shards, &Geometry::arenas, &Geometry::directory_slots}) {
-        for (const std::uint32_t value : {0u, 3u, 0xFFFFFFFFu, good.*field * 2, good.*field / 2}) {
+        for (const std::uint32_t value :
+             {0u, 3u, 8u, 2 * kMaxShards, 2 * kMaxDirectorySlots, 0xFFFFFFFFu, good.*field * 2, good.*field / 2}) {
             Geometry bad = good;
             bad.*field = value;
             CHECK_FALSE(is_valid_geometry(bad, good.segment_bytes));

@@ -237,3 +237,27 @@ TEST_CASE("a directory that became a file is a cache that was removed") {
     REQUIRE(system::open_file(directory.file("cache"), O_CREAT | O_RDWR, 0600).is_open());
     CHECK(mapping->replaced(system::coarse_ns() + 1'000'000'000));
 }
+
+TEST_CASE("a thread that forked keeps its block when the child's copy of it ends", "[R14]") {
+    struct Last {  // made first, so that it ends last: the child is to run no exit handlers
+        pid_t parent = ::getpid();
+        ~Last() {
+            if (::getpid() != parent) ::_exit(0);
+        }
+    };
+    const test::ScopedDirectory directory;
+    Mapping* mapping = Mapping::open(small_options(directory.path()), nullptr);
+    std::uint32_t owner = 0;
+    int status = -1;
+    std::thread([&] {
+        static thread_local Last last;
+        if (last.parent != ::getpid()) return;
+        const ThreadBlock* block = mapping->thread_block();
+        const pid_t child = ::fork();
+        if (child == 0) return;
+        ::waitpid(child, &status, 0);
+        owner = block->owner;
+    }).join();
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    CHECK(owner != 0);
+}

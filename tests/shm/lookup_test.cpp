@@ -70,6 +70,8 @@ TEST_CASE("Another key with the same hash is not taken for it", "[lookup]") {
         const Look look = f.lookup.find({f.key.hash, "yek"}, block, f.scoped.clock->now_ns());
         CHECK(look.verdict == Verdict::absent);
         CHECK_FALSE(look.damaged);
+        const Look other = f.lookup.find({f.key.hash ^ 1ULL << 38, "key"}, block, f.scoped.clock->now_ns());
+        CHECK(other.verdict == Verdict::absent);  // one of the same slot and tag
     }
     for (const Word64& cell : f.mapping->thread_block()->cells) CHECK(cell.load() == 0);
 }
@@ -120,6 +122,21 @@ TEST_CASE("Damaged value bytes are a miss where they are verified", "[lookup]") 
     CHECK(f.scoped.totals().lookups() == 2);
 }
 
+TEST_CASE("What is intact is served where values are verified", "[lookup]") {
+    Fixture f;
+    larder::Options careful = f.scoped.options;
+    careful.verify_checksums = true;
+    larder::Cache cache = larder::Cache::open(careful);
+    CHECK(cache.get("key").value() == f.value);
+    CHECK_FALSE(cache.get("absent"));
+    REQUIRE(cache.put("stale", "value", {.soft_ttl = std::chrono::seconds(1)}) == PutResult::stored);
+    REQUIRE(cache.put("nothing", "", {.negative = true}) == PutResult::stored);
+    f.scoped.clock->advance(std::chrono::seconds(2));
+    CHECK(cache.get("stale").state() == larder::State::stale);
+    CHECK(cache.get("nothing").state() == larder::State::negative);
+    CHECK(f.scoped.count(Counter::damaged_reads) == 0);
+}
+
 TEST_CASE("An entry that is empty and not negative is a miss where values are verified", "[lookup]") {
     Fixture f;
     REQUIRE(f.scoped.cache.put("key", "", {.negative = true}) == PutResult::stored);
@@ -144,6 +161,10 @@ TEST_CASE("A backed entry is dead from the freshness deadline on, others are not
     Look fresh = f.find();
     CHECK(fresh.verdict == Verdict::live);
     release(fresh);
+    f.record().soft_expires_ns = now;
+    Look stale = f.find();
+    CHECK(stale.verdict == Verdict::stale);
+    release(stale);
 }
 
 TEST_CASE("Overtaken goes before expired, expired before stale", "[lookup]") {

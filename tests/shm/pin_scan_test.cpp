@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -10,6 +11,8 @@
 
 using namespace larder;
 using namespace larder::shm;
+using test::Channel;
+using test::ChildProcess;
 using Host = test::RegistryHost;
 
 TEST_CASE("a scan finds pins of the living, and not of the dead") {
@@ -69,4 +72,20 @@ TEST_CASE("a scan sees as many pins as there can be") {
         REQUIRE(scan.pinned(pinned));
         REQUIRE_FALSE(scan.pinned(pinned + 1));
     }
+}
+
+TEST_CASE("a scan of many pins without memory for them holds everything for pinned", "[no_asan]") {
+    Host host;
+    auto child = ChildProcess::start([&](Channel&) {
+        const auto mine = host.claim();
+        if (!mine) return 1;
+        host.view().header().registry_high = kProcesses;
+        for (std::uint32_t slot = 0; slot < kProcesses; ++slot)
+            for (std::uint32_t cell = 0; cell < kPinCells; ++cell) host.pin(slot, 10 + slot, 0, cell);
+        const rlimit none{0, 0};
+        if (::setrlimit(RLIMIT_AS, &none) != 0) return 2;
+        PinScan scan(host.view(), host.registry);
+        return scan.pinned(1) && scan.any_between(5'000, 6'000) ? 0 : 3;
+    });
+    CHECK(child.wait().exited_with(0));
 }

@@ -247,4 +247,8 @@ TEST_CASE("what cannot be asked has an answer all the same") {
     CHECK(system::locked_by_other(-1, 0, 1) == -EBADF);
     char text[8];
     CHECK(system::read_file("/absent", text) == -ENOENT);
+    const FailNothing end;
+    Word32 word{1};
+    system::fail_nth(system::Call::futex_wait, 1, EINTR);
+    CHECK(system::futex_wait_until(word, 1, 0) == -EINTR);
 }
