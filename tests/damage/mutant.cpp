@@ -269,6 +269,7 @@ bool Mutant::may_be_right(const Specimen& of) const {
     };
     const std::uint64_t fences = of.view().geometry->fences_at;
     return changes(offsetof(shm::SegmentHeader, applied), offsetof(shm::SegmentHeader, recency)) ||
+           changes(offsetof(shm::SegmentHeader, suspended_ns), offsetof(shm::SegmentHeader, open_at_ns)) ||
            changes(fences, fences + sizeof(shm::Word64) * shm::kFences) ||
            std::any_of(of.records().begin(), of.records().end(), changes_record);
 }

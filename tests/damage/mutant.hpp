@@ -45,8 +45,8 @@ struct Mutant {
     /// It may have changed what a value or a record's lengths are: then wrong bytes are seen where nobody verifies
     /// them.
     bool touches_arenas(const Specimen& of) const;
-    /// It changed an end, a notice's number, or which fences a record depends on: words of which one is as good as
-    /// another, so that the doctor cannot name what they cost.
+    /// It changed an end, a notice's number, which fences a record depends on, or how long the machine was suspended:
+    /// words of which one is as good as another, so that the doctor cannot name what they cost.
     bool may_be_right(const Specimen& of) const;
     /// Class, specimen, places.
     std::string describe(const Specimen& of) const;
