@@ -20,10 +20,14 @@ std::uint32_t Directory::find_free(std::uint64_t hash) const {
 }
 
 void Directory::clear() {
-    for (std::uint32_t i = 0; i <= mask_; ++i) slots_[i].store(0, std::memory_order_relaxed);
+    for (std::uint32_t i = 0; i <= mask_; ++i) {
+        slots_[i].store(0, std::memory_order_relaxed);
+        LARDER_CRASH_POINT("directory.clear.slot");
+    }
     // A writer that died in a shift left it odd.
     const std::uint64_t moves = moves_->load(std::memory_order_relaxed);
     moves_->store((moves | 1) + 1, std::memory_order_release);
+    LARDER_CRASH_POINT("directory.clear.moves");
 }
 
 }  // namespace larder::shm

@@ -11,6 +11,7 @@
 
 #include "shm/hash.hpp"
 #include "shm/layout.hpp"
+#include "shm/testing.hpp"
 
 namespace larder::shm {
 
@@ -58,6 +59,7 @@ void Directory::erase(std::uint32_t index, HomeOf&& home_of) {
     if (shifts) {
         moves_->store(moves + 1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_release);  // odd before any shifted word
+        LARDER_CRASH_POINT("directory.moving");
     }
     std::uint32_t hole = index, at = index;
     for (std::uint32_t step = 0; step <= mask_; ++step) {
@@ -67,9 +69,11 @@ void Directory::erase(std::uint32_t index, HomeOf&& home_of) {
         // It may move back to the hole unless that lies before its home: then a probe from there would not pass it.
         if (((at - home_of(word)) & mask_) < ((at - hole) & mask_)) continue;
         slots_[hole].store(word, std::memory_order_release);
+        LARDER_CRASH_POINT("directory.shifted");
         hole = at;
     }
     slots_[hole].store(0, std::memory_order_relaxed);
+    LARDER_CRASH_POINT("directory.unlinked");
     if (shifts) moves_->store(moves + 2, std::memory_order_release);
 }
 

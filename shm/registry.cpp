@@ -129,6 +129,7 @@ std::optional<std::uint64_t> Registry::seize(std::uint32_t slot) {
 /// The word last: while it is this copy's, no other copy relies on the byte.
 void Registry::give_back(std::uint32_t slot, std::uint64_t word) {
     lock_file_->drop(slot);
+    LARDER_CRASH_POINT("registry.dropped");
     view_.process(slot).claimed_by.store(word, std::memory_order_release);
 }
 
@@ -159,6 +160,7 @@ void Registry::clear_blocks(std::uint32_t slot) {
         for (Word64& cell : blocks[block].cells) cell.store(0, std::memory_order_release);
         blocks[block].inside.store(0, std::memory_order_relaxed);
         blocks[block].owner.store(0, std::memory_order_release);
+        LARDER_CRASH_POINT("registry.block");
     }
 }
 
@@ -202,8 +204,10 @@ void Registry::clean(std::uint32_t slot) {
     clear_blocks(slot);
     LARDER_CRASH_POINT("registry.reaped");
     process.pid.store(0, std::memory_order_release);
+    LARDER_CRASH_POINT("registry.nameless");
     process.start_ticks.store(0, std::memory_order_relaxed);
     process.state.store(static_cast<std::uint32_t>(SlotState::free), std::memory_order_release);
+    LARDER_CRASH_POINT("registry.free");
 }
 
 std::uint32_t Registry::reap_some(std::uint32_t& cursor, std::uint32_t most) {

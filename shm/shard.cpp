@@ -333,11 +333,14 @@ void ShardWriter::unlink(const IndexEntry& entry, Fate fate) {
 void ShardWriter::retire(Record* record) {
     const std::uint64_t units = units_of(record);
     record->next_retired = 0;
+    LARDER_CRASH_POINT("retire.last_of_all");
     if (shard_.retired_count == 0)
         shard_.retired_first = units;
     else
         record_at(shard_.retired_last)->next_retired = static_cast<std::uint32_t>(units);
+    LARDER_CRASH_POINT("retire.linked");
     shard_.retired_last = units;
+    LARDER_CRASH_POINT("retire.last");
     ++shard_.retired_count;
     LARDER_CRASH_POINT("retire.listed");
 }
@@ -353,7 +356,9 @@ std::uint32_t ShardWriter::reclaim() {
     for (std::uint32_t n = 0; n < looked_at; ++n) {
         Record* const record = record_at(shard_.retired_first);
         shard_.retired_first = record->next_retired;
+        LARDER_CRASH_POINT("reclaim.first");
         --shard_.retired_count;
+        LARDER_CRASH_POINT("reclaim.unlisted");
         if (pins.pinned(units_of(record))) {
             retire(record);
         } else {

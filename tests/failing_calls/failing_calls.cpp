@@ -1,7 +1,8 @@
 // A library to preload: the n-th call that a process makes of a name fails with an error, as the environment says.
 //     LD_PRELOAD=liblarder_failing_calls.so FAIL_CALL=bind FAIL_AT=2 FAIL_ERROR=98 [FAIL_STICKY=1] [FAIL_MARK=FILE]
-// FAIL_STICKY: every later one, too. FAIL_MARK: a file that is made once one has failed. Counted are the calls of the
-// program and its libraries; what the C library calls inside of itself goes by. Of fcntl, those that lock.
+// FAIL_STICKY: every later one, too. FAIL_MARK: a file that is made once one has failed; where it is there already, only
+// what is sticky fails, so that one call fails in all processes together. Counted are the calls of the program and its
+// libraries; what the C library calls inside of itself goes by. Of fcntl, those that lock.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +50,8 @@ bool fails(const char* name) {
     const unsigned long number = calls.fetch_add(1) + 1;
     if (number != fail_at && !(is_sticky && number > fail_at)) return false;
     if (mark_path != nullptr) {
-        const long made = ::syscall(SYS_openat, AT_FDCWD, mark_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        const long made = ::syscall(SYS_openat, AT_FDCWD, mark_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (made < 0 && errno == EEXIST && !is_sticky) return false;
         if (made >= 0) ::syscall(SYS_close, made);
     }
     errno = fail_error;

@@ -109,7 +109,7 @@ void serve(const Extent& extent) {
     check_all_failed(its_calls, failed);
 }
 
-constexpr Extent kEach{true, true, 200}, kSome{false, false, 2};
+constexpr Extent kEach{true, true, 200, true}, kSome{false, false, 2};
 
 }  // namespace
 

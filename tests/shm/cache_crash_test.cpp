@@ -1,9 +1,14 @@
 // Processes killed at every crash point of every kind of writing, and what the others find afterwards.
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "shm/inspector.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/crash_scene.hpp"
 #include "tests/support/watchdog.hpp"
@@ -30,6 +35,9 @@ void write_in_all_ways(CrashScene& scene) {
     cache.get(key(0));
     cache.touch(key(24), 60s);
     cache.erase(key(23));
+    put(0, 2);
+    cache.put(scene.neighbour(), proving_value(scene.neighbour(), 2));
+    cache.erase(key(0));  // moves the neighbour to its slot
     EntryOptions brief;
     brief.ttl = 1s;
     for (std::uint32_t n = 0; n < 3; ++n) put(n, 2, brief);
@@ -55,8 +63,8 @@ struct Crash {
     std::uint64_t count = 1;
 };
 
-/// Every crash point that write_in_all_ways reaches, each the first time, in the middle and near the end: how often
-/// memory is given back depends on the clock.
+/// Every crash point that write_in_all_ways reaches, each the first three times, in the middle and near the end: how
+/// often memory is given back depends on the clock.
 std::vector<Crash> crashes_of(void (*writing)(CrashScene&)) {
     std::vector<Crash> crashes;
     std::string names;
@@ -64,8 +72,9 @@ std::vector<Crash> crashes_of(void (*writing)(CrashScene&)) {
         testing::record_crash_points();
         writing(scene);
         for (const testing::SeenCrashPoint& seen : testing::crash_points_seen())
-            for (const std::uint64_t count :
-                 std::set<std::uint64_t>{1, (seen.times + 1) / 2, seen.times - seen.times / 16})
+            for (const std::uint64_t count : std::set<std::uint64_t>{
+                     1, std::min<std::uint64_t>(2, seen.times), std::min<std::uint64_t>(3, seen.times),
+                     (seen.times + 1) / 2, seen.times - seen.times / 16})
                 report += seen.name + " " + std::to_string(count) + "\n";
         return true;
     });
@@ -94,10 +103,14 @@ TEST_CASE("A process killed at any crash point leaves the others a working cache
                   return died && scene.is_whole(report);
               }) == "");
     }
-    for (const char* needed :
-         {"put.allocated", "put.reserved", "put.filled", "put.linking", "put.indexed", "put.linked", "unlink.directory",
-          "unlink.index", "retire.listed", "reclaim.one", "fences.raise", "fences.applied", "key_table.add.free",
-          "key_table.advance.ring", "lease.grant.held", "lease.finish.state", "lease.release.before_wake"}) {
+    for (const char* needed : {"put.allocated",      "put.reserved",       "put.filled",
+                               "put.linking",        "put.indexed",        "put.linked",
+                               "unlink.directory",   "directory.moving",   "directory.shifted",
+                               "directory.unlinked", "unlink.index",       "retire.linked",
+                               "retire.last",        "reclaim.first",      "reclaim.unlisted",
+                               "retire.listed",      "reclaim.one",        "fences.raise",
+                               "fences.applied",     "key_table.add.free", "key_table.advance.ring",
+                               "lease.grant.held",   "lease.finish.state", "lease.release.before_wake"}) {
         INFO(needed);
         CHECK(points.count(needed) == 1);
     }
@@ -158,11 +171,37 @@ TEST_CASE("A process killed while it makes a cache leaves none, or a whole one",
     }
 }
 
+TEST_CASE("A process killed while it cleans up after another is followed by one that does", "[R2][R15][crash][fork]") {
+    const Watchdog watchdog(300);
+    for (const char* point : {"registry.seized", "registry.reaping", "registry.block", "registry.reaped",
+                              "registry.nameless", "registry.free", "registry.dropped"}) {
+        INFO(point);
+        CHECK(CrashScene::run([&](CrashScene& scene, std::string& report) {
+                  const auto clean_up = [point](CrashScene& one) {
+                      testing::disarm_crash();
+                      const Pinned pinned = one.cache.get(one.resident(1, 0));  // with a slot of its own
+                      const auto die_with_a_pin = [&one](Channel&) {
+                          const Pinned kept = one.cache.get(one.resident(2, 0));
+                          return ::kill(::getpid(), SIGKILL);
+                      };
+                      if (!ChildProcess::start(die_with_a_pin).wait().was_killed_by(SIGKILL)) return;
+                      testing::arm_crash(point);
+                      one.cache.tend();
+                  };
+                  if (!scene.kill_at(point, 1, clean_up)) return report = "it was not reached", false;
+                  scene.cache.tend();
+                  if (shm::read_processes(scene.scoped.view()).size() != 1) return report = "a slot is kept", false;
+                  return scene.is_whole(report);
+              }) == "");
+    }
+}
+
 TEST_CASE("A process killed while it rebuilds a shard is followed by another that rebuilds it", "[R2][crash][fork]") {
     const Watchdog watchdog(300);
     const std::string first = GENERATE("put.linking", "put.indexed", "retire.listed", "reclaim.one");
-    for (const char* second : {"rebuild.cleared", "rebuild.reset", "rebuild.taken", "arena.nodes", "arena.records",
-                               "rebuild.formatted", "rebuild.condemned", "rebuild.moved"}) {
+    for (const char* second :
+         {"directory.clear.slot", "directory.clear.moves", "rebuild.cleared", "rebuild.reset", "rebuild.taken",
+          "arena.nodes", "arena.records", "rebuild.formatted", "rebuild.condemned", "rebuild.moved"}) {
         for (const char* third : {second, "rebuild.cleared", "rebuild.reset"}) {
             INFO(first << ", " << second << ", " << third);
             CHECK(CrashScene::run([&](CrashScene& scene, std::string& report) {

@@ -71,6 +71,18 @@ public:
     ScopedCache scoped;
     Cache& cache;
 
+    std::string resident(std::uint32_t shard, std::uint32_t n) const { return scoped.key_in(shard, n, "resident:"); }
+    /// A key that begins to probe where the first victim of shard 0 does.
+    std::string neighbour() const {
+        const auto home = [this](const std::string& key) {
+            return scoped.hash(key) % scoped.view().geometry->directory_slots;
+        };
+        for (std::uint32_t i = 0;; ++i) {
+            std::string key = "neighbour:" + std::to_string(i);
+            if (scoped.shard_of(key) == 0 && home(key) == home(scoped.key_in(0, 0, "victim:"))) return key;
+        }
+    }
+
 private:
     static Options options() {
         Options options;
@@ -79,8 +91,6 @@ private:
         options.lock_budget = std::chrono::milliseconds(2'000);  // for a loaded machine; a hang would take longer
         return options;
     }
-    std::string resident(std::uint32_t shard, std::uint32_t n) const { return scoped.key_in(shard, n, "resident:"); }
-
     std::string first_wrong() {
         const std::uint64_t rebuilds_before = scoped.count(shm::Counter::shard_rebuilds);
         if (broken_ > 1) return "more than one shard was left half edited";
@@ -142,6 +152,7 @@ private:
             cache.erase(scoped.key_in(shard, 0, "probe:"));
         }
         for (std::uint32_t n = 0; n < 25; ++n) cache.erase(scoped.key_in(0, n, "victim:"));
+        cache.erase(neighbour());
         for (int i = 0; i < 3; ++i) cache.tend();
         if (scoped.entries() != 0) return std::to_string(scoped.entries()) + " entries are left";
         const std::uint64_t leaked = scoped.used_bytes() - fresh_bytes_;
