@@ -81,31 +81,40 @@ std::string text_of(const std::string& path) {
     return text.str();
 }
 
-void serve(const Extent& extent) {
+struct ServedSchool {
+    ServedSchool() {
+        school.add_assignment(1);
+        school.add_score(11, 1, "70");
+    }
     School school;
-    school.add_assignment(1);
-    school.add_score(11, 1, "70");
+};
+
+/// Says whether it came to the failure.
+bool serve_with(const ServedSchool& served_school, const Failure& failure) {
+    const FailingScene scene;
+    const std::string port_file = scene.file("port");
+    INFO("serve: " << failure.text());
+    LarderCommand service(scene.path(),
+                          {"serve", "--db", served_school.school.path(), "--size", "16MiB", "--listen", "127.0.0.1:0",
+                           "--port-file", port_file, "--workers", "1"},
+                          failure.environment(scene.mark()));
+    const bool served = serves(service, [&] {
+        const std::string port = text_of(port_file);
+        if (port.empty()) return false;
+        return http_get(static_cast<std::uint16_t>(std::stoi(port)), "/api/assignments/1/analytics/").status == 200;
+    });
+    check_service(scene, service, failure, served);
+    scene.check_cache();
+    scene.check_doctor();
+    return scene.has_failed();
+}
+
+void serve(const Extent& extent) {
+    const ServedSchool school;
     std::vector<FailingCall> its_calls = calls;
     its_calls.push_back({"posix_spawn", {EAGAIN}});
     std::set<std::string> failed;
-    loop(its_calls, extent, failed, [&](const Failure& failure) {
-        const FailingScene scene;
-        const std::string port_file = scene.file("port");
-        INFO("serve: " << failure.text());
-        LarderCommand service(scene.path(),
-                              {"serve", "--db", school.path(), "--size", "16MiB", "--listen", "127.0.0.1:0",
-                               "--port-file", port_file, "--workers", "1"},
-                              failure.environment(scene.mark()));
-        const bool served = serves(service, [&] {
-            const std::string port = text_of(port_file);
-            if (port.empty()) return false;
-            return http_get(static_cast<std::uint16_t>(std::stoi(port)), "/api/assignments/1/analytics/").status == 200;
-        });
-        check_service(scene, service, failure, served);
-        scene.check_cache();
-        scene.check_doctor();
-        return scene.has_failed();
-    });
+    loop(its_calls, extent, failed, [&](const Failure& failure) { return serve_with(school, failure); });
     check_all_failed(its_calls, failed);
 }
 
@@ -118,5 +127,8 @@ TEST_CASE("a listener that the kernel wakes for nothing ends when it is told to"
     CHECK(listen_with({"epoll_ctl", ENOSPC, 1, true}));
 }
 TEST_CASE("a server whose call fails goes on, or ends and says why") { serve(kSome); }
+TEST_CASE("a worker that is given too few threads makes room for another") {
+    CHECK(serve_with(ServedSchool(), {"pthread_create", EAGAIN, 5, false}));
+}
 TEST_CASE("a listener whose call fails, all errors, once and from then on", "[.all]") { listen(kEach); }
 TEST_CASE("a server whose call fails, all errors, once and from then on", "[.all]") { serve(kEach); }

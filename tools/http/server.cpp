@@ -6,17 +6,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cerrno>
 #include <csignal>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -33,16 +34,27 @@ constexpr std::size_t max_refusals = 64;                   // connections that a
 constexpr int max_accepts_in_a_row = 64;
 
 // The calls that have to wait for something, on threads of their own; the reply comes back to the server's thread.
+// (asio::thread_pool waits for ever for the threads that it has when the next cannot be made.)
 class ComputePool {
 public:
     ComputePool(asio::io_context& io, Service& service, std::size_t threads, std::size_t max_pending)
-        : io_(io), service_(service), pool_(threads), max_pending_(max_pending + threads) {}
+        : io_(io), service_(service), max_pending_(max_pending + threads) {
+        try {
+            while (threads_.size() < threads) threads_.emplace_back([this] { work_.run(); });
+        } catch (...) {
+            work_.stop();
+            throw;
+        }
+    }
+    ComputePool(const ComputePool&) = delete;
+    ComputePool& operator=(const ComputePool&) = delete;
+    ~ComputePool() { work_.stop(); }
 
     // Moves `reply` away unless it is refused.
     bool submit(const Call& call, ConnectionHost::Reply& reply) {
         if (pending_.load(std::memory_order_relaxed) >= max_pending_) return false;
         pending_.fetch_add(1, std::memory_order_relaxed);
-        asio::post(pool_, [this, call, reply = std::move(reply)]() mutable {
+        asio::post(work_, [this, call, reply = std::move(reply)]() mutable {
             auto answer = std::make_shared<Answer>(service_.answer(call));
             asio::post(io_, [reply = std::move(reply), answer = std::move(answer)] { reply(std::move(*answer)); });
             pending_.fetch_sub(1, std::memory_order_release);
@@ -55,9 +67,11 @@ public:
 private:
     asio::io_context& io_;
     Service& service_;
-    asio::thread_pool pool_;
     const std::size_t max_pending_;
     std::atomic<std::size_t> pending_{0};
+    asio::io_context work_;
+    const asio::executor_work_guard<asio::io_context::executor_type> more_work_{work_.get_executor()};
+    std::vector<std::jthread> threads_;  // the last member: they end first
 };
 
 class Loop final : public ConnectionHost {
