@@ -1,8 +1,8 @@
 // A library to preload: the n-th call that a process makes of a name fails with an error, as the environment says.
 //     LD_PRELOAD=liblarder_failing_calls.so FAIL_CALL=bind FAIL_AT=2 FAIL_ERROR=98 [FAIL_STICKY=1] [FAIL_MARK=FILE]
-// FAIL_STICKY: every later one, too. FAIL_MARK: a file that is made once one has failed; where it is there already, only
-// what is sticky fails, so that one call fails in all processes together. Counted are the calls of the program and its
-// libraries; what the C library calls inside of itself goes by. Of fcntl, those that lock.
+// FAIL_STICKY: every later one, too. FAIL_MARK: a file that is made once one has failed; where it is there already,
+// only what is sticky fails, so that one call fails in all processes together. Counted are the calls of the program and
+// its libraries; what the C library calls inside of itself goes by. Of fcntl, those that lock.
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -47,7 +47,8 @@ void check_service(const FailingScene& scene, LarderCommand& service, const Fail
     const bool ended = has_ended(service);
     if (!failure.sticky) CHECK((served || ended));
     service.signal(SIGTERM);
-    const CommandResult result = service.finish({}, kHang);
+    // Where no lock can be had SQLite tries for ten seconds, twice.
+    const CommandResult result = service.finish({}, failure.sticky ? 3 * kHang : kHang);
     INFO((served ? "served" : "not served") << (ended ? ", ended by itself" : ""));
     scene.check_ending(result);
     if (ended) CHECK(result.code == 3);
