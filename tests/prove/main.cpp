@@ -1,4 +1,6 @@
 // larder_prove: runs the harnesses of reliability and says which of the promises R1 to R16 hold.
+#include <stdlib.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -8,9 +10,10 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "tests/prove/proof.hpp"
-#include "tests/support/scoped_directory.hpp"
 #include "tests/support/skipped.hpp"
 
 namespace larder::prove {
@@ -22,13 +25,24 @@ struct Settings {
     std::vector<std::string> only;
 };
 
+/// `failed`: the steps that did not pass. What others measured is shown beside them, at its worst: goals are upper
+/// bounds.
 void print(const Promise& promise, const std::string& failed) {
-    const char* const verdict = std::isnan(promise.measured)            ? "NOT MEASURED"
-                                : holds(promise.goal, promise.measured) ? "holds"
-                                                                        : "DOES NOT HOLD";
-    std::printf("%-4s %10.3f %-12s goal %s %-6g %12lu samples  %s%s\n", promise.name.c_str(), promise.measured,
-                promise.unit.c_str(), promise.goal.op.c_str(), promise.goal.value, promise.samples, verdict,
-                failed.empty() ? "" : (", not passed: " + failed).c_str());
+    std::printf("%-4s ", promise.name.c_str());
+    double measured = promise.measured;
+    if (std::isnan(measured) && !promise.rounds.empty())
+        measured = *std::max_element(promise.rounds.begin(), promise.rounds.end());
+    if (std::isnan(measured))
+        std::printf("%10s %-12s", "-", promise.unit.c_str());
+    else
+        std::printf("%10.3f %-12s", measured, promise.unit.c_str());
+    std::printf(" goal %s %-6g %12lu samples  ", promise.goal.op.c_str(), promise.goal.value, promise.samples);
+    if (!failed.empty())
+        std::printf("NOT PROVED: %s failed\n", failed.c_str());
+    else if (std::isnan(promise.measured))
+        std::printf("NOT MEASURED\n");
+    else
+        std::printf("%s\n", holds(promise.goal, promise.measured) ? "holds" : "DOES NOT HOLD");
 }
 
 /// Those that are asked for. Throws std::runtime_error: an unknown name.
@@ -44,24 +58,50 @@ std::vector<Step> chosen_steps(const Settings& settings) {
     return settings.only.empty() ? all : chosen;
 }
 
-bool run_steps(Proof& proof, const std::vector<Step>& steps) {
-    bool all_passed = true;
+/// Names of steps, with ", " between them.
+struct Verdict {
+    std::string failed, not_run;
+};
+
+void add(std::string& names, const std::string& name) { names += (names.empty() ? "" : ", ") + name; }
+
+Verdict run_steps(Proof& proof, const std::vector<Step>& steps) {
+    Verdict verdict;
     for (const Step& step : steps) {
         std::printf("%-34s", step.name.c_str());
         std::fflush(stdout);
         const Outcome outcome = proof.run(step);
         if (!outcome.missing.empty()) {
             std::printf("   not run: needs %s\n", outcome.missing.c_str());
+            add(step.required ? verdict.failed : verdict.not_run, step.name);
             continue;
         }
         std::printf(" %7.1f s  %s", static_cast<double>(outcome.time.count()) / 1e3,
                     outcome.passed ? "passed" : "FAILED");
         if (outcome.skipped != 0) std::printf(", %lu of its cases %s", outcome.skipped, test::kNeedsRoot);
         std::printf("\n");
-        if (!outcome.passed) std::printf("%s\n%s\n", step.command.c_str(), outcome.log.c_str());
-        all_passed = all_passed && outcome.passed;
+        if (outcome.passed) continue;
+        std::printf("%s\n%s\n", step.command.c_str(), outcome.log.c_str());
+        add(verdict.failed, step.name);
     }
-    return all_passed;
+    return verdict;
+}
+
+/// Names of those that do not hold.
+std::string print_promises(const Proof& proof) {
+    std::string broken;
+    for (const Promise& promise : proof.promises()) {
+        print(promise, proof.why(promise.name));
+        if (!holds(promise.goal, promise.measured)) add(broken, promise.name);
+    }
+    return broken;
+}
+
+/// A new directory, which stays if anything failed.
+std::string make_logs() {
+    std::string path = std::filesystem::temp_directory_path() / "larder-prove-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("cannot make " + path);
+    return path;
 }
 
 /// 0: every step passed and every promise holds; 1: not so. Throws std::runtime_error before the first step where the
@@ -71,21 +111,26 @@ int prove(const Settings& settings) {
     std::ofstream file;
     if (!settings.promises.empty()) file.open(settings.promises);
     if (!file) throw std::runtime_error("cannot write to " + settings.promises);
-    const test::ScopedDirectory scratch;
     if (!settings.logs.empty()) std::filesystem::create_directories(settings.logs);
-    Proof proof(settings.logs.empty() ? scratch.path() : settings.logs);
+    const std::string logs = settings.logs.empty() ? make_logs() : settings.logs;
+    Proof proof(logs);
+    end_steps_with_us();
     std::filesystem::current_path(LARDER_SOURCE_DIR);
-    bool proved = run_steps(proof, steps);
-    boost::json::array all;
-    for (const Promise& promise : proof.promises()) {
-        print(promise, proof.why(promise.name));
-        proved = proved && holds(promise.goal, promise.measured);
-        all.push_back(to_json(promise));
-    }
+    const Verdict verdict = run_steps(proof, steps);
+    const std::string broken = print_promises(proof);
     if (!settings.promises.empty()) {
+        boost::json::array all;
+        for (const Promise& promise : proof.promises()) all.push_back(to_json(promise));
         file << boost::json::serialize(all) << '\n';
         if (!file.flush()) throw std::runtime_error("cannot write to " + settings.promises);
     }
+    const bool proved = verdict.failed.empty() && broken.empty();
+    std::printf("%s", proved ? "PROVED" : "NOT PROVED");
+    if (!verdict.failed.empty()) std::printf("; failed: %s", verdict.failed.c_str());
+    if (!broken.empty()) std::printf("; do not hold: %s", broken.c_str());
+    if (!verdict.not_run.empty()) std::printf("; not run: %s", verdict.not_run.c_str());
+    std::printf("\n");
+    if (proved && settings.logs.empty()) std::filesystem::remove_all(logs);
     return proved ? 0 : 1;
 }
 

@@ -1,6 +1,8 @@
 #include "tests/prove/proof.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,7 +15,6 @@
 namespace larder::prove {
 namespace {
 
-constexpr std::chrono::hours kLongest{3};
 constexpr std::size_t kLogBytes = 2'000;
 
 std::string text_of(const std::string& path) {
@@ -22,14 +23,34 @@ std::string text_of(const std::string& path) {
     return text.str();
 }
 
-/// As a shell would; the log gets both its streams.
-bool run_command(const std::string& command, const std::string& log) {
+/// For a shell.
+std::string quoted(const std::string& word) {
+    std::string text = "'";
+    for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return text + "'";
+}
+
+/// Of the step that runs. 0: none.
+std::atomic<pid_t> running_group{0};
+
+void end(int signal) {
+    if (running_group > 0) ::kill(-running_group, SIGKILL);
+    ::_exit(128 + signal);
+}
+
+/// As a shell would, in a group of its own; the log gets both its streams.
+test::Ending run_command(const std::string& command, const std::string& log, std::chrono::milliseconds longest) {
     auto child = test::ChildProcess::start([&](test::Channel&) {
-        return std::freopen(log.c_str(), "w", stdout) != nullptr && ::dup2(STDOUT_FILENO, STDERR_FILENO) >= 0
+        return ::setpgid(0, 0) == 0 && std::freopen(log.c_str(), "w", stdout) != nullptr &&
+                       ::dup2(STDOUT_FILENO, STDERR_FILENO) >= 0
                    ? ::execl("/bin/sh", "sh", "-c", ("exec " + command).c_str(), nullptr)
                    : 72;
     });
-    return child.wait(kLongest).exited_with(0);
+    running_group = child.pid();
+    const test::Ending ending = child.wait(longest);
+    const pid_t group = running_group.exchange(0);
+    if (!ending.in_time) ::kill(-group, SIGKILL);
+    return ending;
 }
 
 struct Cases {
@@ -51,6 +72,12 @@ Cases cases_of(const std::string& report) {
     return cases;
 }
 
+std::uint64_t count(const std::string& text, const std::string& part) {
+    std::uint64_t found = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+    return found;
+}
+
 bool is_installed(const std::string& program) {
     return std::system(("command -v " + program + " >/dev/null 2>&1").c_str()) == 0;
 }
@@ -68,7 +95,8 @@ bool has(const std::vector<std::string>& names, const std::string& name) {
 
 }  // namespace
 
-Proof::Proof(std::string directory) : directory_(std::move(directory)), figures_(directory_ + "/promises") {
+Proof::Proof(std::string directory, std::chrono::milliseconds longest)
+    : directory_(std::move(directory)), figures_(directory_ + "/promises"), longest_(longest) {
     if (!std::filesystem::is_empty(directory_))
         throw std::runtime_error(directory_ + " is not empty, and what is in it would count: name a new directory");
 }
@@ -83,7 +111,7 @@ std::string Proof::file(const Step& step, const char* ending) const {
 std::uint64_t Proof::count_cases(const Step& step) const {
     const Cases cases = cases_of(text_of(file(step, ".xml")));
     if (cases.held + cases.failed == 0) return cases.skipped;
-    Promise counted = asked(step.promises.at(0));
+    Promise counted = asked(step.measures.at(0));
     counted.measured = static_cast<double>(cases.failed);
     counted.samples = cases.held + cases.failed;
     counted.rounds = {counted.measured};
@@ -92,8 +120,7 @@ std::uint64_t Proof::count_cases(const Step& step) const {
     return cases.skipped;
 }
 
-/// Those of the step join those of the others. Where it did not pass, none of its promises holds: what it measured
-/// stays if that says so, too. Returns what is wrong with what it measured, or "".
+/// Those of the step join those of the others. Returns what is wrong with what it measured, or "".
 std::string Proof::keep_figures(const Step& step, bool passed) {
     std::string wrong;
     std::vector<std::string> told, broken;
@@ -102,39 +129,47 @@ std::string Proof::keep_figures(const Step& step, bool passed) {
             append_promise(figures_, one);
             told.push_back(one.name);
             if (!holds(one.goal, one.measured)) broken.push_back(one.name);
-            if (!has(step.promises, one.name)) wrong += "measured " + one.name + ", which it is not known to show\n";
+            if (!has(step.measures, one.name)) wrong += "measured " + one.name + ", which it is not known to show\n";
         }
-    for (const std::string& name : step.promises)
+    for (const std::string& name : step.measures)
         if (step.kind == Kind::harness && !has(told, name)) wrong += "did not measure " + name + "\n";
-    if (passed && wrong.empty()) return wrong;
-    for (const std::string& name : step.promises) {
-        failed_[name] += (failed_[name].empty() ? "" : ", ") + step.name;
-        Promise nothing = asked(name);
-        nothing.command = step.command;
-        if (!has(broken, name)) append_promise(figures_, nothing);
-    }
+    if (!passed || !wrong.empty()) break_promises(step, broken);
     return wrong;
+}
+
+/// None of the step's promises holds: what it measured stays if that says so, too.
+void Proof::break_promises(const Step& step, const std::vector<std::string>& broken) {
+    for (const auto* const names : {&step.measures, &step.checks})
+        for (const std::string& name : *names) {
+            failed_[name] += (failed_[name].empty() ? "" : ", ") + step.name;
+            Promise nothing = asked(name);
+            nothing.command = step.command;
+            if (!has(broken, name)) append_promise(figures_, nothing);
+        }
 }
 
 Outcome Proof::run(const Step& step) {
     Outcome outcome;
     if (!step.needs.empty() && !is_installed(step.needs)) {
         outcome.missing = step.needs;
+        if (step.required) break_promises(step, {});
         return outcome;
     }
     std::string command = step.command;
-    if (step.kind == Kind::harness) command += " --promises " + file(step, ".promises");
-    if (step.kind == Kind::cases) command += " -r xml -o " + file(step, ".xml");
+    if (step.kind == Kind::harness) command += " --promises " + quoted(file(step, ".promises"));
+    if (step.kind == Kind::cases) command += " -r xml -o " + quoted(file(step, ".xml"));
+    const std::string log = file(step, ".log");
     const auto started = std::chrono::steady_clock::now();
-    outcome.passed = run_command(command, file(step, ".log"));
+    const test::Ending ending = run_command(command, log, longest_);
     outcome.time = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
-    if (step.kind == Kind::cases) outcome.skipped = count_cases(step);
-    const std::string wrong = keep_figures(step, outcome.passed);
-    outcome.passed = outcome.passed && wrong.empty();
+    outcome.skipped = step.kind == Kind::cases ? count_cases(step) : count(text_of(log), test::kNeedsRoot);
+    const std::string wrong = keep_figures(step, ending.exited_with(0));
+    outcome.passed = ending.exited_with(0) && wrong.empty();
     if (!outcome.passed) {
-        outcome.log = text_of(file(step, ".log"));
+        outcome.log = text_of(log);
         outcome.log.erase(0, outcome.log.size() - std::min(outcome.log.size(), kLogBytes));
-        outcome.log += wrong;
+        if (!ending.in_time) outcome.log += "killed after " + std::to_string(longest_.count() / 1000) + " s\n";
+        outcome.log += wrong + "all of it: " + log + "\n";
     }
     return outcome;
 }
@@ -157,6 +192,10 @@ std::vector<Promise> Proof::promises() const {
 std::string Proof::why(const std::string& promise) const {
     const auto steps = failed_.find(promise);
     return steps == failed_.end() ? std::string() : steps->second;
+}
+
+void end_steps_with_us() {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, end);
 }
 
 }  // namespace larder::prove

@@ -1,8 +1,13 @@
 // What steps have proved that passed, and what is left of a promise when one did not.
 #include "tests/prove/proof.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -114,7 +119,7 @@ TEST_CASE("Where a step did not pass none of its promises holds, whatever it or 
     const Harness passed({violations(0)});
     const Harness failing({violations(0)}, "exit 1"), dying({}, "kill -SEGV $$");
     const Reported cases(kHeld, "exit 1");
-    for (const Step& step : {failing.step, dying.step, cases.step, Step{Kind::plain, "plain", "false", {"R13"}}}) {
+    for (const Step& step : {failing.step, dying.step, cases.step, Step{Kind::plain, "plain", "false", {}, {"R13"}}}) {
         for (const std::vector<Step>& both : {std::vector<Step>{passed.step, step}, {step, passed.step}}) {
             const Run run(both);
             CHECK(std::isnan(run.promise.measured));
@@ -140,11 +145,72 @@ TEST_CASE("A harness that leaves out a promise, or tells of one that is not its 
     CHECK_THAT(with.outcome.log, Catch::Contains("measured R8"));
 }
 
-TEST_CASE("A step whose program is not there is told, and counts nothing") {
-    const Run run({{Kind::plain, "plain", "false", {"R13"}, "larder-no-such-program"}});
+TEST_CASE("What a step checks without measuring it does not hold either when it does not pass") {
+    const Harness measured({violations(0)});
+    Harness passing({violations(0, "R8")}), failing({violations(0, "R8")}, "exit 1");
+    for (Step* const step : {&passing.step, &failing.step}) {
+        step->name = "other";
+        step->measures = {"R8"};
+        step->checks = {"R13"};
+    }
+    CHECK(Run({measured.step, passing.step}).promise.measured == 0);
+    const Run run({measured.step, failing.step});
+    CHECK(std::isnan(run.promise.measured));
+    CHECK(run.promise.rounds == std::vector<double>{0});  // to be shown
+    CHECK(run.why == "other");
+}
+
+TEST_CASE("A step whose program is not there is told, and counts nothing; where it is required, it has failed") {
+    Step step{Kind::plain, "plain", "false", {}, {"R13"}, "larder-no-such-program"};
+    const Run run({step});
     CHECK(run.outcome.missing == "larder-no-such-program");
     CHECK(run.why.empty());
-    CHECK(Run({{Kind::plain, "plain", "true", {"R13"}, "sh"}}).outcome.passed);
+    step.required = true;
+    CHECK(Run({step}).why == "plain");
+    CHECK(Run({{Kind::plain, "plain", "true", {}, {"R13"}, "sh"}}).outcome.passed);
+}
+
+TEST_CASE("Cases of a plain step that were skipped are told") {
+    const std::string say = std::string("echo '") + test::kNeedsRoot + "'; ";
+    const Run run({{Kind::plain, "plain", "sh -c \"" + say + say + "\"", {}, {"R13"}}});
+    CHECK(run.outcome.passed);
+    CHECK(run.outcome.skipped == 2);
+}
+
+TEST_CASE("A step that takes too long is killed with all that it started, and says so") {
+    const test::ScopedDirectory directory;
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);  // of which the step's processes have the other end
+    Proof proof(directory.path(), std::chrono::milliseconds(500));
+    const Outcome outcome = proof.run({Kind::plain, "slow", "sh -c 'sleep 1000 & wait'", {}, {"R13"}});
+    ::close(ends[1]);
+    pollfd end{ends[0], POLLIN, 0};
+    CHECK(::poll(&end, 1, 20'000) == 1);
+    char byte = 0;
+    CHECK(::read(ends[0], &byte, 1) == 0);
+    ::close(ends[0]);
+    CHECK_FALSE(outcome.passed);
+    CHECK_THAT(outcome.log, Catch::Contains("killed after"));
+    CHECK(proof.why("R13") == "slow");
+}
+
+TEST_CASE("A directory's name may hold what shells take for more") {
+    const test::ScopedDirectory outer;
+    const std::string directory = outer.file("it's a $(false); \"name\"");
+    std::filesystem::create_directory(directory);
+    const Harness harness({violations(0)});
+    const Reported cases(kHeld);
+    Proof proof(directory);
+    CHECK(proof.run(harness.step).passed);
+    CHECK(proof.run(cases.step).passed);
+    CHECK(proof.promises().at(12).samples == 11);
+}
+
+TEST_CASE("A step that did not pass says where its log is") {
+    const test::ScopedDirectory directory;
+    Proof proof(directory.path());
+    const Outcome outcome = proof.run({Kind::plain, "a step", "false", {}, {}});
+    CHECK_THAT(outcome.log, Catch::Contains("all of it: " + directory.file("a-step.log")));
 }
 
 TEST_CASE("Figures that are there already are not taken for new ones") {
@@ -160,9 +226,11 @@ TEST_CASE("Each step shows promises that there are, each promise is measured by 
         for (const Step& step : steps(quick)) {
             CAPTURE(step.name);
             CHECK(names.insert(step.name).second);  // of their files, too
-            CHECK((step.kind != Kind::cases || step.promises.size() == 1));
-            for (const std::string& name : step.promises) CHECK(known.count(name) == 1);
-            if (step.kind != Kind::plain) measured.insert(step.promises.begin(), step.promises.end());
+            CHECK((step.kind != Kind::cases || step.measures.size() == 1));
+            CHECK((step.kind != Kind::plain || step.measures.empty()));
+            CHECK(step.required != quick);
+            for (const std::string& name : step.checks) CHECK(known.count(name) == 1);
+            measured.insert(step.measures.begin(), step.measures.end());
         }
         CHECK(measured == known);
     }

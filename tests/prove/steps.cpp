@@ -1,5 +1,7 @@
 #include "tests/prove/steps.hpp"
 
+#include <utility>
+
 #include "tests/support/coarse_tick.hpp"
 
 namespace larder::prove {
@@ -11,6 +13,12 @@ Promise promise(const char* name, const char* unit = "violations", const char* o
 
 using Names = std::vector<std::string>;
 
+Names names(const std::vector<Promise>& promises) {
+    Names names;
+    for (const Promise& one : promises) names.push_back(one.name);
+    return names;
+}
+
 const std::string kTests = "build/release/tests/";
 const std::string kCtest = "ctest --test-dir build/release --no-tests=error --output-on-failure -L ";
 
@@ -19,50 +27,55 @@ class Steps {
 public:
     explicit Steps(bool quick) : quick_(quick) {}
 
-    void harness(const char* name, const std::string& program, const Names& promises, const std::string& quick,
-                 const std::string& whole) {
-        all.push_back({Kind::harness, name, kTests + program + " " + (quick_ ? quick : whole), promises});
+    void harness(const char* name, const std::string& program, const Names& measures, const Names& checks,
+                 const std::string& quick, const std::string& whole) {
+        add({Kind::harness, name, kTests + program + " " + (quick_ ? quick : whole), measures, checks});
     }
     /// The test cases with the tag of a promise.
-    void cases(const char* name, const std::string& program, const std::string& promise) {
-        all.push_back({Kind::cases, name, kTests + program + " --warn NoTests [" + promise + "]", {promise}});
+    void cases(const char* name, const std::string& program, const std::string& promise, const Names& checks = {}) {
+        add({Kind::cases, name, kTests + program + " --warn NoTests [" + promise + "]", {promise}, checks});
     }
-    void plain(const char* name, const Names& promises, const std::string& quick, const std::string& whole,
+    void plain(const char* name, const Names& checks, const std::string& quick, const std::string& whole,
                const char* needs = "") {
-        all.push_back({Kind::plain, name, quick_ ? quick : whole, promises, needs});
+        add({Kind::plain, name, quick_ ? quick : whole, {}, checks, needs});
     }
     /// Test cases of which some must match.
-    void tests(const char* name, const std::string& program, const Names& promises, const std::string& quick,
+    void tests(const char* name, const std::string& program, const Names& checks, const std::string& quick,
                const std::string& whole) {
         const std::string command = kTests + program + " --warn NoTests ";
-        plain(name, promises, command + quick, command + whole);
+        plain(name, checks, command + quick, command + whole);
     }
-    void whole_only(const char* name, const Names& promises, const std::string& command, const char* needs = "") {
-        if (!quick_) all.push_back({Kind::plain, name, command, promises, needs});
+    void whole_only(const char* name, const Names& checks, const std::string& command, const char* needs = "") {
+        if (!quick_) add({Kind::plain, name, command, {}, checks, needs});
     }
 
     std::vector<Step> all;
 
 private:
+    void add(Step step) {
+        step.required = !quick_;
+        all.push_back(std::move(step));
+    }
+
     bool quick_;
 };
 
 void add_harnesses(Steps& steps) {
-    steps.harness("processes that are killed", "larder_torture", {"R1", "R2", "R3", "R15"}, "--kills 2000",
+    steps.harness("processes that are killed", "larder_torture", {"R1", "R2", "R3", "R15"}, {}, "--kills 2000",
                   "--kills 40000 --seconds 1200");
-    steps.harness("deaths at any instruction", "larder_single_step", {"R1", "R2", "R3", "R15"}, "--points 2",
+    steps.harness("deaths at any instruction", "larder_single_step", {"R1", "R2", "R3", "R15"}, {}, "--points 2",
                   "--points 200");
-    steps.harness("waits", "larder_waits", {"R4", "R5", "R10"}, "--rounds 50", "--rounds 500");
-    steps.harness("a long load", "larder_soak", {"R3", "R15"}, "--seconds 60 --every 5", "--seconds 1200");
-    steps.harness("histories of operations", "larder_history", {"R3", "R9", "R11", "R16"}, "--operations 1000000",
-                  "--operations 10000000");
-    steps.harness("pages seen from outside", "larder_freshness", {"R11"}, "--versions 500", "--versions 4000");
-    steps.harness("damaged segments", "larder_damage", {"R3", "R6"}, "--mutants 10000",
+    steps.harness("waits", "larder_waits", {"R4", "R5", "R10"}, {}, "--rounds 50", "--rounds 500");
+    steps.harness("a long load", "larder_soak", {"R3", "R15"}, {"R1"}, "--seconds 60 --every 5", "--seconds 1200");
+    steps.harness("histories of operations", "larder_history", {"R3", "R9", "R11", "R16"}, {"R1"},
+                  "--operations 1000000", "--operations 10000000");
+    steps.harness("pages seen from outside", "larder_freshness", {"R11"}, {"R1"}, "--versions 500", "--versions 4000");
+    steps.harness("damaged segments", "larder_damage", {"R3", "R6"}, {}, "--mutants 10000 --seconds 1700",
                   "--mutants 100000 --seconds 7200");
 }
 
 void add_cases(Steps& steps) {
-    steps.cases("deaths at every crash point", "shm_tests", "R2");
+    steps.cases("deaths at every crash point", "shm_tests", "R2", {"R1", "R3", "R15"});
     steps.cases("reads beside a stopped writer", "shm_tests", "R4");
     steps.cases("full file systems", "shm_tests", "R7");
     steps.cases("small file systems", "environment_tests", "R7");
@@ -75,24 +88,24 @@ void add_cases(Steps& steps) {
     steps.cases("storms of forks", "environment_tests", "R14");
     steps.tests("bounded waits, by cases", "shm_tests", {"R5"}, "[R5]", "[R5]");
     steps.tests("one computation, by cases", "shm_tests", {"R10"}, "[R10]", "[R10]");
-    steps.tests("surroundings", "environment_tests", {"R7", "R12", "R13", "R14"}, "", "");
+    steps.tests("surroundings", "environment_tests", {"R1", "R7", "R9", "R12", "R13", "R14", "R15"}, "", "");
     steps.tests("the n-th call or allocation fails", "shm_tests", {"R3", "R7", "R15"}, "'Whatever*' '~[.all]'",
                 "[.all]");
     steps.tests("the program's n-th call fails", "failing_calls_tests", {"R7"}, "", "[.all]");
 }
 
 void add_tools(Steps& steps) {
-    steps.plain("models", {"R1", "R3", "R10", "R11", "R15", "R16"}, kCtest + "model", kCtest + "model");
+    steps.plain("models", {"R1", "R3", "R10", "R11", "R15", "R16"}, kCtest + "model", kCtest + "model", "spin");
     steps.plain("cases kept from fuzzing", {"R3", "R6", "R12"}, kCtest + "fuzz", kCtest + "fuzz");
     steps.plain("fuzzers", {"R3", "R6", "R12"}, "tests/fuzz/run 5", "tests/fuzz/run 600", "clang++");
     steps.plain("memcheck", {"R3"}, "tests/memcheck/run", "tests/memcheck/run", "valgrind");
     // What they build takes longer than the quick form may. The times of a sanitized build are no figures.
     const std::string sanitized = "build/asan/tests/";
-    steps.whole_only("address sanitizer", {"R3", "R6"}, "tests/sanitized/run asan");
+    steps.whole_only("address sanitizer", names(promises()), "tests/sanitized/run asan");
     steps.whole_only("damaged segments, sanitized", {"R3", "R6"},
                      sanitized + "larder_damage --mutants 10000 --seconds 3600");
     steps.whole_only("kills, sanitized", {"R1", "R2", "R3", "R15"}, sanitized + "larder_torture --kills 200");
-    steps.whole_only("histories, sanitized", {"R3", "R9", "R11", "R16"},
+    steps.whole_only("histories, sanitized", {"R1", "R3", "R9", "R11", "R16"},
                      sanitized + "larder_history --operations 100000");
     steps.whole_only("waits, sanitized", {"R4", "R5", "R10"}, sanitized + "larder_waits --rounds 20");
     steps.whole_only("thread sanitizer", {"R3"}, "tests/sanitized/run tsan");

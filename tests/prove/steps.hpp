@@ -10,7 +10,7 @@
 namespace larder::prove {
 
 enum class Kind : std::uint8_t {
-    harness,  ///< takes `--promises FILE`, and measures all that it shows
+    harness,  ///< takes `--promises FILE`
     cases,  ///< test cases; those that fail are the violations of the one promise, those that are skipped count nothing
     plain,  ///< measures nothing: says by its exit code whether all is well
 };
@@ -18,9 +18,12 @@ enum class Kind : std::uint8_t {
 struct Step {
     Kind kind;
     std::string name;
-    std::string command;                ///< from the root of the tree
-    std::vector<std::string> promises;  ///< that it shows: when it does not pass, none of them holds
+    std::string command;  ///< from the root of the tree
+    // When it does not pass none of these promises holds.
+    std::vector<std::string> measures;  ///< by figures of its own
+    std::vector<std::string> checks{};  ///< by its exit code alone
     std::string needs{};                ///< a program; where there is none, the step is not run
+    bool required = false;              ///< not to be run is not to pass: in the whole form
 };
 
 /// Of the quick form, or of the whole one.
