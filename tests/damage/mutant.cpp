@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "shm/directory.hpp"
 #include "shm/record.hpp"
@@ -249,6 +250,22 @@ private:
     std::mt19937_64 random_;
 };
 
+/// Where they begin and end.
+std::vector<std::pair<std::uint64_t, std::uint64_t>> free_words(const Specimen& of) {
+    const std::uint64_t fences = of.view().geometry->fences_at;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> words{
+        {offsetof(shm::SegmentHeader, applied), offsetof(shm::SegmentHeader, recency)},
+        {offsetof(shm::SegmentHeader, suspended_ns), offsetof(shm::SegmentHeader, open_at_ns)},
+        {fences, fences + sizeof(shm::Word64) * shm::kFences}};
+    for (const std::uint64_t at : of.records()) {
+        const shm::RecordShape shape = shm::shape_of(*of.view().at<shm::Record>(at));
+        words.emplace_back(at + offsetof(shm::Record, as_of), at + offsetof(shm::Record, created_ns));
+        words.emplace_back(at + offsetof(shm::Record, expires_ns), at + offsetof(shm::Record, soft_expires_ns));
+        words.emplace_back(at + shape.stripes_at(), at + shape.tags_at());
+    }
+    return words;
+}
+
 }  // namespace
 
 bool Mutant::touches_arenas(const Specimen& of) const {
@@ -256,22 +273,15 @@ bool Mutant::touches_arenas(const Specimen& of) const {
                        [&of](const Edit& edit) { return edit.at + edit.bytes.size() > of.view().geometry->arenas_at; });
 }
 
-bool Mutant::may_be_right(const Specimen& of) const {
-    const auto changes = [this](std::uint64_t from, std::uint64_t to) {
-        return std::any_of(edits.begin(), edits.end(),
-                           [from, to](const Edit& edit) { return edit.at < to && from < edit.at + edit.bytes.size(); });
-    };
-    const auto changes_record = [&](std::uint64_t at) {
-        const shm::RecordShape shape = shm::shape_of(*of.view().at<shm::Record>(at));
-        return changes(at + offsetof(shm::Record, as_of), at + offsetof(shm::Record, created_ns)) ||
-               changes(at + offsetof(shm::Record, expires_ns), at + offsetof(shm::Record, soft_expires_ns)) ||
-               changes(at + shape.stripes_at(), at + shape.tags_at());
-    };
-    const std::uint64_t fences = of.view().geometry->fences_at;
-    return changes(offsetof(shm::SegmentHeader, applied), offsetof(shm::SegmentHeader, recency)) ||
-           changes(offsetof(shm::SegmentHeader, suspended_ns), offsetof(shm::SegmentHeader, open_at_ns)) ||
-           changes(fences, fences + sizeof(shm::Word64) * shm::kFences) ||
-           std::any_of(of.records().begin(), of.records().end(), changes_record);
+Mutant Mutant::without_free_words(const Specimen& of) const {
+    Mutant rest = *this;
+    const auto words = free_words(of);
+    for (Edit& edit : rest.edits)
+        for (const auto& [from, to] : words) {
+            const std::uint64_t first = std::max(from, edit.at), end = std::min(to, edit.at + edit.bytes.size());
+            if (first < end) std::memcpy(&edit.bytes[first - edit.at], of.view().base + first, end - first);
+        }
+    return rest;
 }
 
 std::string Mutant::describe(const Specimen& of) const {
@@ -293,6 +303,7 @@ std::string Mutant::describe(const Specimen& of) const {
 
 Mutant make_mutant(const std::vector<Specimen>& specimens, std::uint64_t seed, std::uint64_t number) {
     Mutant mutant;
+    mutant.number = number;
     mutant.damage = static_cast<Damage>(number % kDamages.size());
     mutant.specimen = static_cast<std::uint32_t>(number / kDamages.size() % specimens.size());
     mutant.file_bytes = specimens[mutant.specimen].bytes();

@@ -37,6 +37,7 @@ inline constexpr std::array<std::string_view, 19> kDamages = {
     "arena states", "arenas",   "records", "values",   "truncation", "zeros", "ones",   "bits",   "words"};
 
 struct Mutant {
+    std::uint64_t number = 0;
     Damage damage = Damage::header;
     std::uint32_t specimen = 0;
     std::vector<Edit> edits;
@@ -45,9 +46,9 @@ struct Mutant {
     /// It may have changed what a value or a record's lengths are: then wrong bytes are seen where nobody verifies
     /// them.
     bool touches_arenas(const Specimen& of) const;
-    /// It changed an end, a notice's number, which fences a record depends on, or how long the machine was suspended:
-    /// words of which one is as good as another, so that the doctor cannot name what they cost.
-    bool may_be_right(const Specimen& of) const;
+    /// The same, with ends, notices' numbers, fences, which of them a record depends on, and how long the machine was
+    /// suspended as they were: words of which one is as good as another, so that the doctor cannot name what they cost.
+    Mutant without_free_words(const Specimen& of) const;
     /// Class, specimen, places.
     std::string describe(const Specimen& of) const;
 };

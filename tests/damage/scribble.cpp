@@ -1,15 +1,10 @@
 #include "tests/damage/scribble.hpp"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
-#include <new>
 #include <random>
-#include <stdexcept>
 
 #include "shm/location.hpp"
 #include "shm/record.hpp"
@@ -18,6 +13,7 @@
 #include "tests/damage/reader.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/scoped_directory.hpp"
+#include "tests/support/shared_object.hpp"
 
 namespace larder::damage {
 namespace {
@@ -35,21 +31,6 @@ struct Scene {
         std::uint64_t hits, misses, wrong_bytes;
         char failure[200];
     } told[kWayCount]{};
-};
-
-class SharedScene {
-public:
-    SharedScene() {
-        void* const memory = ::mmap(nullptr, sizeof(Scene), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::runtime_error("mmap");
-        scene_ = new (memory) Scene;
-    }
-    SharedScene(const SharedScene&) = delete;
-    ~SharedScene() { ::munmap(scene_, sizeof(Scene)); }
-    Scene* operator->() const { return scene_; }
-
-private:
-    Scene* scene_;
 };
 
 int live(const Specimen& specimen, const std::string& directory, Way way, std::uint64_t seed, Scene& scene,
@@ -117,19 +98,18 @@ private:
     std::size_t next_ = 0;
 };
 
-void scribble_on(const Specimen& specimen, std::uint64_t seed, std::int64_t for_ns, bool values,
-                 std::vector<std::string>& failures) {
+void scribble_on(const Specimen& specimen, std::uint64_t seed, std::int64_t for_ns, bool values, Scribbled& scribbled) {
     const test::ScopedDirectory directory;
     const shm::Location location = shm::locate(directory.path(), kCacheName, false);
     specimen.write(location.segment_path(), {}, specimen.bytes());
-    SharedScene scene;
+    const test::SharedObject<Scene> scene;
     std::vector<test::ChildProcess> readers;
     for (std::uint32_t way = 0; way < kWayCount; ++way)
         readers.push_back(test::ChildProcess::start([&](test::Channel& parent) {
-            return live(specimen, directory.path(), Way{way}, seed + way, *scene.operator->(), parent);
+            return live(specimen, directory.path(), Way{way}, seed + way, *scene, parent);
         }));
     for (test::ChildProcess& reader : readers)
-        if (reader.hear() != 'r') failures.push_back("a reader does not start");
+        if (reader.hear() != 'r') scribbled.broken.push_back("a reader does not start");
     {
         const auto segment = shm::Segment::attach(location);
         Scribbler scribbler(specimen, segment->view(), seed);
@@ -140,18 +120,21 @@ void scribble_on(const Specimen& specimen, std::uint64_t seed, std::int64_t for_
     scene->stop = true;
     const std::string what = std::string("`") + specimen.shape().name + (values ? "`, values too, " : "`, structure, ");
     for (std::uint32_t way = 0; way < kWayCount; ++way) {
-        const auto fail = [&](const std::string& how) { failures.push_back(what + kWays[way] + ": " + how); };
+        const auto fail = [&](std::vector<std::string>& failures, const std::string& how) {
+            failures.push_back(what + kWays[way] + ": " + how);
+        };
         const auto ending = readers[way].wait();
         const Scene::Told& told = scene->told[way];
         if (!ending.in_time)
-            fail("HUNG");
+            fail(scribbled.broken, "HUNG");
         else if (!ending.exited_with(0))
-            fail("CRASHED, status " + std::to_string(ending.status));
-        if (told.failure[0] != '\0') fail(told.failure);
-        if (told.hits == 0) fail("not one hit, which proves nothing");
+            fail(scribbled.broken, "CRASHED, status " + std::to_string(ending.status));
+        if (told.failure[0] != '\0') fail(scribbled.wrong_bytes, told.failure);
+        if (told.hits == 0) fail(scribbled.broken, "not one hit, which proves nothing");
         // A pinned value may change after it was verified; a copy may not.
         const bool excused = Way{way} == Way::plain || (values && Way{way} == Way::verified);
-        if (told.wrong_bytes != 0 && !excused) fail(std::to_string(told.wrong_bytes) + " values with wrong bytes");
+        if (told.wrong_bytes != 0 && !excused)
+            fail(scribbled.wrong_bytes, std::to_string(told.wrong_bytes) + " values with wrong bytes");
         std::printf("%-34s %-22s %9lu hits %9lu misses %7lu wrong\n", what.c_str(), kWays[way], told.hits, told.misses,
                     told.wrong_bytes);
     }
@@ -164,7 +147,7 @@ Scribbled scribble(const std::vector<Specimen>& specimens, std::uint64_t seed, s
     const std::int64_t each_ns =
         static_cast<std::int64_t>(seconds * 1'000'000'000 / (2 * std::max<std::size_t>(specimens.size(), 1)));
     for (const bool values : {false, true})
-        for (const Specimen& specimen : specimens) scribble_on(specimen, seed, each_ns, values, scribbled.failures);
+        for (const Specimen& specimen : specimens) scribble_on(specimen, seed, each_ns, values, scribbled);
     return scribbled;
 }
 

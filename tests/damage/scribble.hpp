@@ -10,8 +10,9 @@
 
 namespace larder::damage {
 
+/// What readers met.
 struct Scribbled {
-    std::vector<std::string> failures;
+    std::vector<std::string> wrong_bytes, broken;  // broken: by a crash, a hang, or without a hit
 };
 
 /// Slots and records for half of the time, then values, too. Prints what was read.

@@ -34,7 +34,7 @@ constexpr Shape kShapes[] = {
     {"large values", 1, 40, 4'000, 40'000},
     {"eight shards", 8, 600, 40, 1'000},
     {"strict recency", 1, 300, 40, 1'000, Options::Recency::strict},
-    {"after crashes", 8, 400, 40, 1'000, Options::Recency::clock, true},
+    {"after crashes", 8, 400, 40, 1'000, Options::Recency::clock, "half_edited", true},
 };
 constexpr std::uint32_t kCondemnedShard = 3, kHalfEditedShard = 5;
 

@@ -20,7 +20,8 @@ struct Shape {
     std::uint32_t keys;
     std::size_t least_bytes, most_bytes;  // of a value
     Options::Recency recency = Options::Recency::clock;
-    bool crashed = false;  // one shard was rebuilt and left a condemned arena, another one is half edited
+    const char* findings = "";  // what the doctor says of it
+    bool crashed = false;       // one shard was rebuilt and left a condemned arena, another one is half edited
 };
 
 /// Bytes of a file that are replaced.

@@ -1,7 +1,6 @@
 #include "tests/damage/trial.hpp"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,17 +17,18 @@
 #include "shm/location.hpp"
 #include "shm/system.hpp"
 #include "tests/support/scoped_directory.hpp"
+#include "tests/support/shared_object.hpp"
 
 namespace larder::damage {
 namespace {
 
 constexpr unsigned kAlarmSeconds = 20;  // R6: what counts as a hang
-constexpr int kFailed = 3;
+constexpr int kWrong = 3, kThrew = 4;
 
 /// One process at a time, with a directory and an outcome of its own.
 struct Lane {
     const test::ScopedDirectory directory;
-    Outcome* outcome = nullptr;
+    const test::SharedObject<Outcome> outcome;
     pid_t pid = 0;
     std::int64_t started_ns = 0;
     Trial trial;
@@ -59,7 +59,7 @@ public:
         if (inspected.verified.wrong_bytes != 0) fail("a dump with checksums shows wrong bytes");
         use(path);
         enter(Stage::done);
-        return outcome_.failure[0] == '\0' ? 0 : kFailed;
+        return outcome_.failure[0] == '\0' ? 0 : kWrong;
     }
 
 private:
@@ -81,14 +81,14 @@ private:
         outcome_.kept &= kept;
         if (!rules_.writes) return;
         enter(Stage::writing);
-        write_all(cache, specimen_, lane_.trial.number);
+        write_all(cache, specimen_, mutant_.number);
         read(cache, path, kept);
     } catch (const OpenError&) {
         outcome_.refused = 1;
     }
 
     Tally read(Cache& cache, const std::string& path, Hits& kept) {
-        Reader reader(cache, specimen_, path, lane_.trial.number);
+        Reader reader(cache, specimen_, path, mutant_.number);
         kept = reader.read_each();
         reader.read(rules_.reads - std::min<std::uint64_t>(rules_.reads, specimen_.shape().keys));
         add(outcome_, reader.tally());
@@ -112,20 +112,14 @@ class Trials {
 public:
     Trials(const std::vector<Specimen>& specimens, const TrialRules& rules) : specimens_(specimens), rules_(rules) {
         const unsigned lanes = std::max(2U, std::thread::hardware_concurrency());
-        void* const memory =
-            ::mmap(nullptr, lanes * sizeof(Outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::runtime_error("mmap");
-        for (unsigned i = 0; i < lanes; ++i) {
-            lanes_.push_back(std::make_unique<Lane>());
-            lanes_.back()->outcome = static_cast<Outcome*>(memory) + i;
-        }
+        for (unsigned i = 0; i < lanes; ++i) lanes_.push_back(std::make_unique<Lane>());
     }
 
-    void start(std::uint64_t number, Mutant mutant, const std::function<void(const Trial&)>& told) {
+    void start(Mutant mutant, const std::function<void(const Trial&)>& told) {
         while (running_ == lanes_.size()) await(told);
         Lane& lane = **std::find_if(lanes_.begin(), lanes_.end(), [](const auto& one) { return one->pid == 0; });
-        lane.trial = {number, std::move(mutant)};
-        new (lane.outcome) Outcome{};
+        lane.trial = {std::move(mutant)};
+        new (&*lane.outcome) Outcome{};
         const pid_t parent = ::getpid();
         lane.started_ns = shm::system::monotonic_ns();
         lane.pid = ::fork();
@@ -147,7 +141,7 @@ private:
             return Subject(specimens_[lane.trial.mutant.specimen], lane.trial.mutant, lane, rules_).live();
         } catch (const std::exception& error) {
             say(lane.outcome->failure, sizeof lane.outcome->failure, std::string("threw ") + error.what());
-            return kFailed;
+            return kThrew;
         }
     }
 
@@ -160,12 +154,12 @@ private:
         (*lane)->pid = 0;
         --running_;
         Trial& trial = (*lane)->trial;
-        trial.outcome = (*lane)->outcome;
+        trial.outcome = &*(*lane)->outcome;
         trial.took_ns = shm::system::monotonic_ns() - (*lane)->started_ns;
         trial.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         if (trial.signal == SIGALRM)
             trial.ending = Ending::hung;
-        else if (WIFEXITED(status) && WEXITSTATUS(status) == kFailed)
+        else if (WIFEXITED(status) && WEXITSTATUS(status) == kWrong)
             trial.ending = Ending::wrong;
         else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             trial.ending = Ending::crashed;
@@ -180,24 +174,10 @@ private:
 
 }  // namespace
 
-void run_trials(const std::vector<Specimen>& specimens, std::uint64_t seed, std::uint64_t first, std::uint64_t last,
-                const TrialRules& rules, const std::function<void(const Trial&)>& told) {
+void run_trials(const std::vector<Specimen>& specimens, const Mutants& mutants, const TrialRules& rules,
+                const std::function<void(const Trial&)>& told) {
     Trials trials(specimens, rules);
-    const std::int64_t until_ns =
-        shm::system::monotonic_ns() + static_cast<std::int64_t>(rules.seconds) * 1'000'000'000;
-    for (std::uint64_t number = first; number < last && shm::system::monotonic_ns() < until_ns; ++number)
-        trials.start(number, make_mutant(specimens, seed, number), told);
-    trials.finish(told);
-}
-
-void run_healthy(const std::vector<Specimen>& specimens, const std::function<void(const Trial&)>& told) {
-    Trials trials(specimens, {});
-    for (std::uint32_t number = 0; number < specimens.size(); ++number) {
-        Mutant unharmed;
-        unharmed.specimen = number;
-        unharmed.file_bytes = specimens[number].bytes();
-        trials.start(number, std::move(unharmed), told);
-    }
+    while (std::optional<Mutant> next = mutants()) trials.start(std::move(*next), told);
     trials.finish(told);
 }
 

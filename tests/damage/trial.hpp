@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,10 +32,14 @@ struct Outcome {
     char failure[256];   // empty: none
 };
 
-enum class Ending : std::uint8_t { well, wrong, crashed, hung };
+enum class Ending : std::uint8_t {
+    well,
+    wrong,  // bytes
+    crashed,
+    hung
+};
 
 struct Trial {
-    std::uint64_t number = 0;
     Mutant mutant;
     Ending ending = Ending::well;
     int signal = 0;
@@ -45,14 +50,13 @@ struct Trial {
 struct TrialRules {
     std::uint64_t reads = 1'000;  // without checksums, and as many with them; of each key first
     bool writes = false;          // puts, too
-    std::uint64_t seconds = 600;  // none is started later
 };
 
-/// Runs mutants `first` to `last` - 1 of the seed; `told` hears of each when it has ended, in any order.
-void run_trials(const std::vector<Specimen>& specimens, std::uint64_t seed, std::uint64_t first, std::uint64_t last,
-                const TrialRules& rules, const std::function<void(const Trial&)>& told);
+/// The next one, or none.
+using Mutants = std::function<std::optional<Mutant>()>;
 
-/// The same of each specimen as it is; the number is the specimen's.
-void run_healthy(const std::vector<Specimen>& specimens, const std::function<void(const Trial&)>& told);
+/// Runs all of them; `told` hears of each when it has ended, in any order.
+void run_trials(const std::vector<Specimen>& specimens, const Mutants& mutants, const TrialRules& rules,
+                const std::function<void(const Trial&)>& told);
 
 }  // namespace larder::damage
