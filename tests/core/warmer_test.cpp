@@ -154,6 +154,7 @@ TEST_CASE("a forked child ends without the thread of its parent, and may warm by
     kitchen.warmer.warm(ids(21, 30));
     REQUIRE(kitchen.warmer.wait_until_idle(10s));
     const pid_t child = ::fork();
+    REQUIRE(child >= 0);
     if (child == 0) {
         int code = kitchen.warmer.warm(ids(31, 40)).async_scheduled ? 0 : 1;
         if (!kitchen.warmer.wait_until_idle(10s) || kitchen.order().size() != 20) code = 2;

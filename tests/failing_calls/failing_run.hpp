@@ -25,8 +25,6 @@
 
 namespace larder::test {
 
-inline constexpr std::chrono::seconds kHang{10};
-
 /// A name, and the errors that the kernel may give it.
 struct FailingCall {
     std::string name;

@@ -7,26 +7,15 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "tests/support/child_process.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace larder::test {
-
-/// Asks again until it is true; false when the watchdog's time is over.
-template <class Condition>
-bool eventually(Condition condition) {
-    const auto until = std::chrono::steady_clock::now() + kWatchdog;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > until) return false;
-        ::poll(nullptr, 0, 2);
-    }
-    return true;
-}
 
 class SocketClient {
 public:
