@@ -22,6 +22,7 @@ public:
     /// so long.
     std::string close(std::int64_t patience_ns);
 
+    bool all_closed() const { return open_.empty(); }
     /// From each kill to the first look that found nothing left.
     const std::vector<std::int64_t>& times_ns() const { return times_ns_; }
 

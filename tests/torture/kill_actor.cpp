@@ -31,6 +31,7 @@ KillActor::KillActor(Cache cache, const shm::SegmentView& view, KillWorld& world
         found += key.empty() ? 1 : 0;
         key = key_of(n);
     }
+    kills_ = world_->kills;
     self_.doing = Doing::nothing;
     self_.answered = world_->round.load();
     self_.pid = ::getpid();
@@ -41,7 +42,7 @@ int KillActor::live() try {
         const std::uint64_t round = world_->round;
         if (self_.answered != round) answer(round);
         if (world_->pause) pause();
-        step();
+        time([this] { step(); });
         self_.operations.fetch_add(1, std::memory_order_relaxed);
     }
     return 0;
@@ -50,13 +51,27 @@ int KillActor::live() try {
     return 1;
 }
 
+/// How long it took. What is the first to end after a kill has waited since then, if it had begun before.
+template <class Operation>
+std::int64_t KillActor::time(Operation&& operation) {
+    const std::int64_t began_ns = shm::system::monotonic_ns();
+    operation();
+    const std::uint64_t kills = world_->kills;
+    const std::int64_t ended_ns = shm::system::monotonic_ns();
+    if (kills != kills_) {
+        kills_ = kills;
+        self_.next_ns = ended_ns - std::max(began_ns, world_->killed_ns.load());
+    }
+    return ended_ns - began_ns;
+}
+
 /// A lookup and a put on every shard; how long each took is told.
 void KillActor::answer(std::uint64_t round) {
     for (std::uint32_t shard = 0; shard < kShards; ++shard) {
-        const std::int64_t began_ns = shm::system::monotonic_ns();
-        get(key_in_shard_[shard]);
-        put(key_in_shard_[shard], shard);
-        self_.answers_ns[shard] = shm::system::monotonic_ns() - began_ns;
+        self_.answers_ns[shard] = time([&] {
+            get(key_in_shard_[shard]);
+            put(key_in_shard_[shard], shard);
+        });
     }
     self_.answered = round;
 }
@@ -158,6 +173,7 @@ void KillActor::dump() {
 }
 
 void KillActor::check(const std::string& key, std::string_view value, Wrong wrong) {
+    self_.checked.fetch_add(1, std::memory_order_relaxed);
     if (!test::proven_version(key, value)) fail(wrong);
 }
 

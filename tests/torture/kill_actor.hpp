@@ -28,6 +28,8 @@ private:
     };
 
     void step();
+    template <class Operation>
+    std::int64_t time(Operation&& operation);
     void answer(std::uint64_t round);
     void pause();
     template <class Operation>
@@ -51,6 +53,7 @@ private:
     std::vector<Held> held_;
     std::array<std::string, kShards> key_in_shard_;
     std::uint64_t version_ = 0;
+    std::uint64_t kills_ = 0;  // after which it has finished something
 };
 
 }  // namespace larder::torture

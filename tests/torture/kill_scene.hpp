@@ -27,6 +27,7 @@ public:
     const shm::SegmentView& view() const { return segment_.view(); }
     const std::string& path() const { return path_; }
     KillWorld& world() { return world_; }
+    const KillWorld& world() const { return world_; }
 
 private:
     test::ScopedDirectory directory_;

@@ -30,20 +30,26 @@ inline constexpr std::array<const char*, 6> kWrongs = {"nothing",
 struct alignas(64) ActorState {
     std::atomic<int> pid{0};
     std::atomic<Doing> doing{Doing::nothing};
+    std::atomic<std::int64_t> next_ns{0};    // what it still needed after the last kill to finish what it was doing
     std::atomic<std::uint64_t> answered{0};  // the last round in which it finished an operation on every shard
     std::array<std::atomic<std::int64_t>, kShards> answers_ns{};  // how long a lookup and a put took there
     std::atomic<std::uint64_t> operations{0};
+    std::atomic<std::uint64_t> checked{0};  // values
     std::atomic<bool> paused{false};
 };
 
 struct KillWorldState {
     std::array<ActorState, kActors> actors{};
     std::atomic<std::uint64_t> round{0};
+    std::atomic<std::int64_t> killed_ns{0};  // just before the last kill; set before it is counted
+    std::atomic<std::uint64_t> kills{0};     // counted once they are sent; two at a time count as one
     std::atomic<bool> pause{false}, stop{false};
     std::atomic<bool> tend{false};  // during a pause: one of them gives back what can be
     std::atomic<Wrong> wrong{Wrong::none};
     char why[160] = "";  // of an exception; written by whoever set `wrong`
 
+    /// The promise that it breaks: a survivor that cannot go on was hurt.
+    const char* broken() const { return wrong.load() < Wrong::put_refused ? "R3" : "R1"; }
     std::string what_is_wrong() const {
         return std::string(kWrongs[static_cast<std::size_t>(wrong.load())]) + (why[0] == '\0' ? "" : ": ") + why;
     }

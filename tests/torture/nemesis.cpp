@@ -1,6 +1,5 @@
 #include "tests/torture/nemesis.hpp"
 
-#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -11,6 +10,7 @@
 
 #include "shm/inspector.hpp"
 #include "shm/system.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/forked.hpp"
 #include "tests/support/invariants.hpp"
 
@@ -19,8 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kHangNs = 10'000'000'000;  // what counts as blocked (R1), and as never given back (R15)
-constexpr std::int64_t kSliceNs = 10'000;
+constexpr std::int64_t kNeverNs = std::chrono::nanoseconds(test::kHang).count();  // R15: not given back
+constexpr std::int64_t kSliceNs = 10'000, kLookNs = 1'000'000;
 constexpr std::uint64_t kStructureRounds = 50;
 constexpr double kRebuildingShare = 0.2;  // of all deaths
 constexpr double kFewestRebuilding = 0.05, kFewestInside = 0.3;
@@ -28,11 +28,10 @@ constexpr std::uint64_t kAimedDeaths = 500;  // of fewer shares say nothing
 
 std::int64_t now_ns() { return shm::system::monotonic_ns(); }
 
+/// R1: what does not come true within this time is blocked.
 template <class Condition>
-bool eventually(Condition&& condition, std::int64_t patience_ns) {
-    for (const std::int64_t until_ns = now_ns() + patience_ns; now_ns() < until_ns; ::sched_yield())
-        if (condition()) return true;
-    return condition();
+bool soon(Condition&& condition) {
+    return test::eventually(condition, test::kHang);
 }
 
 }  // namespace
@@ -51,8 +50,9 @@ KillReport Nemesis::run(std::uint64_t kills, std::chrono::seconds limit) {
         strike();
         if (world_->round % kStructureRounds == 0) check_structure();
     }
+    await_returns();
     end();
-    check_aim();
+    check_aim(kills);
     report_.returns_ns = estates_.times_ns();
     return std::move(report_);
 }
@@ -60,8 +60,7 @@ KillReport Nemesis::run(std::uint64_t kills, std::chrono::seconds limit) {
 void Nemesis::begin() {
     for (std::uint32_t actor = 0; actor < kActors; ++actor) {
         pids_[actor] = start_(actor);
-        if (!eventually([&] { return world_->actors[actor].pid == pids_[actor]; }, kHangNs))
-            fail("R1", "an actor does not start");
+        if (!soon([&] { return world_->actors[actor].pid == pids_[actor]; })) fail("R1", "an actor does not start");
     }
     rebuilds_before_ = rebuilds();
 }
@@ -100,6 +99,8 @@ std::vector<Nemesis::Victim> Nemesis::kill_rebuilder() {
         victims.push_back({.actor = heir, .was_stopped = true, .section = section_of(heir)});
         end_with(victims.back(), any_signal());
     }
+    world_->killed_ns = now_ns();  // until then the harness kept them
+    ++world_->kills;
     for (const pid_t pid : pids_) ::kill(pid, SIGCONT);
     return victims;
 }
@@ -130,7 +131,9 @@ Nemesis::Victim Nemesis::kill(std::uint32_t actor, int signal) {
         test::stop(pids_[actor]);
         victim.section = section_of(actor);
     }
+    world_->killed_ns = now_ns();
     end_with(victim, signal);
+    ++world_->kills;
     return victim;
 }
 
@@ -145,7 +148,7 @@ void Nemesis::end_with(const Victim& victim, int signal) {
 /// Another takes its place.
 void Nemesis::bury(Victim& victim) {
     pid_t& pid = pids_[victim.actor];
-    if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a killed process does not die");
+    if (!soon([&] { return test::is_dead(pid); })) fail("R1", "a killed process does not die");
     ActorState& state = world_->actors[victim.actor];
     if (!victim.was_stopped) {
         victim.section = section_of(victim.actor);
@@ -153,7 +156,7 @@ void Nemesis::bury(Victim& victim) {
     }
     report_.inside += victim.section ? 1 : 0;
     report_.rebuilding += victim.section && victim.section->rebuilding ? 1 : 0;
-    ::waitpid(pid, nullptr, 0);
+    test::end(pid);
     state.pid = 0;
     pid = start_(victim.actor);
 }
@@ -206,21 +209,22 @@ std::optional<test::Section> Nemesis::section_of(std::uint32_t actor) const {
     return test::section_of(view_, pids_[actor]);
 }
 
-/// Everybody finishes an operation on every shard.
+/// Everybody finishes what he was doing when somebody died, and then an operation on every shard.
 void Nemesis::await_answers(const std::vector<Victim>& victims) {
     const std::uint64_t round = ++world_->round;
     const auto answered = [&](std::uint32_t actor) { return world_->actors[actor].answered >= round; };
     for (std::uint32_t actor = 0; actor < kActors; ++actor) {
-        if (!eventually([&] { return answered(actor) || test::is_dead(pids_[actor]); }, kHangNs))
+        if (!soon([&] { return answered(actor) || test::is_dead(pids_[actor]); }))
             return fail("R1", "process " + std::to_string(pids_[actor]) + " finished nothing for 10 s after a kill");
-        if (world_->wrong != Wrong::none) return fail("R3", world_->what_is_wrong());
+        if (world_->wrong != Wrong::none) return fail(world_->broken(), world_->what_is_wrong());
         if (test::is_dead(pids_[actor])) return fail("R1", "a survivor died");
         const bool is_new = std::any_of(victims.begin(), victims.end(),
                                         [actor](const Victim& victim) { return victim.actor == actor; });
-        if (is_new) continue;
+        if (is_new || victims.empty()) continue;
+        report_.answers_ns.push_back(world_->actors[actor].next_ns);
         for (const auto& answer_ns : world_->actors[actor].answers_ns) report_.answers_ns.push_back(answer_ns);
     }
-    if (world_->wrong != Wrong::none) fail("R3", world_->what_is_wrong());
+    if (world_->wrong != Wrong::none) fail(world_->broken(), world_->what_is_wrong());
 }
 
 /// A death costs the shard in whose writing section it was, and no other.
@@ -246,14 +250,22 @@ void Nemesis::check_rebuilds(const std::vector<Victim>& victims) {
 
 /// Slots, pins and leases of the dead.
 void Nemesis::check_returns() {
-    const std::string overdue = estates_.close(kHangNs);
+    const std::string overdue = estates_.close(kNeverNs);
     if (!overdue.empty()) fail("R15", "not given back within 10 s: " + overdue);
+}
+
+/// While the living go on: those of the last dead, too.
+void Nemesis::await_returns() {
+    while (report_.failure.empty() && !estates_.all_closed()) {
+        check_returns();
+        shm::system::sleep_ns(kLookNs);
+    }
 }
 
 /// While nobody has a pin, no dead value takes room.
 void Nemesis::check_bytes() {
     world_->tend = true;
-    if (!eventually([&] { return !world_->tend; }, kHangNs)) return fail("R1", "nobody tends");
+    if (!soon([&] { return !world_->tend; })) return fail("R1", "nobody tends");
     for (std::uint32_t shard = 0; shard < kShards; ++shard)
         if (view_.shard(shard).retired_count != 0)
             return fail("R15", std::to_string(view_.shard(shard).retired_count) + " dead values stay in shard " +
@@ -263,8 +275,10 @@ void Nemesis::check_bytes() {
             return fail("R15", "arena " + std::to_string(arena.arena) + " is kept for nobody");
 }
 
-/// Deaths that hit nothing prove nothing.
-void Nemesis::check_aim() {
+/// Deaths that hit nothing prove nothing, nor do values that nobody looked at.
+void Nemesis::check_aim(std::uint64_t kills) {
+    if (report_.deaths() == 0 || report_.deaths() * 10 < kills) fail("aim", "fewer than a tenth of them died");
+    if (report_.checked <= report_.deaths()) fail("aim", "fewer values were looked at than processes died");
     const auto deaths = static_cast<double>(report_.deaths());
     if (report_.deaths() < kAimedDeaths) return;
     if (static_cast<double>(report_.rebuilding) < kFewestRebuilding * deaths)
@@ -277,21 +291,25 @@ void Nemesis::check_aim() {
 void Nemesis::check_structure() {
     world_->pause = true;
     for (std::uint32_t actor = 0; actor < kActors; ++actor)
-        if (!eventually([&] { return world_->actors[actor].paused.load(); }, kHangNs)) return fail("R1", "no pause");
+        if (!soon([&] { return world_->actors[actor].paused.load(); })) return fail("R1", "no pause");
     check_bytes();
     if (const std::string violation = test::first_violation(view_); !violation.empty()) fail("R3", violation);
     world_->pause = false;
     for (std::uint32_t actor = 0; actor < kActors; ++actor)
-        if (!eventually([&] { return !world_->actors[actor].paused; }, kHangNs)) return fail("R1", "no end of a pause");
+        if (!soon([&] { return !world_->actors[actor].paused; })) return fail("R1", "no end of a pause");
 }
 
 void Nemesis::end() {
     world_->stop = true;
     for (pid_t& pid : pids_) {
-        if (!eventually([&] { return test::is_dead(pid); }, kHangNs)) fail("R1", "a process does not end");
-        test::end(pid);
+        const std::string wrong = test::end_in_order(pid);
+        if (world_->wrong != Wrong::none) fail(world_->broken(), world_->what_is_wrong());
+        if (!wrong.empty()) fail("R1", wrong);
     }
-    for (const ActorState& actor : world_->actors) report_.operations += actor.operations;
+    for (const ActorState& actor : world_->actors) {
+        report_.operations += actor.operations;
+        report_.checked += actor.checked;
+    }
 }
 
 void Nemesis::fail(const char* promise, const std::string& what) {

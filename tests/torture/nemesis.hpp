@@ -27,7 +27,8 @@ struct KillReport {
     std::uint64_t rebuilding = 0;  // of them inside a rebuild
     std::uint64_t rebuilds = 0;
     std::uint64_t operations = 0;
-    std::vector<std::int64_t> answers_ns;  // a lookup and a put on each shard by each survivor after each kill
+    std::uint64_t checked = 0;             // values that were looked at
+    std::vector<std::int64_t> answers_ns;  // what each survivor was doing at each kill, then a lookup and a put a shard
     std::vector<std::int64_t> returns_ns;  // from each kill until slot, pins and leases are seen to be back
     std::string broken;                    // the promise that the failure breaks, "R1"; or "aim", the harness's own
     std::string failure;                   // "": none
@@ -80,9 +81,10 @@ private:
     void await_answers(const std::vector<Victim>& victims);
     void check_rebuilds(const std::vector<Victim>& victims);
     void check_returns();
+    void await_returns();
     void check_structure();
     void check_bytes();
-    void check_aim();
+    void check_aim(std::uint64_t kills);
     void end();
     void fail(const char* promise, const std::string& what);
     std::array<std::uint64_t, kShards> rebuilds() const;
