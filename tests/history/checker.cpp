@@ -81,7 +81,10 @@ public:
         if (lookup.wrong) return found(judgement_.foreign, actor, lookup, "bytes that do not prove themselves");
         if (!lookup.has_value()) return;
         ++judgement_.values;
+        judgement_.hits += lookup.source == Source::hit ? 1 : 0;
         const Origin origin = Origin::of(lookup.word);
+        if (origin.round != (history_.round & 0xFFF))
+            return found(judgement_.overtaken, actor, lookup, text(origin) + ", kept before this round's first notice");
         const Operation* const writer = writer_of(lookup, origin);
         if (writer == nullptr)
             return found(judgement_.foreign, actor, lookup, "a value that nobody wrote: " + text(origin));
@@ -91,7 +94,7 @@ public:
 
 private:
     const Operation* writer_of(const Operation& lookup, const Origin& origin) const {
-        if (origin.round != (history_.round & 0xFFF) || origin.actor >= kActors) return nullptr;
+        if (origin.actor >= kActors) return nullptr;
         const auto& log = history_.logs[origin.actor];
         if (origin.number >= log.size() || origin.version > history_.versions_after[lookup.key]) return nullptr;
         const Operation& writer = log[origin.number];

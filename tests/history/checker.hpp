@@ -34,6 +34,7 @@ struct History {
 /// Violations by promise, over all that was checked.
 struct Judgement {
     std::uint64_t values = 0;      // lookups that were given one
+    std::uint64_t hits = 0;        // of them from the cache, not of a computation
     std::uint64_t foreign = 0;     // R3: bytes that nobody wrote for this key
     std::uint64_t overtaken = 0;   // R11: rules 2 and 3
     std::uint64_t over = 0;        // R9: rule 4

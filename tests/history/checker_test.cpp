@@ -146,16 +146,23 @@ TEST_CASE("a notice without an acknowledgement promises nothing", "[history]") {
 TEST_CASE("bytes that nobody wrote for this key are found", "[history]") {
     Round round;
     const std::uint64_t word = round.put(kSimpleKey, 1, 2, 4);
-    Origin other_round = Origin::of(word), nobody = Origin::of(word), future = Origin::of(word);
-    other_round.round = 6;
+    Origin nobody = Origin::of(word), future = Origin::of(word);
     nobody.number = 12;
     future.version = 1'000'001;
     round.get(kSimpleKey, 10, word).wrong = true;
     round.get(kPlainKey, 11, word);
-    round.get(kSimpleKey, 12, other_round.word());
     round.get(kSimpleKey, 13, nobody.word());
     round.get(kSimpleKey, 14, future.word());
-    CHECK(round.judged().foreign == 5);
+    CHECK(round.judged().foreign == 4);
+}
+
+TEST_CASE("a value kept from the round before is overtaken by the notice between them", "[history]") {
+    Round round;
+    Origin before = Origin::of(round.put(kSimpleKey, 1, 2, 4));
+    before.round = 6;
+    round.get(kSimpleKey, 10, before.word());
+    CHECK(round.judged().overtaken == 1);
+    CHECK(round.judged().foreign == 0);
 }
 
 TEST_CASE("a value past its ttl is found, but for what a touch or a failed computation allows", "[history]") {

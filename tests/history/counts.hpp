@@ -31,8 +31,6 @@ public:
 
     /// Takes note of the segment that the name leads to now. Between two replacements it must be called.
     void look();
-    const shm::SegmentView& newest() const { return segments_.back()->view(); }
-    std::size_t size() const { return segments_.size(); }
     /// Exact while nobody looks anything up.
     Counts counts() const;
 

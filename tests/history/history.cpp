@@ -20,12 +20,14 @@
 #include "tests/history/nemesis.hpp"
 #include "tests/support/coarse_tick.hpp"
 #include "tests/support/forked.hpp"
+#include "tests/support/harness.hpp"
 #include "tests/support/scoped_directory.hpp"
 
 namespace larder::history {
 namespace {
 
 constexpr double kNeverMs = 10'000;
+constexpr std::uint64_t kJudgedOperations = 100'000;  // two rounds: in fewer not all that is planned need happen
 
 struct Settings {
     std::uint64_t operations = 1'000'000, seed = 1, seconds = 900;
@@ -82,7 +84,8 @@ public:
         while (failure.empty() && operations_ < settings_.operations && std::chrono::steady_clock::now() < until)
             failure = play(nemesis);
         deeds_ = nemesis.deeds();
-        return failure;
+        if (failure.empty()) failure = nemesis.end();
+        return failure.empty() ? too_little() : failure;
     }
 
     std::uint64_t operations() const { return operations_; }
@@ -109,6 +112,7 @@ private:
     }
 
     std::string play(Nemesis& nemesis);
+    std::string too_little() const;
     std::array<std::uint32_t, kKeys> versions() {
         std::array<std::uint32_t, kKeys> now{};
         for (std::uint32_t key = 0; key < kKeys; ++key) now[key] = world_->source[key];
@@ -123,6 +127,7 @@ private:
     SegmentTrail trail_;
     std::uint64_t next_seed_;
     std::uint64_t operations_ = 0, rounds_ = 0;
+    Plan planned_;  // by any of them
     Deeds deeds_;
     Judgement values_;
     CountsJudgement counts_;
@@ -142,8 +147,10 @@ std::string Campaign::play(Nemesis& nemesis) {
     const std::uint64_t left = settings_.operations - operations_;
     world_->steps_left = static_cast<std::int64_t>(std::min<std::uint64_t>(kRoundSteps, left));
     world_->round.store(history.round, std::memory_order_release);
-    if (std::string failure = nemesis.play({rounds_ % 2 == 0, rounds_ % 4 == 0 || rounds_ % 4 == 3}); !failure.empty())
-        return failure;
+    const Plan plan{rounds_ % 2 == 0, rounds_ % 4 == 0 || rounds_ % 4 == 3};
+    planned_.kills |= plan.kills;
+    planned_.replaces |= plan.replaces;
+    if (std::string failure = nemesis.play(plan); !failure.empty()) return failure;
     trail_.look();
     history.unlinked = nemesis.deeds().unlinks != unlinks;
     history.versions_after = versions();
@@ -159,14 +166,24 @@ std::string Campaign::play(Nemesis& nemesis) {
     return counts_.first;
 }
 
+/// What did not happen proves nothing; "": enough did.
+std::string Campaign::too_little() const {
+    if (operations_ == 0 || operations_ * 10 < settings_.operations) return "fewer than a tenth of the operations";
+    if (operations_ < kJudgedOperations) return "";
+    if (values_.hits == 0) return "no value came from the cache";
+    if (deeds_.stops == 0 || deeds_.floods == 0) return "nobody was stopped, or no flood came";
+    if (planned_.kills && deeds_.kills == 0) return "nobody was killed";
+    return planned_.replaces && deeds_.removals + deeds_.unlinks == 0 ? "no segment was removed" : "";
+}
+
 void Campaign::print() const {
     std::printf(
         "%lu operations in %lu rounds: %lu kills, %lu stops, %lu floods, %lu orders to invalidate everything, "
         "%lu segments removed, %lu unlinked\n",
         operations_, rounds_, deeds_.kills, deeds_.stops, deeds_.floods, deeds_.invalidations, deeds_.removals,
         deeds_.unlinks);
-    std::printf("%lu values given: %lu wrong bytes, %lu overtaken, %lu over or stale\n", values_.values,
-                values_.foreign, values_.overtaken, values_.over);
+    std::printf("%lu values given, %lu of them hits: %lu wrong bytes, %lu overtaken, %lu over or stale\n",
+                values_.values, values_.hits, values_.foreign, values_.overtaken, values_.over);
     std::printf(
         "%lu of them near the end of their time, the latest %.3f ms after it (%lu while the coarse clock stood)\n",
         values_.near_death, values_.latest_ms, values_.clock_stops);
@@ -190,8 +207,8 @@ int run(const Settings& settings) {
     const std::string failure = campaign.run();
     campaign.print();
     if (!settings.promises.empty()) campaign.write_promises(settings.promises);
-    if (failure.empty() && campaign.operations() < settings.operations)
-        std::printf("cut short by --seconds %lu\n", settings.seconds);
+    if (campaign.operations() < settings.operations)
+        std::printf("cut short after %lu of %lu operations\n", campaign.operations(), settings.operations);
     if (failure.empty()) return std::printf("nobody was served what he must not be\n"), 0;
     std::printf("FAILED: %s\nagain: %s\n", failure.c_str(), settings.command().c_str());
     return 1;
@@ -211,5 +228,5 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     program.add_option("--promises", settings.promises, "A file to append the figures to, one JSON object a line");
     CLI11_PARSE(program, argc, argv);
-    return larder::history::run(settings);
+    return larder::test::run_harness(settings.command(), [&] { return larder::history::run(settings); });
 }

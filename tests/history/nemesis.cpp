@@ -42,6 +42,14 @@ std::string Nemesis::play(const Plan& plan) {
     return failure_;
 }
 
+std::string Nemesis::end() {
+    world_->stop = true;
+    std::string failure;
+    for (pid_t& pid : pids_)
+        if (std::string wrong = test::end_in_order(pid); failure.empty()) failure = wrong;
+    return failure;
+}
+
 void Nemesis::strike(const Plan& plan) {
     const std::uint64_t what = random_() % 100;
     if (what < 20) return stop_some();

@@ -40,6 +40,8 @@ public:
 
     /// Until all that are alive rest. What went wrong, or "".
     std::string play(const Plan& plan);
+    /// Tells all to end. What was wrong with that, or "".
+    std::string end();
     const Deeds& deeds() const { return deeds_; }
 
 private:
