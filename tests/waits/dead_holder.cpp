@@ -1,6 +1,5 @@
 #include "tests/waits/dead_holder.hpp"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 
 #include "shm/cache.hpp"
 #include "shm/system.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/forked.hpp"
 #include "tests/support/scoped_directory.hpp"
 #include "tests/support/shared_object.hpp"
@@ -19,7 +19,6 @@
 namespace larder::waits {
 namespace {
 
-constexpr std::int64_t kHangNs = 10'000'000'000;
 constexpr std::int64_t kComputeNs = 1'000'000, kPauseNs = 100'000;
 constexpr std::uint32_t kPeople = 8, kKeys = 4;
 
@@ -32,8 +31,11 @@ Options options_in(const std::string& directory) {
 
 template <class Condition>
 void await(Condition&& condition, const char* what) {
-    for (const std::int64_t until_ns = shm::system::monotonic_ns() + kHangNs; !condition(); ::sched_yield())
-        if (shm::system::monotonic_ns() > until_ns) throw std::runtime_error(what);
+    if (!test::eventually(condition, test::kHang)) throw std::runtime_error(what);
+}
+
+void end_in_order(pid_t& pid) {
+    if (const std::string wrong = test::end_in_order(pid); !wrong.empty()) throw std::runtime_error(wrong);
 }
 
 struct Computation {
@@ -64,8 +66,7 @@ std::int64_t kill_holder(const Options& options, const std::string& key, std::in
     shm::system::sleep_ns(after_ns);
     const std::int64_t killed_ns = shm::system::monotonic_ns();
     test::end(holder);
-    await([&] { return test::is_dead(waiter); }, "the waiter waits for ever");
-    test::end(waiter);
+    end_in_order(waiter);
     if (shared->taken_over_ns < killed_ns) throw std::runtime_error("the waiter did not wait for the holder's death");
     return shared->taken_over_ns - killed_ns;
 }
@@ -113,7 +114,7 @@ std::vector<std::int64_t> kill_holders(std::uint64_t rounds, std::uint64_t seed)
     return all;
 }
 
-CrowdReport crowd(std::int64_t for_ns, std::uint64_t seed) {
+CrowdReport crowd(std::int64_t for_ns, std::uint64_t computations, std::uint64_t seed) {
     const test::ScopedDirectory directory;
     const Options options = options_in(directory.path());
     const test::SharedObject<Crowd> shared;
@@ -121,12 +122,11 @@ CrowdReport crowd(std::int64_t for_ns, std::uint64_t seed) {
     for (std::uint32_t i = 0; i < kPeople; ++i)
         people[i] = test::fork_to([&] { return ask(options, shared, seed * kPeople + i); });
     shm::system::sleep_ns(for_ns);
+    const bool competed =
+        test::eventually([&] { return shared->computations >= computations && shared->waits > 0; }, test::kHang);
     shared->stop = true;
-    for (pid_t& one : people) {
-        await([&] { return test::is_dead(one); }, "a process does not end");
-        test::end(one);
-    }
-    return {shared->computations, shared->waits, shared->most_at_once};
+    for (pid_t& one : people) end_in_order(one);
+    return {shared->computations, shared->waits, shared->most_at_once, competed};
 }
 
 }  // namespace larder::waits
