@@ -74,8 +74,12 @@ std::string Sampler::growth() const {
     const std::uint64_t early = median(begin, begin + third, &Sample::p999_ns);
     const std::uint64_t late = median(end - third, end, &Sample::p999_ns);
     std::printf("p99.9 of a lookup: %lu ns early, %lu ns late\n", early, late);
+    if (samples_.size() < kTimedSamples) {
+        std::printf("p99.9 not judged: fewer than %zu samples\n", kTimedSamples);
+        return "";
+    }
     const double most = static_cast<double>(early) * kMostSlowing + static_cast<double>(kSmallNs);
-    if (samples_.size() >= kTimedSamples && static_cast<double>(late) > most)
+    if (static_cast<double>(late) > most)
         return "p99.9 of a lookup (ns) grew from " + std::to_string(early) + " to " + std::to_string(late);
     return "";
 }
