@@ -18,6 +18,7 @@
 #include "tests/freshness/crew.hpp"
 #include "tests/freshness/served_school.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/harness.hpp"
 
 namespace larder::freshness {
 namespace {
@@ -35,7 +36,7 @@ struct Settings {
 
     std::string command() const {
         return "build/release/tests/larder_freshness --versions " + std::to_string(versions) + " --seed " +
-               std::to_string(seed) + (kills ? "" : " --no-kills");
+               std::to_string(seed) + " --readers " + std::to_string(readers) + (kills ? "" : " --no-kills");
     }
 };
 
@@ -209,5 +210,5 @@ int main(int argc, char** argv) {
     program.add_flag("--kills,!--no-kills", settings.kills, "Kill a worker now and then");
     program.add_option("--promises", settings.promises, "A file to append the figure to, one JSON object a line");
     CLI11_PARSE(program, argc, argv);
-    return larder::freshness::run(settings);
+    return larder::test::run_harness(settings.command(), [&] { return larder::freshness::run(settings); });
 }

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/promise.hpp"
 #include "tests/single_step/sweep.hpp"
+#include "tests/support/harness.hpp"
 #include "tests/support/quantile.hpp"
 
 namespace larder::single_step {
@@ -24,6 +24,13 @@ struct Arguments {
     std::vector<std::string> operations;
     std::uint64_t offset = 0, stride = 0, points = 1'000;
     std::string promises;
+
+    std::string command() const {
+        std::string command = "build/release/tests/larder_single_step --offset " + std::to_string(offset);
+        command += stride != 0 ? " --stride " + std::to_string(stride) : " --points " + std::to_string(points);
+        for (const std::string& name : operations) command += " --operation " + name;
+        return command;
+    }
 };
 
 /// Of all sweeps.
@@ -32,23 +39,6 @@ struct Total {
     std::vector<std::int64_t> answers_ns;
     std::string failure;
 };
-
-/// R1 to R3 and R15, as far as these deaths can tell.
-void keep_promises(const Arguments& arguments, const Total& total) {
-    if (arguments.promises.empty()) return;
-    std::string command = "build/release/tests/larder_single_step --offset " + std::to_string(arguments.offset);
-    command += arguments.stride != 0 ? " --stride " + std::to_string(arguments.stride)
-                                     : " --points " + std::to_string(arguments.points);
-    for (const std::string& name : arguments.operations) command += " --operation " + name;
-    const auto is_broken = [&](const std::string& name) { return total.failure.rfind(name + " ", 0) == 0; };
-    const double p99_ms = is_broken("R1") ? 10'000 : quantile(total.answers_ns, 0.99, kMs);
-    append_promise(arguments.promises, {"R1", "ms", {"<=", 10}, p99_ms, total.answers_ns.size(), {p99_ms}, command});
-    for (const char* const name : {"R2", "R3", "R15"}) {
-        const double violations = is_broken(name) ? 1 : 0;
-        append_promise(arguments.promises,
-                       {name, "violations", {"==", 0}, violations, total.kills, {violations}, command});
-    }
-}
 
 bool is_chosen(const Arguments& arguments, const char* name) {
     const std::vector<std::string>& names = arguments.operations;
@@ -79,7 +69,11 @@ int run(const Arguments& arguments) {
     Total total;
     for (std::uint32_t number = 0; number < operations().size(); ++number)
         if (is_chosen(arguments, operations()[number].name)) sweep(arguments, number, total);
-    keep_promises(arguments, total);
+    if (!arguments.promises.empty())  // after each death the survivor looks at values and at what is left
+        test::append_promises(
+            arguments.promises,
+            {total.failure.substr(0, total.failure.find(' ')), total.answers_ns, total.kills, total.kills, total.kills},
+            arguments.command());
     if (!total.failure.empty()) return 1;
     std::printf("%lu kills, nobody else was hurt\n", total.kills);
     return 0;
@@ -100,5 +94,5 @@ int main(int argc, char** argv) {
     program.add_option("--promises", arguments.promises, "Append R1, R2, R3 and R15 to this file");
     CLI11_PARSE(program, argc, argv);
     if (arguments.points == 0) arguments.points = 1;
-    return larder::single_step::run(arguments);
+    return larder::test::run_harness(arguments.command(), [&] { return larder::single_step::run(arguments); });
 }
