@@ -26,13 +26,23 @@ using shm::Counter;
 namespace testing = larder::shm::testing;
 using Value = std::optional<std::string>;
 
-TEST_CASE("What stands in for a failed computation is judged after it", "[computing]") {
-    ScopedCache scoped;
+namespace {
+
+/// A value past its time, which may still stand in for a failed computation. Returns its options.
+EntryOptions put_overdue(ScopedCache& scoped) {
     EntryOptions options;
     options.ttl = 50ms;
     options.stale_if_error = 10s;
     REQUIRE(scoped.cache.put("key", "old", options) == PutResult::stored);
     scoped.clock->advance(60ms);
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("What stands in for a failed computation is judged after it", "[computing]") {
+    ScopedCache scoped;
+    const EntryOptions options = put_overdue(scoped);
     const auto failing = [&](auto meanwhile) {
         return [&, meanwhile]() -> Value {
             meanwhile();
@@ -277,11 +287,7 @@ TEST_CASE("What was overtaken while one waited is not served when it is over, or
 
 TEST_CASE("A failed computation is not answered out of a segment that was removed meanwhile", "[computing]") {
     ScopedCache scoped;
-    EntryOptions options;
-    options.ttl = 50ms;
-    options.stale_if_error = 10s;
-    REQUIRE(scoped.cache.put("key", "old", options) == PutResult::stored);
-    scoped.clock->advance(60ms);
+    put_overdue(scoped);
     CHECK_THROWS_WITH(scoped.cache.get_or_compute("key",
                                                   [&]() -> Value {
                                                       shm::remove_cache(shm::locate(scoped.options.directory,

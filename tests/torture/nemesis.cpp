@@ -65,9 +65,9 @@ void Nemesis::begin() {
     rebuilds_before_ = rebuilds();
 }
 
-/// While fewer than a fifth of all have died inside a rebuild it aims at two: one in a section, and whoever rebuilds
-/// what it left. Else 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT, half of them aimed at a process inside a writing
-/// section.
+/// While fewer than a fifth of all have died inside a rebuild, every other strike aims at two: one in a section, and
+/// whoever rebuilds what it left. The others: 70 % SIGKILL, 15 % SIGSTOP, 15 % SIGABRT, half of them aimed at a process
+/// inside a writing section.
 void Nemesis::strike() {
     const bool is_short =
         static_cast<double>(report_.rebuilding) < kRebuildingShare * static_cast<double>(report_.deaths());
