@@ -80,13 +80,12 @@ private:
 
     void recover();
     void rebuild();
-    void condemn_arena();
+    void condemn_arenas();
     bool move_to_fresh_arena();
     bool is_sound() const;
-    void disown_arenas();
     bool is_owned_here(std::uint64_t state) const;
     bool names_record(std::uint64_t word) const;
-    std::optional<std::uint32_t> take_arena();
+    std::optional<std::uint32_t> take_spare();
     bool open_closed();
     void reset_control();
 

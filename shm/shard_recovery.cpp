@@ -49,11 +49,8 @@ ShardWriter::~ShardWriter() {
 
 /// Looked at after every acquisition, whatever it returned: an owner may die after the one that was told of a death.
 void ShardWriter::recover() {
-    if (shard_.mutating.load(std::memory_order_acquire) != 0) {
-        rebuild();
-    } else if (!is_sound()) {
+    if (shard_.mutating.load(std::memory_order_acquire) != 0 || !is_sound()) {
         shard_.mutating.store(1, std::memory_order_relaxed);
-        disown_arenas();
         rebuild();
     } else if (shard_.reserved != 0) {
         const Mutation mutation(shard_);
@@ -77,18 +74,9 @@ bool ShardWriter::is_sound() const {
            has_sound_lists(view_, shard_);
 }
 
-/// Readers may have pins in any arena that is marked as this shard's.
-void ShardWriter::disown_arenas() {
-    directory_.clear();
-    for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i) {
-        if (!is_owned_here(view_.arena_state(i).word.load(std::memory_order_acquire))) continue;
-        shard_.arena.store(i, std::memory_order_relaxed);
-        condemn_arena();
-    }
-}
-
 /// Waits for nobody: the old arena stays as it is, for the readers that have pinned in it, and the shard goes on in
 /// another. Killed anywhere inside, `mutating` is still set and the next owner does all of it again.
+/// REQUIRES: `mutating` set.
 void ShardWriter::rebuild() {
     if (block_ != nullptr) block_->inside.store((1 + shard_index_) | kRebuilding, std::memory_order_relaxed);
     rebuilt_ = true;
@@ -98,7 +86,7 @@ void ShardWriter::rebuild() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     reset_control();
     LARDER_CRASH_POINT("rebuild.reset");
-    condemn_arena();
+    condemn_arenas();
     LARDER_CRASH_POINT("rebuild.condemned");
     move_to_fresh_arena();
     LARDER_CRASH_POINT("rebuild.moved");
@@ -109,22 +97,23 @@ void ShardWriter::rebuild() {
     if (block_ != nullptr) block_->inside.store(1 + shard_index_, std::memory_order_relaxed);
 }
 
-/// The shard's arena, unless a rebuild that was killed has done it: then it may be a spare by now, or another shard's.
-void ShardWriter::condemn_arena() {
-    const std::uint32_t index = shard_.arena.load(std::memory_order_relaxed);
-    if (index >= view_.geometry->arenas) return;  // damaged: disown_arenas has found the right one
-    ArenaState& arena = view_.arena_state(index);
-    const std::uint64_t was = arena.word.load(std::memory_order_acquire);
-    if (!is_owned_here(was)) return;
-    arena.condemned_ns.store(system::coarse_ns(), std::memory_order_relaxed);
-    arena.word.store(arena_state(ArenaKind::condemned, shard_index_, arena_changes(was) + 1),
-                     std::memory_order_release);
+/// All that are marked as this shard's, not the one that it names: after a killed rebuild that may be another shard's,
+/// a damaged number may be any, and a killed rebuild may have taken one that it did not come to name.
+void ShardWriter::condemn_arenas() {
+    for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i) {
+        ArenaState& arena = view_.arena_state(i);
+        const std::uint64_t was = arena.word.load(std::memory_order_acquire);
+        if (!is_owned_here(was)) continue;
+        arena.condemned_ns.store(system::coarse_ns(), std::memory_order_relaxed);
+        arena.word.store(arena_state(ArenaKind::condemned, shard_index_, arena_changes(was) + 1),
+                         std::memory_order_release);
+    }
 }
 
-/// Else the shard is closed until a later call finds an arena. REQUIRES: `mutating` set, its own arena condemned.
+/// Else the shard is closed until a later call finds an arena. REQUIRES: `mutating` set, no arena its own.
 bool ShardWriter::move_to_fresh_arena() {
     release_condemned_arenas(view_, registry_, block_);
-    const std::optional<std::uint32_t> fresh = take_arena();
+    const std::optional<std::uint32_t> fresh = take_spare();
     if (fresh) {
         LARDER_CRASH_POINT("rebuild.taken");
         format_arena(view_.arena(*fresh), *view_.geometry);
@@ -139,10 +128,7 @@ bool ShardWriter::is_owned_here(std::uint64_t state) const {
     return arena_kind(state) == ArenaKind::owned && arena_shard(state) == shard_index_;
 }
 
-/// An arena that an earlier, killed rebuild had taken for this shard, else a spare.
-std::optional<std::uint32_t> ShardWriter::take_arena() {
-    for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i)
-        if (is_owned_here(view_.arena_state(i).word.load(std::memory_order_acquire))) return i;
+std::optional<std::uint32_t> ShardWriter::take_spare() {
     for (std::uint32_t i = 0; i < view_.geometry->arenas; ++i) {
         Word64& word = view_.arena_state(i).word;
         std::uint64_t state = word.load(std::memory_order_acquire);

@@ -2,7 +2,7 @@
    every store. An arena is one cell here: `gen` is raised when it is formatted, `used` says which shard's records are in it.
    Checked: while a reader holds a pin that its re-check confirmed, nobody formats the arena that it is in (R3); no two shards are in one
    arena; nobody waits for anybody, and a writer that is not killed gets through (no invalid end state, R1).
-     -DNOOWNER     condemns its arena without asking whether it is still the shard's own
+     -DNOOWNER     condemns the arena that the shard names, without asking whether it is still its own
      -DNOSCAN      a condemned arena becomes a spare without a look at the pins
      -DNOCLEAR     the directory is cleared only after the arena was given up
      -DNOCOUNT     the compare-and-swaps ignore the count of changes in the state
@@ -65,40 +65,43 @@ inline release_condemned() { a = 0;
         a++
   od; a = 0; was = 0; count = 0; goto_next = 0 }
 
-inline take_arena() {
-  d_step { fresh = ARENAS; a = 0;      /* nobody else makes an arena this shard's: one look is enough */
-    do :: a == ARENAS || fresh != ARENAS -> break
-       :: else -> if :: state[a] == OWNED(me) -> fresh = a :: else a++ fi od };
-  if :: fresh == ARENAS -> a = 0;
-        do :: a == ARENAS || fresh != ARENAS -> break
-           :: else -> was = state[a]; count = changes[a];
-              if :: was == SPARE -> atomic {
+inline take_spare() { fresh = ARENAS; a = 0;
+  do :: a == ARENAS || fresh != ARENAS -> break
+     :: else -> was = state[a]; count = changes[a];
+        if :: was == SPARE -> atomic {
 #ifdef NOCOUNT
-                    if :: state[a] == was -> state[a] = OWNED(me); changes[a]++; fresh = a
+              if :: state[a] == was -> state[a] = OWNED(me); changes[a]++; fresh = a
 #else
-                    if :: state[a] == was && changes[a] == count -> state[a] = OWNED(me); changes[a]++; fresh = a
+              if :: state[a] == was && changes[a] == count -> state[a] = OWNED(me); changes[a]++; fresh = a
 #endif
-                       :: else a++ fi }
-                 :: else a++ fi od
-     :: else fi; a = 0; was = 0; count = 0 }
+                 :: else a++ fi }
+           :: else a++ fi
+  od; a = 0; was = 0; count = 0 }
 
 inline move_to_fresh() {
   release_condemned();
-  take_arena(); maykill;
+  take_spare(); maykill;
   if :: fresh != ARENAS ->
         gen[fresh]++; used[fresh] = 1 + me; maykill;      /* formatted */
         arena[me] = fresh; maykill;
         closed[me] = 0
      :: else closed[me] = 1 fi; maykill }
 
-inline condemn() { was = state[arena[me]]; count = changes[arena[me]];
+inline condemn() { a = 0;
 #ifdef NOOWNER
+  was = state[arena[me]]; count = changes[arena[me]];
   if :: was == OWNED(0) || was == OWNED(1) ->
-#else
-  if :: was == OWNED(me) ->
-#endif
         atomic { state[arena[me]] = CONDEMNED(me); changes[arena[me]] = count + 1 }
-     :: else fi; was = 0; count = 0; maykill }
+     :: else fi; maykill;
+#else
+  do :: a == ARENAS -> break
+     :: else -> was = state[a]; count = changes[a];
+        if :: was == OWNED(me) -> atomic { state[a] = CONDEMNED(me); changes[a] = count + 1 }; maykill
+           :: else fi;
+        a++
+  od;
+#endif
+  a = 0; was = 0; count = 0 }
 
 inline rebuild() {
 #ifdef NOCLEAR

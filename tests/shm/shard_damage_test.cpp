@@ -200,6 +200,7 @@ TEST_CASE("A half edited shard is rebuilt also where its arena's number is damag
           "[shard]") {
     Fixture f;
     REQUIRE(f.cache.put("key", "value") == PutResult::stored);
+    Pinned held = f.cache.get("key");
     f.shard.arena = 0xFFFFFFFF;
     f.shard.mutating = 1;
     {
@@ -208,6 +209,9 @@ TEST_CASE("A half edited shard is rebuilt also where its arena's number is damag
         CHECK(writer.rebuilt());
     }
     CHECK_FALSE(f.cache.get("key"));
+    CHECK(f.cache.put("key", "new") == PutResult::rebuilding);
+    CHECK(held.value() == "value");
+    held.reset();
     CHECK(f.cache.put("key", "new") == PutResult::stored);
     CHECK(first_violation(f.view) == "");
 }
