@@ -73,6 +73,12 @@ TEST_CASE("A shard whose control data lead out of its arena is rebuilt, and noth
     SECTION("another shard's arena") { shard.arena = 3; }
     SECTION("reserved outside") { shard.reserved = 7; }
     SECTION("retired outside") { shard.retired_count = 1; }
+    SECTION("the last retired outside") {
+        const shm::Geometry& geometry = *segment->view().geometry;
+        shard.retired_first = (geometry.arenas_at + 2 * geometry.arena_bytes + geometry.node_bytes) / shm::kUnitBytes;
+        shard.retired_last = 7;
+        shard.retired_count = 1;
+    }
     SECTION("reserved behind") { shard.reserved = ~0ULL; }
     SECTION("more retired than there can be") {
         const shm::Geometry& geometry = *segment->view().geometry;

@@ -31,7 +31,7 @@ constexpr std::uint32_t kLive = static_cast<std::uint32_t>(SlotState::live);
 
 /// As a program does that knows nothing of them.
 void close_descriptors() {
-    for (int descriptor = 3; descriptor < 64; ++descriptor) ::close(descriptor);
+    ::close_range(3, ~0U, 0);
 }
 
 bool is_locked(const LockFile& file, std::uint32_t byte) {

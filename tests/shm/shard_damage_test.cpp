@@ -79,9 +79,11 @@ std::string key_of(std::uint32_t i) { return "key:" + std::to_string(i); }
 
 TEST_CASE("Words that name no record are passed over by writers", "[shard]") {
     Fixture f;
-    REQUIRE(f.cache.put("key", "value") == PutResult::stored);
+    for (const char* key : {"key", "damaged"}) REQUIRE(f.cache.put(key, "value") == PutResult::stored);
     const std::uint64_t last = f.view.geometry->segment_bytes / kUnitBytes - 2;
-    for (const std::uint64_t units : {std::uint64_t{1}, last}) {
+    const std::uint64_t damaged = slot_units(f.slot_of("damaged").load());
+    f.record_of("damaged").key_bytes = 0xFFFF;
+    for (const std::uint64_t units : {std::uint64_t{1}, last, damaged}) {
         Word64* slot = &f.slot_of("key");
         for (int i = 0; i < 3; ++i)
             if (++slot < f.view.directory(0) + f.view.geometry->directory_slots) slot->store(slot_word(units, 5, 7));
@@ -164,13 +166,15 @@ TEST_CASE("While an arena of a shard is condemned none of its keys' entries is g
     options.shards = 8;
     options.tracked_keys = 8 * kKeyWindow;
     Fixture f(options);
-    for (std::uint32_t i = 0; i < kKeyWindow; ++i) {
-        REQUIRE(f.cache.put(f.scoped.key_in(0, i), "value") == PutResult::stored);
-        REQUIRE(f.cache.get(f.scoped.key_in(0, i)));
+    for (std::uint32_t i = 0; i < 2 * kKeyWindow; ++i) {
+        const std::string key = f.scoped.key_in(i % 2, i / 2);
+        REQUIRE(f.cache.put(key, "value") == PutResult::stored);
+        REQUIRE(f.cache.get(key));
     }
     Pinned held = f.cache.peek(f.scoped.key_in(0, 0));
     REQUIRE(f.die_at(f.scoped.key_in(0, 0), "put.linking"));
     f.scoped.clock->advance(26h);
+    f.tend_all();
     const std::string key = f.scoped.key_in(0, 50), other = f.scoped.key_in(1, 50);
     REQUIRE(f.cache.put(key, "value") == PutResult::stored);
     CHECK_FALSE(f.cache.key_use(key).tracked);
@@ -254,6 +258,15 @@ TEST_CASE("A lookup under values that change all the time ends as a miss", "[loo
     CHECK(changes < 100);
     CHECK(f.scoped.count(Counter::misses_contended) == 1);
     CHECK(f.cache.get("key").value() == "value " + std::to_string(changes));
+}
+
+TEST_CASE("Where a writer died in a shift a miss is told apart from an absent key", "[lookup]") {
+    Fixture f;
+    REQUIRE(f.cache.put("key", "value") == PutResult::stored);
+    f.shard.moves += 1;
+    CHECK_FALSE(f.cache.get("absent"));
+    CHECK(f.scoped.count(Counter::misses_contended) == 1);
+    CHECK(f.cache.get("key").value() == "value");
 }
 
 TEST_CASE("Another key of the same hash and length is told apart wherever it differs", "[lookup]") {
