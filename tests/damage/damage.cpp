@@ -73,8 +73,12 @@ public:
         }
         run_trials(specimens_, each_of(std::move(unharmed)), {}, [this](const Trial& trial) {
             const Outcome& outcome = *trial.outcome;
-            const Shape& shape = specimens_[trial.mutant.specimen].shape();
-            healthy_[trial.mutant.specimen] = {words_of(outcome.findings), outcome.kept};
+            const Specimen& specimen = specimens_[trial.mutant.specimen];
+            const Shape& shape = specimen.shape();
+            Hits kept = outcome.kept;
+            for (std::uint32_t n = 0; n < shape.keys; ++n)
+                if (specimen.is_half_edited(n)) kept.reset(n);
+            healthy_[trial.mutant.specimen] = {words_of(outcome.findings), kept};
             if (trial.ending == Ending::well && outcome.refused == 0 && outcome.wrong_bytes == 0 &&
                 outcome.kept.count() > shape.keys / 2 && words_of(outcome.findings) == words_of(shape.findings))
                 return;

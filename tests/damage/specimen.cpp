@@ -173,6 +173,11 @@ void Specimen::find_records() {
             records_.push_back(shm::slot_units(word) * shm::kUnitBytes);
 }
 
+bool Specimen::is_half_edited(std::uint32_t n) const {
+    const std::uint64_t hash = shm::hash_of(key(n), view_header().hash_seed);
+    return view().shard(shm::shard_of(hash, shape_.shards)).mutating != 0;
+}
+
 void Specimen::write(const std::string& path, const std::vector<Edit>& edits, std::uint64_t file_bytes) const {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0 || ::fchmod(file, 0600) != 0 || ::ftruncate(file, static_cast<off_t>(bytes_)) != 0) fail(path);

@@ -48,6 +48,8 @@ public:
     /// The segment's bytes, unchanged.
     shm::SegmentView view() const { return {memory_.get(), bytes_, &view_header().geometry}; }
     std::uint64_t bytes() const { return bytes_; }
+    /// Its shard was left half edited: the doctor says that its entries may be missed.
+    bool is_half_edited(std::uint32_t n) const;
     /// Offsets of the pages that are not zero, and of all records that a slot names.
     const std::vector<std::uint64_t>& pages() const { return pages_; }
     const std::vector<std::uint64_t>& records() const { return records_; }
