@@ -20,7 +20,8 @@
 namespace larder::test {
 
 struct CommandResult {
-    int code = -1;  ///< exit code; -1: it did not exit by itself within the watchdog's time
+    int code = -1;   ///< exit code; -1: it did not exit by itself within the watchdog's time
+    int signal = 0;  ///< that it died of
     std::string out, err;
 
     boost::json::value json() const { return boost::json::parse(out); }
@@ -103,6 +104,7 @@ public:
         int status = 0;
         ::waitpid(std::exchange(pid_, -1), &status, 0);
         result.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        result.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
         return result;
     }
 
