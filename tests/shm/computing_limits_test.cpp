@@ -148,10 +148,12 @@ TEST_CASE("Warming computes once for all, and counts neither a hit nor a miss", 
         eventually([&] { return somebody_waits(scoped.view()); });
         return "value";
     };
+    std::atomic<int> served{0};
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i)
-        threads.emplace_back([&] { CHECK(scoped.cache.warm("key", compute).value() == "value"); });
+        threads.emplace_back([&] { served += scoped.cache.warm("key", compute).value() == "value" ? 1 : 0; });
     for (std::thread& thread : threads) thread.join();
+    CHECK(served == 4);
     CHECK(scoped.cache.warm("key", compute).source() == Source::hit);
     CHECK(computed == 1);
     CHECK(scoped.totals().lookups() == 0);
