@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "shm/layout.hpp"
+#include "shm/thread_sanitizer.hpp"
 
 namespace larder::shm {
 
@@ -22,13 +23,9 @@ inline std::uint64_t record_room(const Geometry& geometry, std::uint64_t offset)
 
 /// Copies whole words: up to 7 bytes past `bytes` are read and written. REQUIRES: both are 8-aligned. Put an acquire
 /// fence between it and the look at the slot.
-#if defined(__SANITIZE_THREAD__) || defined(__clang__)
-__attribute__((no_sanitize("thread")))
-#endif
-inline void
-copy_words(const std::byte* shared, void* own, std::uint64_t bytes) {
+LARDER_UNSANITIZED inline void copy_words(const std::byte* shared, void* own, std::uint64_t bytes) {
     for (std::uint64_t at = 0; at < bytes; at += 8) {
-        // Not std::atomic's load: where that is a function of its own a sanitizer looks into it all the same.
+        // Not std::atomic's load, which may be a function of its own.
         const std::uint64_t word =
             __atomic_load_n(reinterpret_cast<const std::uint64_t*>(shared + at), __ATOMIC_RELAXED);
         std::memcpy(static_cast<char*>(own) + at, &word, sizeof word);

@@ -7,6 +7,7 @@
 
 #include "shm/process.hpp"
 #include "shm/system.hpp"
+#include "shm/thread_sanitizer.hpp"
 
 namespace larder::shm::robust_mutex {
 namespace {
@@ -45,14 +46,6 @@ Acquired spin(pthread_mutex_t& mutex) {
     }
     return Acquired::timed_out;
 }
-
-#if defined(__SANITIZE_THREAD__)
-#define LARDER_THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define LARDER_THREAD_SANITIZER 1
-#endif
-#endif
 
 Acquired sleep_until(pthread_mutex_t& mutex, std::int64_t deadline_ns) {
 #ifdef LARDER_THREAD_SANITIZER
