@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "shm/cache.hpp"
-#include "shm/inspector.hpp"
 #include "shm/replacement.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scoped_cache.hpp"
+#include "tests/support/waiters.hpp"
 #include "tests/support/watchdog.hpp"
 
 using namespace larder;
@@ -27,12 +27,6 @@ namespace testing = larder::shm::testing;
 using Value = std::optional<std::string>;
 
 namespace {
-
-bool somebody_waits(const shm::SegmentView& view) {
-    for (const shm::LeaseFacts& lease : shm::read_leases(view))
-        if (lease.waiters != 0) return true;
-    return false;
-}
 
 /// A value past its time, which may still stand in for a failed computation. Returns its options.
 EntryOptions put_overdue(ScopedCache& scoped) {

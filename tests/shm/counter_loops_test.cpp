@@ -18,6 +18,7 @@
 #include "tests/support/process_usage.hpp"
 #include "tests/support/proving_value.hpp"
 #include "tests/support/scoped_cache.hpp"
+#include "tests/support/waiters.hpp"
 #include "tests/support/watchdog.hpp"
 
 using namespace larder;
@@ -161,13 +162,8 @@ Said wait_for_another(Scene& scene) {
     ChildProcess other = ChildProcess::start([&](Channel& parent) {
         Begun begun = scene.cache.begin(scene.key);
         parent.tell('b');
-        const auto is_waited_for = [&] {
-            for (const shm::LeaseFacts& lease : shm::read_leases(scene.scoped.view()))
-                if (lease.waiters > 0) return true;
-            return false;
-        };
         for (const std::int64_t until_ns = shm::system::monotonic_ns() + 5'000'000'000;
-             !is_waited_for() && shm::system::monotonic_ns() < until_ns;) {}
+             !somebody_waits(scene.scoped.view()) && shm::system::monotonic_ns() < until_ns;) {}
         Fault::disarm();
         scene.cache.fill(std::move(std::get<Lease>(begun)), scene.value(2));
         return 0;
