@@ -76,6 +76,7 @@ struct Options {
 
     // Behaviour of a new cache.
     enum class Recency : std::uint8_t { clock, strict } recency = Recency::clock;  ///< strict: LRU exact to the access
+    bool huge_pages = true;  ///< in pages of 2 MiB as far as the kernel gives some (Linux 6.1, on tmpfs)
 
     // Behaviour of this process.
     std::chrono::milliseconds ttl{300'000};          ///< of an entry that names none

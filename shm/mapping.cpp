@@ -117,7 +117,7 @@ Mapping* Mapping::open_file(const Location& location, const Options& options, Fo
             return nullptr;
         }
         if (known->registered_generation_.load(std::memory_order_acquire) != process::generation())
-            known->register_process();
+            known->register_child();
         known->serve(options.identity, patience);
         known->replaced_.store(false, std::memory_order_release);  // its name may have led elsewhere for a while
         return known;
@@ -201,7 +201,6 @@ void Mapping::register_process() {
         throw OpenError("attach", "the cache was opened by uid " + std::to_string(user_id_),
                         "open it after changing the user");
     }
-    if (!is_in_memory()) check_namespaces(view().header());
     const std::uint64_t generation = process::generation();
     const std::optional<Registration> registration = registry_.claim(role_);
     if (!registration) {
@@ -213,6 +212,12 @@ void Mapping::register_process() {
     registered_generation_.store(generation, std::memory_order_release);
 }
 
+/// The same in a mapping that a fork has brought: the parent looked at its own namespaces.
+void Mapping::register_child() {
+    if (!is_in_memory()) check_namespaces(view().header());
+    register_process();
+}
+
 bool Mapping::register_again(std::chrono::milliseconds wait) {
     if (is_in_memory()) return false;  // only its maker's
     if (system::coarse_ns() < register_at_ns_.load(std::memory_order_relaxed)) return false;
@@ -220,7 +225,7 @@ bool Mapping::register_again(std::chrono::milliseconds wait) {
     if (!lock.is_held()) return false;
     if (registered_generation_.load(std::memory_order_acquire) == process::generation()) return true;
     try {
-        register_process();
+        register_child();
         look_again();  // the last look was the parent's
         return true;
     } catch (const std::exception&) {

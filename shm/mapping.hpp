@@ -96,6 +96,7 @@ private:
     static Mapping* append(Mapping* mapping);
     void serve(const std::string& identity, std::chrono::milliseconds patience);
     void register_process();
+    void register_child();
     bool register_again(std::chrono::milliseconds wait);
     ThreadBlock* claim_thread_block();
     bool look_at_name(std::int64_t now_ns);

@@ -114,11 +114,10 @@ Status status_of(std::uint32_t pid) {
     char path[32];
     std::snprintf(path, sizeof path, "/proc/%u/stat", pid);
     Status status = read_status(path);
-    if (status.gone) status.gone = own_status().readable;
+    struct stat own {};
+    if (status.gone) status.gone = system::file_status("/proc/self/stat", own) == 0;
     return status;
 }
-
-Status own_status() { return read_status("/proc/self/stat"); }
 
 namespace {
 
@@ -145,15 +144,18 @@ bool maps_deleted(const std::string& path, bool anybody) {
     return names.error() != 0;
 }
 
-std::uint64_t own_start_ticks() {
+Self self() {
     static std::atomic<std::uint64_t> of_generation{0}, ticks{0};
+    static std::atomic<std::uint32_t> pid{0};
     const std::uint64_t now = generation();
-    if (of_generation.load(std::memory_order_acquire) == now) return ticks.load(std::memory_order_relaxed);
-    const Status self = own_status();
-    if (!self.readable) return 0;
-    ticks.store(self.start_ticks, std::memory_order_relaxed);
+    if (of_generation.load(std::memory_order_acquire) == now)
+        return {pid.load(std::memory_order_relaxed), ticks.load(std::memory_order_relaxed)};
+    const Status status = read_status("/proc/self/stat");
+    if (!status.readable) return {};
+    pid.store(status.pid, std::memory_order_relaxed);
+    ticks.store(status.start_ticks, std::memory_order_relaxed);
     of_generation.store(now, std::memory_order_release);
-    return self.start_ticks;
+    return {status.pid, status.start_ticks};
 }
 
 }  // namespace larder::shm::process

@@ -65,12 +65,15 @@ struct Status {
     bool is_exiting() const { return readable && (flags & (0x4u | 0x8u | 0x200u)) != 0; }
 };
 Status status_of(std::uint32_t pid);
-/// Of this process, through /proc/self. `pid` is the number that /proc uses for it.
-Status own_status();
 /// This process has a file mapped that had this path and was removed (so may another copy of the library in it); or,
 /// with `anybody`, some process has that may be looked at: reads all of /proc. True too with no file left to look with.
 bool maps_deleted(const std::string& path, bool anybody);
-/// Remembered for this generation; 0 while /proc cannot be read.
-std::uint64_t own_start_ticks();
+/// What of this process's status never changes; all 0 while /proc cannot be read.
+struct Self {
+    std::uint32_t pid = 0;  ///< the number that /proc uses for it
+    std::uint64_t start_ticks = 0;
+};
+/// Read once in each generation.
+Self self();
 
 }  // namespace larder::shm::process

@@ -53,7 +53,7 @@ struct Claimer {
         static const char copy = 0;
         const std::uint64_t mixed = reinterpret_cast<std::uintptr_t>(&copy) * 0x9e3779b97f4a7c15ULL;
         return mixed >> kCopyShift << kCopyShift | (system::program_id() & 0xFFFF) << kProgramShift |
-               start_of(process::own_start_ticks()) << kStartShift | system::process_id();
+               start_of(process::self().start_ticks) << kStartShift | system::process_id();
     }
 };
 
@@ -90,7 +90,7 @@ bool is_process_dead(const ProcessSlot& process) {
 bool Registry::is_own(const ProcessSlot& process) {
     const std::uint32_t pid = process.pid.load(std::memory_order_acquire);
     if (pid == 0 || pid != system::process_id()) return false;  // most slots are free: no system call for those
-    const std::uint64_t own = process::own_start_ticks();
+    const std::uint64_t own = process::self().start_ticks;
     return own == 0 || process.start_ticks.load(std::memory_order_relaxed) == own;
 }
 
@@ -142,7 +142,7 @@ Registration Registry::occupy(std::uint32_t slot, const std::string& role) {
     LARDER_CRASH_POINT("registry.cleared");
     const std::uint64_t incarnation = process.incarnation.load(std::memory_order_relaxed) + 1;
     process.incarnation.store(incarnation, std::memory_order_release);
-    process.start_ticks.store(process::own_start_ticks(), std::memory_order_relaxed);
+    process.start_ticks.store(process::self().start_ticks, std::memory_order_relaxed);
     process.pid.store(system::process_id(), std::memory_order_release);
     LARDER_CRASH_POINT("registry.named");
     process.attached_ns.store(system::coarse_ns(), std::memory_order_relaxed);

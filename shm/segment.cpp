@@ -112,6 +112,18 @@ void format_arena_states(const SegmentView& view) {
     }
 }
 
+[[noreturn]] void refuse_pids() {
+    throw OpenError("namespace", "this process and the cache's maker do not see each other's process ids",
+                    "share the PID namespace (containers: --pid=host or --pid=container:NAME), or give each its cache");
+}
+
+/// The /proc here must show the process ids that this process sees.
+void check_proc() {
+    const process::Self self = process::self();
+    if (self.pid == 0) throw OpenError("namespace", "cannot read /proc/self/stat", "mount /proc");
+    if (self.pid != system::process_id()) refuse_pids();
+}
+
 [[noreturn]] void refuse_header(const std::string& path, const std::string& what) {
     throw OpenError("header", path + " " + what, "if no process uses it, remove it with `larder rm` or `rm`");
 }
@@ -211,12 +223,15 @@ struct SegmentAttacher {
         format_segment(segment.view_.base, *segment.geometry_, new_birth(options, open_at_ns), format_arenas);
     }
 
+    static void check_size(std::uint64_t bytes) {
+        if (bytes <= system::file_size_limit()) return;
+        throw OpenError("create",
+                        "the cache needs " + mebibytes(bytes) + ", this process may make files of " +
+                            mebibytes(system::file_size_limit()),
+                        "choose a smaller size, or raise `ulimit -f`");
+    }
+
     static void allocate(int descriptor, const Location& location, std::uint64_t bytes) {
-        if (bytes > system::file_size_limit())
-            throw OpenError("create",
-                            "the cache needs " + mebibytes(bytes) + ", this process may make files of " +
-                                mebibytes(system::file_size_limit()),
-                            "choose a smaller size, or raise `ulimit -f`");
         const int error = system::allocate(descriptor, bytes);
         if (error == 0) return;
         if (error != -ENOSPC)
@@ -271,12 +286,15 @@ std::unique_ptr<Segment> Segment::create(const Location& location, const Options
     int error = system::change_mode(file.number(), 0600);
     if (error == 0) error = system::file_status(file.number(), status);
     if (error != 0) throw OpenError("create", "cannot prepare the file: " + error_text(error), "try again");
-    SegmentAttacher::allocate(file.number(), location, geometry.segment_bytes);
-    LARDER_CRASH_POINT("segment.allocated");
+    SegmentAttacher::check_size(geometry.segment_bytes);
     auto segment =
         std::make_unique<Segment>(SegmentAttacher::map(file.number(), geometry.segment_bytes, true, "create"));
+    if (options.huge_pages) system::allocate_huge_pages(file.number(), segment->view().base, geometry.segment_bytes);
+    SegmentAttacher::allocate(file.number(), location, geometry.segment_bytes);
+    LARDER_CRASH_POINT("segment.allocated");
     segment->file_ = system::file_id(status);
     SegmentAttacher::make(*segment, geometry, options, format_arenas, 0);
+    check_proc();
     LARDER_CRASH_POINT("segment.formatted");
     if (open_at_ns) segment->view().header().open_at_ns.store(open_at_ns(), std::memory_order_relaxed);
     const std::int64_t answered_ns = system::monotonic_ns();
@@ -314,14 +332,8 @@ Segment Segment::attach_read_only(const std::string& path) {
 }
 
 void check_namespaces(const SegmentHeader& header) {
-    const process::Status self = process::own_status();
-    if (!self.readable) throw OpenError("namespace", "cannot read /proc/self/stat", "mount /proc");
-    const bool same_pids = namespace_inode("pid") == header.pid_namespace;
-    if (!same_pids || self.pid != system::process_id()) {
-        throw OpenError(
-            "namespace", "this process and the cache's maker do not see each other's process ids",
-            "share the PID namespace (containers: --pid=host or --pid=container:NAME), or give each its cache");
-    }
+    check_proc();
+    if (namespace_inode("pid") != header.pid_namespace) refuse_pids();
     if (namespace_inode("time") != header.time_namespace) {
         throw OpenError("namespace", "this process is in another time namespace than the cache's maker",
                         "run all of them in one time namespace, or give each its cache");

@@ -61,6 +61,7 @@ struct flock byte_range(short type, std::uint32_t first, std::uint32_t count) {
 
 /// The least that one step of an allocation is cut down to while signals interrupt it.
 constexpr std::uint64_t kSmallStepBytes = 64ULL << 10, kStepBytes = 64ULL << 20;
+constexpr std::int64_t kHugePagesBudgetNs = 1'000'000'000;
 constexpr int kMostInterruptions = 10'000;
 
 int futex(Word32& word, int operation, std::uint32_t value, const timespec* time) {
@@ -214,9 +215,37 @@ Mapped map(int protection, int flags, int descriptor, std::uint64_t bytes) {
 
 }  // namespace
 
+/// Huge pages need both ends of the mapping, and where it begins in the file, to agree modulo their size.
 Mapped map_shared(int descriptor, std::uint64_t bytes, bool writable) {
+    if (const int error = injected(Call::map)) return {nullptr, -error};
+    const std::uint64_t end = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;  // of what the kernel maps
+    const std::uint64_t reserved = end + kHugePageBytes;
+    void* const place = ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (place == MAP_FAILED) return {nullptr, -errno};
+    auto* const begin = static_cast<std::byte*>(place);
+    std::byte* const base = begin + (kHugePageBytes - reinterpret_cast<std::uintptr_t>(place) % kHugePageBytes);
     const int flags = descriptor < 0 ? MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
-    return map(writable ? PROT_READ | PROT_WRITE : PROT_READ, flags, descriptor < 0 ? -1 : descriptor, bytes);
+    const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    const bool mapped = ::mmap(base, bytes, protection, flags | MAP_FIXED, descriptor < 0 ? -1 : descriptor, 0) == base;
+    const int error = errno;
+    ::munmap(begin, static_cast<std::size_t>(base - begin));
+    ::munmap(base + (mapped ? end : 0), reserved - static_cast<std::size_t>(base - begin) - (mapped ? end : 0));
+    return mapped ? Mapped{base, 0} : Mapped{nullptr, -error};
+}
+
+void allocate_huge_pages(int descriptor, std::byte* base, std::uint64_t bytes) {
+    constexpr int kCollapse = 25;  // MADV_COLLAPSE, which older headers do not know
+    const std::uint64_t whole = bytes / kHugePageBytes * kHugePageBytes;
+    const std::int64_t until_ns = monotonic_ns() + kHugePagesBudgetNs;
+    for (std::uint64_t at = 0; at < whole && monotonic_ns() < until_ns; at += kStepBytes) {
+        const std::uint64_t end = std::min(at + kStepBytes, whole);
+        // One small page is there for the kernel to begin with: it collapses nothing that is all a hole. The last of
+        // each, so that the file is as long as what is collapsed.
+        for (std::uint64_t next = at + kHugePageBytes; next <= end; next += kHugePageBytes)
+            if (::fallocate(descriptor, 0, static_cast<off_t>(next - kPageBytes), kPageBytes) != 0) return;
+        // Each call waits for all processors: the fewer the better.
+        if (advise(base + at, end - at, kCollapse) == -EINVAL) return;
+    }
 }
 
 Mapped map_private(std::uint64_t bytes) { return map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, bytes); }

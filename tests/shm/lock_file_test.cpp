@@ -141,7 +141,7 @@ TEST_CASE("a slot under the word of this process's earlier program is taken over
     const std::uint64_t own = host.slot(0).claimed_by;
     const auto claims = [&](std::uint64_t word) {
         host.slot(1).pid = static_cast<std::uint32_t>(::getpid());
-        host.slot(1).start_ticks = process::own_start_ticks();
+        host.slot(1).start_ticks = process::self().start_ticks;
         host.slot(1).state = kLive;
         host.slot(1).claimed_by = word;
         return host.registry.dead_for_leases(1, host.slot(1).incarnation);
@@ -167,7 +167,7 @@ TEST_CASE("a process whose number was given anew is dead by its start time") {
     host.slot(slot).start_ticks += 1;
     CHECK(host.registry.dead_for_leases(slot, host.slot(slot).incarnation));
     host.slot(5).pid = static_cast<std::uint32_t>(::getpid());
-    host.slot(5).start_ticks = process::own_start_ticks() + 1;
+    host.slot(5).start_ticks = process::self().start_ticks + 1;
     host.slot(5).state = kLive;
     CHECK(host.registry.dead_for_pins(5));
     CHECK(host.reap(5));

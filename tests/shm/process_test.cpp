@@ -120,11 +120,10 @@ TEST_CASE("a child that was forked inside the lock leaves its own alone") {
 }
 
 TEST_CASE("/proc tells this process from others") {
-    const process::Status self = process::own_status();
+    const process::Status self = process::status_of(process::self().pid);
     CHECK(self.readable);
     CHECK(self.pid == static_cast<std::uint32_t>(::getpid()));
-    CHECK(self.start_ticks == process::status_of(self.pid).start_ticks);
-    CHECK(self.start_ticks == process::own_start_ticks());
+    CHECK(self.start_ticks == process::self().start_ticks);
     CHECK(self.threads >= 1);
     CHECK_FALSE(self.is_exiting());
     CHECK(process::status_of(0x7FFFFFF0).gone);

@@ -72,7 +72,7 @@ TEST_CASE("a claimed slot says whose it is") {
     const ProcessSlot& slot = host.slot(mine->slot);
     CHECK(slot.state == kLive);
     CHECK(slot.pid == static_cast<std::uint32_t>(::getpid()));
-    CHECK(slot.start_ticks == process::own_start_ticks());
+    CHECK(slot.start_ticks == process::self().start_ticks);
     CHECK(slot.incarnation == mine->incarnation);
     CHECK(std::string(slot.role) == "a role of more ");
     CHECK_FALSE(std::string(slot.name).empty());
@@ -166,7 +166,7 @@ TEST_CASE("an unreadable /proc says alive for pins") {
     auto child = host.attached_child(slot);
     child.kill(SIGKILL);
     child.wait();
-    process::own_start_ticks();
+    process::self();
     system::fail_nth(system::Call::read_file, 1, EMFILE, true);
     CHECK_FALSE(host.registry.dead_for_pins(slot));
     system::fail_nothing();
@@ -266,7 +266,7 @@ TEST_CASE("a claimer that is killed anywhere is followed by the next") {
 TEST_CASE("what this process left in a slot before it replaced its program is taken over") {
     Host host;
     host.slot(3).pid = static_cast<std::uint32_t>(::getpid());
-    host.slot(3).start_ticks = process::own_start_ticks();
+    host.slot(3).start_ticks = process::self().start_ticks;
     host.slot(3).state = kLive;
     host.pin(3, 77);
     CHECK(host.claim()->slot == 3);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <thread>
@@ -251,4 +252,46 @@ TEST_CASE("what cannot be asked has an answer all the same") {
     Word32 word{1};
     system::fail_nth(system::Call::futex_wait, 1, EINTR);
     CHECK(system::futex_wait_until(word, 1, 0) == -EINTR);
+}
+
+TEST_CASE("huge pages: a file keeps its length, its zeros and its bytes, and lies where such pages can be mapped") {
+    for (const std::uint64_t bytes :
+         {system::kHugePageBytes - kPageBytes, system::kHugePageBytes, 3 * system::kHugePageBytes + kPageBytes}) {
+        const system::Descriptor file(::memfd_create("huge", MFD_CLOEXEC));
+        REQUIRE(file.is_open());
+        const system::Mapped mapped = system::map_shared(file.number(), bytes, true);
+        REQUIRE(mapped.base != nullptr);
+        CHECK(reinterpret_cast<std::uintptr_t>(mapped.base) % system::kHugePageBytes == 0);
+
+        system::allocate_huge_pages(file.number(), mapped.base, bytes);
+        struct stat status {};
+        REQUIRE(system::file_status(file.number(), status) == 0);
+        CHECK(static_cast<std::uint64_t>(status.st_size) == bytes / system::kHugePageBytes * system::kHugePageBytes);
+
+        REQUIRE(system::allocate(file.number(), bytes) == 0);
+        REQUIRE(system::file_status(file.number(), status) == 0);
+        CHECK(static_cast<std::uint64_t>(status.st_size) == bytes);
+        CHECK(static_cast<std::uint64_t>(status.st_blocks) * 512 >= bytes);
+        CHECK(std::all_of(mapped.base, mapped.base + bytes, [](std::byte byte) { return byte == std::byte{0}; }));
+
+        mapped.base[bytes - 1] = std::byte{7};
+        const system::Mapped again = system::map_shared(file.number(), bytes, false);
+        REQUIRE(again.base != nullptr);
+        CHECK(again.base[bytes - 1] == std::byte{7});
+        system::unmap(again.base, bytes);
+        system::unmap(mapped.base, bytes);
+    }
+}
+
+TEST_CASE("huge pages: what the kernel refuses is left to be allocated otherwise") {
+    const FailNothing end;
+    const system::Descriptor file(::memfd_create("huge", MFD_CLOEXEC));
+    const system::Mapped mapped = system::map_shared(file.number(), 2 * system::kHugePageBytes, true);
+    REQUIRE(mapped.base != nullptr);
+    system::fail_nth(system::Call::advise, 1, EINVAL, true);
+    system::allocate_huge_pages(file.number(), mapped.base, 2 * system::kHugePageBytes);
+    system::fail_nothing();
+    CHECK(system::allocate(file.number(), 2 * system::kHugePageBytes) == 0);
+    mapped.base[0] = mapped.base[2 * system::kHugePageBytes - 1] = std::byte{1};
+    system::unmap(mapped.base, 2 * system::kHugePageBytes);
 }
