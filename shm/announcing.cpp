@@ -56,6 +56,12 @@ bool CacheImpl::was_heard(const Context& context, std::int64_t looked_ns) const 
 
 std::uint64_t CacheImpl::invalidate(std::span<const std::string_view> keys) {
     return announce([&](const Context& context) {
+        // All that is far away comes at once, not one after the other between the atomic steps.
+        for (const std::string_view key : keys) {
+            const shm::HashedKey hashed = context.hashed(key);
+            context.attached->keys.prefetch(hashed.hash, context.shard_of(hashed));
+            context.attached->fences.prefetch_key(key);
+        }
         const std::uint64_t number = context.attached->fences.announce_keys(keys);
         const std::uint32_t now_s = first_seconds(context.now_ns);
         for (const std::string_view key : keys) {

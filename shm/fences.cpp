@@ -31,6 +31,10 @@ std::uint32_t stripe_of(FenceKind kind, std::string_view text, std::uint64_t see
 
 std::uint64_t Fences::begin() { return header_->notice_number.fetch_add(1, std::memory_order_acq_rel) + 1; }
 
+void Fences::prefetch_key(std::string_view key) const {
+    __builtin_prefetch(&words_[stripe_of(FenceKind::key, key, header_->hash_seed)], 1);
+}
+
 void Fences::raise(FenceKind kind, std::string_view text, std::uint64_t number) {
     LARDER_CRASH_POINT("fences.raise");
     if (kind == FenceKind::everything)

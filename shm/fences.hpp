@@ -39,6 +39,9 @@ public:
         return number;
     }
 
+    /// The key's fence will be near by when it is announced.
+    void prefetch_key(std::string_view key) const;
+
     /// A value of the key as of `as_of` was not kept, because something newer was announced: whatever older value of
     /// the key is still there is not served from now on.
     void overtake_key(std::string_view key, std::uint64_t as_of);

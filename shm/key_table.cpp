@@ -70,6 +70,13 @@ KeyTable::Window KeyTable::window_of(std::uint64_t hash, std::uint32_t shard) co
     return {shard * per_shard_, ((hash & 0xFFFFFFFF) * per_shard_) >> 32, per_shard_};
 }
 
+void KeyTable::prefetch(std::uint64_t hash, std::uint32_t shard) const {
+    const Window window = window_of(entry_hash(hash), shard);
+    if (window.length() == 0) return;
+    __builtin_prefetch(&entries_[window[0]].key_hash);
+    __builtin_prefetch(&entries_[window[0]].last_change_s);  // on the next line, every other time
+}
+
 std::uint32_t KeyTable::find(std::uint64_t hash, std::uint32_t shard) const {
     const std::uint64_t wanted = entry_hash(hash);
     const Window window = window_of(wanted, shard);

@@ -46,6 +46,9 @@ public:
     /// another's).
     std::uint32_t find(std::uint64_t hash, std::uint32_t shard) const;
 
+    /// Where find looks first, for it to be near by then.
+    void prefetch(std::uint64_t hash, std::uint32_t shard) const;
+
     /// As find, but takes a free entry of the window. kUntracked: none is free (recycle() may help), or there is no
     /// table.
     std::uint32_t find_or_add(std::uint64_t hash, std::uint32_t shard);
@@ -90,13 +93,19 @@ public:
     /// Entries in all, 0: no table.
     std::uint64_t size() const { return tracked_keys_; }
 
-private:
+    /// What was ever counted in an entry, by whichever keys had it. REQUIRES: index < size().
     struct Sums {
         std::uint64_t hits, misses;
     };
+    Sums sums(std::uint32_t index) const;
+    /// The entry_hash of the key that has the entry; 0: none. REQUIRES: index < size().
+    std::uint64_t hash_at(std::uint32_t index) const {
+        return entries_[index].key_hash.load(std::memory_order_acquire);
+    }
+
+private:
     struct Window;
     Window window_of(std::uint64_t hash, std::uint32_t shard) const;
-    Sums sums(std::uint32_t index) const;
     void enter_hour(std::uint32_t index, std::uint32_t hour, Word32* record_hour);
     bool advance(std::uint32_t index, std::uint32_t hour);
     bool try_recycle(std::uint32_t index, std::uint64_t hash, std::uint32_t now_hour, const InUse& in_use);
