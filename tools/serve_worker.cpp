@@ -15,6 +15,7 @@
 #include "tools/http/listen_address.hpp"
 #include "tools/http/server.hpp"
 #include "tools/http/stats_service.hpp"
+#include "tools/processors.hpp"
 #include "tools/serve_status.hpp"
 #include "tools/verbs.hpp"
 
@@ -68,8 +69,10 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     address.set_port(ticket.port);
     Server server({}, open_listener(address), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
-    const bool all_done =
-        server.run([&] { status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed); });
+    const bool all_done = server.run([&] {
+        stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room
+        status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed);
+    });
     spdlog::default_logger()->flush();
     if (!all_done) std::_Exit(kOk);
     return kOk;
