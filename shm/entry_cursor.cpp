@@ -139,8 +139,12 @@ SlotCopy copy_slot(const SegmentView& view, std::uint32_t shard, std::uint32_t s
     return {SlotFinding::changing, {}};
 }
 
-std::optional<Entry> find_entry(const SegmentView& view, std::string_view key, bool with_value, std::int64_t now_ns) {
-    const std::uint64_t hash = hash_of(key, view.header().hash_seed);
+namespace {
+
+/// The entry with this hash that `is_wanted`.
+template <class IsWanted>
+std::optional<Entry> find_where(const SegmentView& view, std::uint64_t hash, bool with_value, std::int64_t now_ns,
+                                IsWanted&& is_wanted) {
     const std::uint32_t shard = shard_of(hash, view.geometry->shards);
     const std::uint32_t mask = view.geometry->directory_slots - 1;
     Word64& moves = view.shard(shard).moves;
@@ -152,12 +156,23 @@ std::optional<Entry> find_entry(const SegmentView& view, std::string_view key, b
             if (word == 0) break;
             if (slot_tag(word) != tag_of(hash)) continue;
             SlotCopy copy = copy_slot(view, shard, slot, with_value, now_ns);
-            if (copy.finding == SlotFinding::entry && copy.entry.key == key) return std::move(copy.entry);
+            if (copy.finding == SlotFinding::entry && is_wanted(copy.entry)) return std::move(copy.entry);
         }
         std::atomic_thread_fence(std::memory_order_acquire);
         if (before % 2 == 0 && moves.load(std::memory_order_relaxed) == before) return std::nullopt;
     }
     return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Entry> find_entry(const SegmentView& view, std::string_view key, bool with_value, std::int64_t now_ns) {
+    return find_where(view, hash_of(key, view.header().hash_seed), with_value, now_ns,
+                      [key](const Entry& entry) { return entry.key == key; });
+}
+
+std::optional<Entry> find_hashed(const SegmentView& view, std::uint64_t hash, std::int64_t now_ns) {
+    return find_where(view, hash, false, now_ns, [hash](const Entry& entry) { return entry.hash == hash; });
 }
 
 std::vector<Entry> EntryCursor::next(std::size_t limit, std::int64_t now_ns) {

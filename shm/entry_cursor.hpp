@@ -65,6 +65,8 @@ SlotCopy copy_slot(const SegmentView& view, std::uint32_t shard, std::uint32_t s
 
 /// The entry of one key, dead or alive; nullopt: none, or it kept changing.
 std::optional<Entry> find_entry(const SegmentView& view, std::string_view key, bool with_value, std::int64_t now_ns);
+/// The same of one whose hash alone is known, without its value.
+std::optional<Entry> find_hashed(const SegmentView& view, std::uint64_t hash, std::int64_t now_ns);
 
 /// A walk over all entries, page by page. One that is moved during the walk may be missed or come twice; whatever stays
 /// in place comes exactly once. Memory: one page, which ends early once its values pass a megabyte.

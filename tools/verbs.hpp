@@ -45,5 +45,7 @@ void add_listen(CLI::App& program, Action& action);
 void add_doctor(CLI::App& program, Action& action);
 void add_rm(CLI::App& program, Action& action);
 void add_replay(CLI::App& program, Action& action);
+void add_advise(CLI::App& program, Action& action);
+void add_record(CLI::App& program, Action& action);
 
 }  // namespace larder::tools

@@ -1,0 +1,70 @@
+#include "tools/use_recorder.hpp"
+
+#include <algorithm>
+
+#include "shm/entry_cursor.hpp"
+
+namespace larder::tools {
+namespace {
+
+constexpr std::uint64_t kPollsForAll = 64;
+
+/// The low bits of a hash choose places in the cache, the high ones shards and tags: mixed anew (Stafford's variant
+/// 13).
+std::uint64_t mixed(std::uint64_t hash) {
+    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9ULL;
+    hash = (hash ^ hash >> 27) * 0x94d049bb133111ebULL;
+    return hash ^ hash >> 31;
+}
+
+}  // namespace
+
+UseRecorder::UseRecorder(const shm::SegmentView& view, std::uint64_t one_in)
+    : view_(view), keys_(view), one_in_(one_in), is_followed_(keys_.size()) {
+    while (!knows_all_) look_for_keys();
+}
+
+bool UseRecorder::is_sampled(std::uint64_t hash) const { return hash != 0 && mixed(hash) % one_in_ == 0; }
+
+std::uint64_t UseRecorder::count(std::uint32_t index) const {
+    const shm::KeyTable::Sums sums = keys_.sums(index);
+    return sums.hits + sums.misses;
+}
+
+void UseRecorder::look_for_keys() {
+    const std::uint64_t end = std::min(next_ + keys_.size() / kPollsForAll + 1, keys_.size());
+    for (; next_ < end; ++next_) {
+        const auto index = static_cast<std::uint32_t>(next_);
+        const std::uint64_t hash = keys_.hash_at(index);
+        if (is_followed_[next_] || !is_sampled(hash)) continue;
+        is_followed_[next_] = true;
+        // What was counted before the recording began is no part of it; a key that came since begins at 0.
+        followed_.push_back({index, hash, knows_all_ ? 0 : count(index), 0});
+    }
+    if (next_ < keys_.size()) return;
+    next_ = 0;
+    knows_all_ = true;
+}
+
+void UseRecorder::look_at_value(Followed& key, std::int64_t now_ns) const {
+    if (const auto entry = shm::find_hashed(view_, key.hash, now_ns)) key.value_bytes = entry->value_bytes;
+}
+
+void UseRecorder::poll(std::int64_t now_ns, const std::function<void(const Uses&)>& tell) {
+    look_for_keys();
+    for (Followed& key : followed_) {
+        const std::uint64_t counted = count(key.index), hash = keys_.hash_at(key.index);
+        const std::uint64_t times = counted - key.told;
+        if (times == 0) continue;
+        key.told = counted;
+        if (hash != key.hash) {  // the entry was given to another key, sampled or not
+            key.hash = hash;
+            key.value_bytes = 0;
+        }
+        if (!is_sampled(hash)) continue;
+        look_at_value(key, now_ns);
+        tell({key.hash, key.value_bytes, times});
+    }
+}
+
+}  // namespace larder::tools
