@@ -7,6 +7,7 @@
 #include <new>
 
 #include "bench/workload.hpp"
+#include "shm/system.hpp"
 
 namespace larder::bench {
 namespace {
@@ -23,15 +24,17 @@ FlatTable::FlatTable(std::uint32_t entries, std::size_t value_bytes) {
     const shm::RecordShape largest{kMostKeyBytes, 0, 0, value_bytes};
     const std::uint64_t record_units = units_for(largest.total() + kAllocatorBytes);
     bytes_ = slots * sizeof(std::uint64_t) + entries * record_units * shm::kUnitBytes;
-    void* const memory = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    base_ = static_cast<std::byte*>(memory);
+    const shm::system::Descriptor file(::memfd_create("floor", MFD_CLOEXEC));
+    base_ = shm::system::map_shared(file.number(), bytes_, true).base;
+    if (!file.is_open() || base_ == nullptr) throw std::bad_alloc();
+    shm::system::allocate_huge_pages(file.number(), base_, bytes_);
+    if (shm::system::allocate(file.number(), bytes_) != 0) throw std::bad_alloc();
     slots_ = reinterpret_cast<std::uint64_t*>(base_);
     mask_ = slots - 1;
     end_units_ = units_for(slots * sizeof(std::uint64_t));
 }
 
-FlatTable::~FlatTable() { ::munmap(base_, bytes_); }
+FlatTable::~FlatTable() { shm::system::unmap(base_, bytes_); }
 
 void FlatTable::add(std::string_view key, std::string_view value) {
     require(find(key).empty(), "the floor's table has the key already");

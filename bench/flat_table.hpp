@@ -1,5 +1,6 @@
 // The floor under any lookup: hash, one directory probe, whole-key comparison, and nothing else. No pin, no lock, no
-// clock, no counter, no bounds check. Records have the cache's shape and lie in shared memory of the same kind.
+// clock, no counter, no bounds check. Records have the cache's shape and lie in shared memory of the same kind, in huge
+// pages where the cache is in them.
 #pragma once
 
 #include <cstddef>

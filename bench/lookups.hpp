@@ -118,14 +118,16 @@ Marks walk(const Sequence& order, std::size_t lookups, std::size_t value_bytes, 
     return marks;
 }
 
-/// Walks the sequence once; nanoseconds per lookup. Throws when a lookup found anything but its own value.
+/// Walks the sequence once, or its beginning; nanoseconds per lookup. Throws when a lookup found anything but its own
+/// value.
 template <Pace kPace = Pace::sequential, class Lookup>
-double time_walk(const Sequence& order, std::size_t value_bytes, Lookup& lookup) {
+double time_walk(const Sequence& order, std::size_t value_bytes, Lookup& lookup,
+                 std::size_t lookups = Sequence::kLength) {
     const std::int64_t started_ns = shm::system::monotonic_ns();
-    const Marks marks = walk<kPace>(order, Sequence::kLength, value_bytes, lookup);
+    const Marks marks = walk<kPace>(order, lookups, value_bytes, lookup);
     const std::int64_t ended_ns = shm::system::monotonic_ns();
-    require(marks == 0 || marks == order.marks, "a lookup found another key's value");
-    return static_cast<double>(ended_ns - started_ns) / Sequence::kLength;
+    require(marks == 0 || marks == order.marks_of(lookups), "a lookup found another key's value");
+    return static_cast<double>(ended_ns - started_ns) / static_cast<double>(lookups);
 }
 
 }  // namespace larder::bench

@@ -26,11 +26,11 @@ void Rounds::run(std::size_t rounds) {
         }
 }
 
-double Rounds::ratio(std::size_t above, std::size_t below) const {
+std::vector<double> Rounds::ratios(std::size_t above, std::size_t below) const {
     std::vector<double> ratios;
     for (std::size_t round = 0; round < rounds(); ++round)
         ratios.push_back(results_[above][round] / results_[below][round]);
-    return median(std::move(ratios));
+    return ratios;
 }
 
 }  // namespace larder::bench

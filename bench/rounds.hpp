@@ -22,7 +22,10 @@ public:
 
     std::size_t rounds() const { return results_.empty() ? 0 : results_.front().size(); }
     double median_of(std::size_t place) const { return median(results_[place]); }
-    double ratio(std::size_t above, std::size_t below) const;
+    /// Within each round.
+    std::vector<double> ratios(std::size_t above, std::size_t below) const;
+    double ratio(std::size_t above, std::size_t below) const { return median(ratios(above, below)); }
+    const std::vector<double>& of(std::size_t place) const { return results_[place]; }
 
 private:
     std::vector<Measure> contenders_;

@@ -9,9 +9,14 @@
 
 namespace larder::bench {
 
+std::string make_directory() {
+    std::string path = std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/larder-bench-XXXXXX";
+    require(::mkdtemp(path.data()) != nullptr, "no directory can be made");
+    return path;
+}
+
 Options ScopedCache::in_own_directory(Options options) {
-    options.directory = std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/larder-bench-XXXXXX";
-    require(::mkdtemp(options.directory.data()) != nullptr, "no directory for the cache can be made");
+    options.directory = make_directory();
     return options;
 }
 

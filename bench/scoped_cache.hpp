@@ -11,6 +11,9 @@
 
 namespace larder::bench {
 
+/// A new one, on tmpfs where there is one. Throws std::runtime_error.
+std::string make_directory();
+
 class ScopedCache {
 public:
     /// `options` without a directory. Throws OpenError.
@@ -21,6 +24,7 @@ public:
 
     Cache& operator*() { return cache_; }
     Cache* operator->() { return &cache_; }
+    const Cache* operator->() const { return &cache_; }
     /// To open it once more, here or in another process.
     const Options& options() const { return options_; }
 

@@ -1,5 +1,7 @@
 #include "bench/workload.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -43,10 +45,11 @@ Sequence make(Next&& next) {
     Sequence made;
     made.keys.reserve(Sequence::kLength);
     made.numbers.reserve(Sequence::kLength);
+    made.marks.assign(1, 0);
     for (std::size_t n = 0; n < Sequence::kLength; ++n) {
         made.numbers.push_back(next());
         made.keys.push_back(key_of(made.numbers.back()));
-        made.marks += mark_of(made.numbers.back());
+        made.marks.push_back(made.marks.back() + mark_of(made.numbers.back()));
     }
     return made;
 }
@@ -66,6 +69,10 @@ Sequence make_zipf() {
 
 std::string_view name_of(Distribution distribution) {
     return distribution == Distribution::uniform ? "uniform" : "zipf";
+}
+
+std::string bytes_text(std::size_t bytes) {
+    return bytes < 1024 ? fmt::format("{} B", bytes) : fmt::format("{} KiB", bytes / 1024);
 }
 
 Key key_of(std::uint32_t number) {

@@ -16,6 +16,7 @@ inline constexpr std::size_t kKeyBytes = 24;  // "assignment_stats:" and seven d
 
 enum class Distribution : std::uint8_t { uniform, zipf };  // zipf: exponent 0.99, popular keys spread over all numbers
 std::string_view name_of(Distribution distribution);
+std::string bytes_text(std::size_t bytes);  // "64 B", "8 KiB"
 
 /// A check that stays on. Throws std::runtime_error.
 inline void require(bool holds, const char* what) {
@@ -38,10 +39,11 @@ std::uint64_t mark_of(std::uint32_t number);
 struct Sequence {
     std::vector<Key> keys;
     std::vector<std::uint32_t> numbers;
-    std::uint64_t marks = 0;  // the sum of mark_of over all of it
+    std::vector<std::uint64_t> marks;  // marks[n]: the sum of mark_of over the first n
 
     static constexpr std::size_t kLength = 1 << 16;
     std::string_view operator[](std::size_t use) const { return keys[use % kLength].text(); }
+    std::uint64_t marks_of(std::size_t uses) const { return marks[uses]; }
 };
 
 /// Made once, equal in every process.

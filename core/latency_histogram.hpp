@@ -18,6 +18,10 @@ public:
         std::atomic<std::uint64_t>& cell = cells_[cell_of(ns)];
         cell.store(cell.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
+    /// All that was added to `other`, too.
+    void add(const LatencyHistogram& other) {
+        for (std::size_t cell = 0; cell < kCells; ++cell) cells_[cell] += other.count(cell);
+    }
     /// What was added since `earlier`, a copy of this one.
     LatencyHistogram since(const LatencyHistogram& earlier) const {
         LatencyHistogram difference;

@@ -3,7 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include "bench/lookups.hpp"
-#include "bench/reading.hpp"
+#include "bench/micro/reading.hpp"
 #include "bench/stage.hpp"
 
 namespace larder::bench {

@@ -1,7 +1,7 @@
 // A put on a full cache, which evicts, and a put over an existing key: p50, p99 and p99.9 of single calls.
 #include <benchmark/benchmark.h>
 
-#include "bench/quantile_counters.hpp"
+#include "bench/micro/quantile_counters.hpp"
 #include "bench/writing.hpp"
 
 namespace larder::bench {

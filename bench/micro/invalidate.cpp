@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "bench/quantile_counters.hpp"
+#include "bench/micro/quantile_counters.hpp"
 #include "bench/scoped_cache.hpp"
 #include "bench/writing.hpp"
 
