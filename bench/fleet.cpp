@@ -81,7 +81,7 @@ public:
         std::int64_t due_ns = begin();
         for (std::uint32_t number = self * 7919; !desk_.over; ++number, due_ns += load_.write_every_ns) {
             await(due_ns, load_.write_every_ns);
-            put(number % kKeys);
+            if (!load_.writers_only_wait) put(number % kKeys);
         }
     }
 

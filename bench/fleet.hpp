@@ -20,6 +20,7 @@ struct Load {
     std::int64_t read_every_ns = 1'000;  ///< each of them; from 50 us on they sleep in between; 0: a closed loop
     std::uint32_t writers = 0;
     std::int64_t write_every_ns = 100'000;  ///< each; a value over one that is there
+    bool writers_only_wait = false;         ///< they do everything but write: what else a busy processor costs
     bool writer_is_stopped = false;         ///< one more writer stands still in its section meanwhile
     std::size_t value_bytes = 1024;
     Distribution distribution = Distribution::uniform;
