@@ -35,24 +35,29 @@ struct Arguments {
     bool json = false;
 };
 
-/// What a cache of that size has for records; 0: it cannot be made.
-double room_for_records(std::uint64_t size, std::uint64_t entries) try {
+struct Need {
+    std::uint64_t entries = 0, bytes = 0, largest_value = 0;
+};
+
+/// False too: it cannot be made.
+bool is_enough(std::uint64_t size, const Need& need) try {
     Options options;
     options.size_bytes = size;
-    options.expected_entries = entries;
+    options.expected_entries = need.entries;
     const shm::Geometry geometry = shm::plan_geometry(options);
-    return kFilledShare * static_cast<double>(geometry.shards) *
-           static_cast<double>(geometry.arena_bytes - geometry.node_bytes);
+    const double room = kFilledShare * static_cast<double>(geometry.shards) *
+                        static_cast<double>(geometry.arena_bytes - geometry.node_bytes);
+    return room >= static_cast<double>(need.bytes) && shm::max_value_bytes(geometry) >= need.largest_value;
 } catch (const OpenError&) {
-    return 0;
+    return false;
 }
 
-/// The smallest --size by which so many bytes of entries fit, to a hundredth.
-std::uint64_t segment_bytes(std::uint64_t bytes, std::uint64_t entries) {
-    std::uint64_t size = kSmallestSize;
-    while (size < shm::kMaxSegmentBytes && room_for_records(size, entries) < static_cast<double>(bytes))
-        size += std::max(kSizeStep, size / 100 / kSizeStep * kSizeStep);
-    return size;
+/// The smallest --size that is enough, to a hundredth; nullopt: no cache is that large.
+std::optional<std::uint64_t> segment_bytes(const Need& need) {
+    for (std::uint64_t size = kSmallestSize; size <= shm::kMaxSegmentBytes;
+         size += std::max(kSizeStep, size / 100 / kSizeStep * kSizeStep))
+        if (is_enough(size, need)) return size;
+    return std::nullopt;
 }
 
 /// Sizes from a thousandth of all keys to all of them, each larger than the one before by the same factor.
@@ -81,11 +86,16 @@ struct Advice {
 std::optional<Advice> advice(const HitCurve& curve, double hit_ratio) {
     const auto entries = curve.smallest(Unit::entries, hit_ratio), bytes = curve.smallest(Unit::bytes, hit_ratio);
     if (!entries || !bytes) return std::nullopt;
-    return Advice{*entries, *bytes, segment_bytes(*bytes, *entries)};
+    const auto size = segment_bytes({*entries, *bytes, curve.largest()});
+    if (!size) return std::nullopt;
+    return Advice{*entries, *bytes, *size};
 }
 
 std::string advice_text(const HitCurve& curve, double wanted) {
     const auto found = advice(curve, wanted);
+    if (!found && curve.most() >= wanted)
+        return fmt::format("For {:.1f} % a cache would have to be larger than the largest, {}.\n", 100 * wanted,
+                           size_text(shm::kMaxSegmentBytes));
     if (!found)
         return fmt::format("No cache reaches {:.1f} %: {:.1f} % of all requests are the first for their key.\n",
                            100 * wanted, 100 * (1 - curve.most()));
@@ -153,6 +163,7 @@ void add_advise(CLI::App& program, Action& action) {
         "large enough.");
     verb->callback([&action, arguments] {
         if (arguments->one_in == 0) throw CLI::ValidationError("--sampled", "give 1 or more");
+        if (std::isnan(arguments->hit_ratio)) throw CLI::ValidationError("--hit-ratio", "give a number from 0 to 1");
         action = [arguments] { return run(*arguments); };
     });
 }

@@ -1,7 +1,9 @@
 #include "tools/hit_curve.hpp"
 
+#include <algorithm>
 #include <bit>
 
+#include "shm/geometry.hpp"
 #include "tools/stack_distances.hpp"
 #include "tools/trace_file.hpp"
 #include "tools/trace_reader.hpp"
@@ -32,19 +34,29 @@ HitCurve HitCurve::of(const std::string& trace, std::uint64_t entry_bytes, std::
     TraceRequest request;
     StackDistances distances;
     HitCurve curve;
+    curve.one_in_ = one_in;
     while (reader.next(request)) {
         ++curve.requests_;
         if (progress && curve.requests_ % kReportEvery == 0) progress(reader.bytes_read(), reader.bytes_total());
-        const auto distance = distances.use(request.key, entry_bytes + request.key.size() + request.size_bytes);
+        // More than fits anywhere is as good as that, and sums do not wrap.
+        const std::uint64_t size = std::min(request.size_bytes, shm::kMaxSegmentBytes);
+        curve.largest_ = std::max(curve.largest_, size);
+        const auto distance = distances.use(request.key, entry_bytes + request.key.size() + size);
         if (!distance) continue;
-        ++curve.by_entries_[distance->entries * one_in];
-        ++curve.by_bytes_[rounded_up(distance->bytes * one_in)];
+        ++curve.by_entries_[saturated(distance->entries, one_in)];
+        ++curve.by_bytes_[rounded_up(saturated(distance->bytes, one_in))];
     }
     accumulate(curve.by_entries_);
     accumulate(curve.by_bytes_);
-    curve.keys_ = distances.keys() * one_in;
-    curve.bytes_ = distances.bytes() * one_in;
+    curve.keys_ = saturated(distances.keys(), one_in);
+    curve.bytes_ = saturated(distances.bytes(), one_in);
     return curve;
+}
+
+/// Far above every size that there is, so that a little may be added.
+std::uint64_t HitCurve::saturated(std::uint64_t one, std::uint64_t times) {
+    constexpr std::uint64_t kMost = 1ULL << 62;
+    return one > kMost / times ? kMost : one * times;
 }
 
 double HitCurve::ratio(std::uint64_t hits) const {

@@ -20,7 +20,10 @@ public:
     static HitCurve of(const std::string& trace, std::uint64_t entry_bytes, std::uint64_t one_in = 1,
                        const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
 
-    std::uint64_t requests() const { return requests_; }
+    /// Those of a whole trace, where only a sample of its keys is there.
+    std::uint64_t requests() const { return saturated(requests_, one_in_); }
+    /// The largest value.
+    std::uint64_t largest() const { return largest_; }
     /// Distinct ones, and what all of them take together.
     std::uint64_t keys() const { return keys_; }
     std::uint64_t bytes() const { return bytes_; }
@@ -38,9 +41,10 @@ private:
     const Steps& steps(Unit unit) const { return unit == Unit::entries ? by_entries_ : by_bytes_; }
     std::uint64_t hits_of_all() const { return by_entries_.empty() ? 0 : by_entries_.rbegin()->second; }
     double ratio(std::uint64_t hits) const;
+    static std::uint64_t saturated(std::uint64_t one, std::uint64_t times);
 
     Steps by_entries_, by_bytes_;
-    std::uint64_t requests_ = 0, keys_ = 0, bytes_ = 0;
+    std::uint64_t one_in_ = 1, requests_ = 0, keys_ = 0, bytes_ = 0, largest_ = 0;
 };
 
 }  // namespace larder::tools

@@ -124,7 +124,7 @@ constexpr std::array kTable = {
     OptionRow{"listen", "--listen", "LARDER_LISTEN", "HOST:PORT", "127.0.0.1:8080",
         "Where HTTP is served; port 0: a free one", Group::service, nullptr},
     OptionRow{"workers", "--workers", "LARDER_WORKERS", "N", "2",
-        "Worker processes", Group::service, nullptr},
+        "Worker processes; where they are as many as the processors, each stays on one", Group::service, nullptr},
     OptionRow{"auth-key-file", "--auth-key-file", "LARDER_AUTH_KEY_FILE", "FILE",
         "none: loopback only, everybody is let in",
         "Keys that tokens are signed with: at least 32 bytes, mode 0600, a line kid:secret names a key",

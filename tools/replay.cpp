@@ -55,6 +55,8 @@ void adopt(Arguments& arguments) {
     arguments.replay.size_bytes = arguments.cache.size_bytes;
     const bool by_entries = arguments.replay.entries != 0, by_size = arguments.replay.size_bytes != 0;
     if (by_entries == by_size) throw CLI::ValidationError("replay", "give either --entries N or --size SIZE, above 0");
+    if (by_entries && arguments.replay.expected_entries != 0)
+        throw CLI::ValidationError("--expected-entries", "goes with --size");
     if (by_entries && arguments.replay.shards > arguments.replay.entries)
         throw CLI::ValidationError("--shards",
                                    "each shard holds at least one entry; give fewer shards, or more --entries");
@@ -75,6 +77,8 @@ void add_replay(CLI::App& program, Action& action) {
         ->description(
             "A cache of this size, with values as large as the trace says; below 16MiB, the smallest cache: at "
             "most so many bytes of keys and values");
+    add_count(*verb, "--expected-entries", arguments->replay.expected_entries,
+              "With --size: what the cache is made for, as larder advise says [default: one per 8 KiB]");
     add_duration(*verb, "--ttl", arguments->replay.ttl, "Time to live from insertion [default: for ever]");
     add_cache_option(*verb, "shards", arguments->cache)
         ->envname("")

@@ -59,6 +59,7 @@ void plan_entries(const ReplayOptions& replay, const TraceFacts& facts, Options&
 
 void plan_size(const ReplayOptions& replay, Options& options) {
     options.size_bytes = std::max(replay.size_bytes, kSmallestSegment);
+    options.expected_entries = replay.expected_entries;
     if (replay.size_bytes < kSmallestSegment) options.max_bytes = replay.size_bytes;
 }
 

@@ -14,8 +14,9 @@ struct ReplayOptions {
     std::uint64_t entries = 0;     ///< holds exactly so many; bytes never bind, since values of one byte are stored
     std::uint64_t size_bytes = 0;  ///< a segment of that size, values as large as the trace says; below 16 MiB: that
                                    ///< many bytes of keys and values, since no segment is that small
-    std::chrono::milliseconds ttl{0};  ///< from insertion; 0: never over
-    bool strict = false;               ///< recency by a counter: LRU exact to the access
+    std::uint64_t expected_entries = 0;  ///< of a segment of that size; 0: one per 8 KiB
+    std::chrono::milliseconds ttl{0};    ///< from insertion; 0: never over
+    bool strict = false;                 ///< recency by a counter: LRU exact to the access
     std::uint32_t shards = 0;  ///< 0: one if strict, else the largest power of two <= entries / 2048, at least 1
 };
 

@@ -20,7 +20,7 @@ std::uint64_t mixed(std::uint64_t hash) {
 }  // namespace
 
 UseRecorder::UseRecorder(const shm::SegmentView& view, std::uint64_t one_in)
-    : view_(view), keys_(view), one_in_(one_in), is_followed_(keys_.size()) {
+    : view_(view), keys_(view), one_in_(one_in), is_followed_(keys_.size()), was_taken_(keys_.size()) {
     while (!knows_all_) look_for_keys();
 }
 
@@ -36,10 +36,12 @@ void UseRecorder::look_for_keys() {
     for (; next_ < end; ++next_) {
         const auto index = static_cast<std::uint32_t>(next_);
         const std::uint64_t hash = keys_.hash_at(index);
+        const bool was_free = knows_all_ && !was_taken_[next_];
+        was_taken_[next_] = hash != 0;
         if (is_followed_[next_] || !is_sampled(hash)) continue;
         is_followed_[next_] = true;
-        // What was counted before the recording began is no part of it; a key that came since begins at 0.
-        followed_.push_back({index, hash, knows_all_ ? 0 : count(index), 0});
+        // What was counted before the recording began is no part of it, nor is what the entry's key before had.
+        followed_.push_back({index, hash, was_free ? 0 : count(index), 0});
     }
     if (next_ < keys_.size()) return;
     next_ = 0;
@@ -50,8 +52,9 @@ void UseRecorder::look_at_value(Followed& key, std::int64_t now_ns) const {
     if (const auto entry = shm::find_hashed(view_, key.hash, now_ns)) key.value_bytes = entry->value_bytes;
 }
 
-void UseRecorder::poll(std::int64_t now_ns, const std::function<void(const Uses&)>& tell) {
+std::vector<Uses> UseRecorder::poll(std::int64_t now_ns) {
     look_for_keys();
+    std::vector<Uses> uses;
     for (Followed& key : followed_) {
         const std::uint64_t counted = count(key.index), hash = keys_.hash_at(key.index);
         const std::uint64_t times = counted - key.told;
@@ -63,8 +66,9 @@ void UseRecorder::poll(std::int64_t now_ns, const std::function<void(const Uses&
         }
         if (!is_sampled(hash)) continue;
         look_at_value(key, now_ns);
-        tell({key.hash, key.value_bytes, times});
+        uses.push_back({key.hash, key.value_bytes, times});
     }
+    return uses;
 }
 
 }  // namespace larder::tools

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "shm/key_table.hpp"
@@ -28,8 +27,9 @@ public:
     UseRecorder(const shm::SegmentView& view, std::uint64_t one_in);
 
     /// Costs a few loads for each sampled key, and for a part of the key table, so that a new key is seen within some
-    /// 64 polls; from when it was added its uses are told, too.
-    void poll(std::int64_t now_ns, const std::function<void(const Uses&)>& tell);
+    /// 64 polls; from when it was added its uses are told, too
+    /// (where it was given another key's entry: from when it was seen).
+    std::vector<Uses> poll(std::int64_t now_ns);
 
     /// That were seen so far.
     std::uint64_t keys() const { return followed_.size(); }
@@ -48,9 +48,9 @@ private:
     shm::KeyTable keys_;
     std::uint64_t one_in_;
     std::vector<Followed> followed_;
-    std::vector<bool> is_followed_;  // by index
-    std::uint64_t next_ = 0;         // index to look at for a new key
-    bool knows_all_ = false;         // that were there at first
+    std::vector<bool> is_followed_, was_taken_;  // by index; taken: by any key, when it was last looked at
+    std::uint64_t next_ = 0;                     // index to look at for a new key
+    bool knows_all_ = false;                     // that were there at first
 };
 
 }  // namespace larder::tools
