@@ -9,8 +9,19 @@
 
 namespace larder::bench {
 
+namespace {
+
+std::string& parent_of_directories() {
+    static std::string parent(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    return parent;
+}
+
+}  // namespace
+
+void make_directories_in(const std::string& parent) { parent_of_directories() = parent; }
+
 std::string make_directory() {
-    std::string path = std::string(::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/larder-bench-XXXXXX";
+    std::string path = parent_of_directories() + "/larder-bench-XXXXXX";
     require(::mkdtemp(path.data()) != nullptr, "no directory can be made");
     return path;
 }

@@ -13,6 +13,8 @@ namespace larder::bench {
 
 /// A new one, on tmpfs where there is one. Throws std::runtime_error.
 std::string make_directory();
+/// From now on in this one, which is removed with all that is in it whatever becomes of this process.
+void make_directories_in(const std::string& parent);
 
 class ScopedCache {
 public:

@@ -92,7 +92,7 @@ void Report::judge(const std::string& promise, const Judged& judged) {
                fmt::format("{:.3g} {}", measured, unit), holds(goal, measured) ? "yes" : "NO");
     Promise kept{promise, unit, goal, measured, samples, rounds, command_};
     if (std::find(kSeveralGoals.begin(), kSeveralGoals.end(), promise) != kSeveralGoals.end()) {
-        kept.unit = "of the goal";
+        kept.unit = kOfTheGoal;
         kept.goal = {">=", 1};
         kept.measured = share(goal, measured);
         for (double& round : kept.rounds) round = share(goal, round);

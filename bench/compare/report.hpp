@@ -31,6 +31,9 @@ struct Effort {
 };
 inline constexpr Effort kQuick{true, 5, 9, 5'000};
 
+/// The unit of promises with goals of several kinds.
+inline constexpr const char* kOfTheGoal = "of the goal";
+
 struct Judged {
     std::string what;  ///< for the reader: of which part of the promise this is the figure
     std::string unit;

@@ -65,12 +65,10 @@ public:
           address_(tools::ListenAddress::parse("127.0.0.1:0")),
           reservation_(address_) {
         const Connection connection = connect(server_.socket());
-        for (const auto& [id, document] : documents)
-            for (const char* const name : {"assignment_access", "assignment_stats"}) {
-                const Reply reply(static_cast<redisReply*>(
-                    ::redisCommand(connection.get(), "SET %s:%d %b", name, id, document.data(), document.size())));
-                if (reply == nullptr) throw std::runtime_error("redis: a SET failed");
-            }
+        for (const auto& [id, document] : documents) {
+            store(*connection, "assignment_access", id, std::string(8, '1'));  // as long as the cache's
+            store(*connection, "assignment_stats", id, document);
+        }
         for (std::size_t slot = 0; slot < kWorkers; ++slot) start(slot);
     }
     ~Pages() override {
@@ -82,6 +80,12 @@ public:
     std::string url() const override { return address_.url(); }
 
 private:
+    static void store(redisContext& connection, const char* name, int id, const std::string& value) {
+        const Reply reply(static_cast<redisReply*>(
+            ::redisCommand(&connection, "SET %s:%d %b", name, id, value.data(), value.size())));
+        if (reply == nullptr) throw std::runtime_error("redis: a SET failed");
+    }
+
     void start(std::size_t slot) {
         const int listener = tools::open_listener(address_);
         const pid_t pid = ::fork();
