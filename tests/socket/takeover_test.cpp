@@ -41,8 +41,9 @@ TEST_CASE("Of two processes one listens, and the other goes on when it is killed
 
 TEST_CASE("A listener that stops leaves role and socket to the next one", "[socket][fork]") {
     RunningListener running;
-    REQUIRE(running.start_and_wait());
+    // Forked before there is a thread: one that allocates just then would leave the sanitizer's allocator locked in it.
     auto child = ChildProcess::start([directory = running.directory.path()](Channel& parent) {
+        parent.hear();
         RecordingSink sink;
         const shm::ListenerThread listener(options_in(directory), sink);
         parent.hear();
@@ -51,6 +52,8 @@ TEST_CASE("A listener that stops leaves role and socket to the next one", "[sock
         parent.hear();
         return 0;
     });
+    REQUIRE(running.start_and_wait());
+    REQUIRE(child.tell('s'));
     running.thread.reset();
     REQUIRE(child.tell('x'));
     REQUIRE(child.hear() == 'y');
