@@ -3,18 +3,16 @@
 #include <algorithm>
 
 #include "shm/entry_cursor.hpp"
+#include "shm/hash.hpp"
 
 namespace larder::tools {
 namespace {
 
 constexpr std::uint64_t kPollsForAll = 64;
 
-/// The low bits of a hash choose places in the cache, the high ones shards and tags: mixed anew (Stafford's variant
-/// 13).
-std::uint64_t mixed(std::uint64_t hash) {
-    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9ULL;
-    hash = (hash ^ hash >> 27) * 0x94d049bb133111ebULL;
-    return hash ^ hash >> 31;
+/// The low bits of a hash choose places in the cache, the high ones shards and tags: hashed anew.
+std::uint64_t sampling_hash(std::uint64_t hash) {
+    return shm::hash_of({reinterpret_cast<const char*>(&hash), sizeof hash}, 0);
 }
 
 }  // namespace
@@ -24,7 +22,7 @@ UseRecorder::UseRecorder(const shm::SegmentView& view, std::uint64_t one_in)
     while (!knows_all_) look_for_keys();
 }
 
-bool UseRecorder::is_sampled(std::uint64_t hash) const { return hash != 0 && mixed(hash) % one_in_ == 0; }
+bool UseRecorder::is_sampled(std::uint64_t hash) const { return hash != 0 && sampling_hash(hash) % one_in_ == 0; }
 
 std::uint64_t UseRecorder::count(std::uint32_t index) const {
     const shm::KeyTable::Sums sums = keys_.sums(index);

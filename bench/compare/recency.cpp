@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <random>
@@ -98,9 +97,7 @@ void compare(Report& report, const Trace& trace, const std::string& path, std::u
 }  // namespace
 
 void measure_recency(Report& report) {
-    const std::string directory = make_directory();
-    const auto removed = [](const std::string* path) { std::filesystem::remove_all(*path); };
-    const std::unique_ptr<const std::string, decltype(removed)> guard(&directory, removed);
+    const std::string directory = make_directory();  // gone with the run's
     for (const Trace& trace : make_traces(report.effort().quick ? 200'000 : 1'000'000)) {
         const std::string path = directory + "/trace.csv";
         write(trace, path);
