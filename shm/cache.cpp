@@ -67,7 +67,7 @@ std::vector<Pinned> Cache::get_many(std::span<const std::string_view> keys) {
 }
 
 Pinned Cache::peek(std::string_view key) const { return impl_->peek(key); }
-Pinned Cache::find(std::string_view key, bool counted) { return impl_->find_fresh(key, counted); }
+Pinned Cache::find(std::string_view key, bool counted) { return impl_->find_present(key, counted); }
 bool Cache::contains(std::string_view key) const { return impl_->peek(key).state() != State::none; }
 Stamp Cache::stamp() const { return impl_->stamp(); }
 

@@ -105,10 +105,13 @@ struct EntryOptions {
     std::chrono::milliseconds soft_ttl{0};        ///< past it: stale, served while one caller recomputes
     std::chrono::milliseconds stale_if_error{0};  ///< past the ttl: served only in place of a failed computation
     std::chrono::milliseconds negative_ttl{0};    ///< of the negative entry that compute's nullopt makes
-    double jitter = 0.0;                          ///< 0..1: up to this share of the ttl is taken off at random
-    std::vector<std::string> tags{};              ///< at most 16 of 1..256 bytes
-    std::optional<Stamp> as_of{};                 ///< of the source's reading; absent: the stamp at the call
-    bool negative = false;                        ///< "known to be absent"; the value may be empty
+    /// After a notice the key is computed anew no sooner than this after it was computed last: a storm of notices costs
+    /// a few computations, and whoever asks within it waits, at most a second.
+    std::chrono::milliseconds recompute_interval{0};
+    double jitter = 0.0;              ///< 0..1: up to this share of the ttl is taken off at random
+    std::vector<std::string> tags{};  ///< at most 16 of 1..256 bytes
+    std::optional<Stamp> as_of{};     ///< of the source's reading; absent: the stamp at the call
+    bool negative = false;            ///< "known to be absent"; the value may be empty
     bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times
 };
 
@@ -257,8 +260,8 @@ public:
     /// As get, but counts nothing and leaves the LRU order alone.
     Pinned peek(std::string_view key) const;
     bool contains(std::string_view key) const;
-    /// As get, but what is not there, or stale, counts nothing: for event loops, which let another thread call
-    /// get_or_compute then. Not `counted`: a hit counts nothing either, as with warm.
+    /// As get, but what is not there counts nothing: for event loops, which let another thread call get_or_compute then
+    /// (and warm, for what is stale). Not `counted`: a hit counts nothing either, as with warm.
     Pinned find(std::string_view key, bool counted = true);
 
     /// Take it before the source is read, give it to put as `as_of`.

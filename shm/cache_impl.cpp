@@ -277,11 +277,11 @@ Pinned CacheImpl::peek(std::string_view key) {
     return {};
 }
 
-Pinned CacheImpl::find_fresh(std::string_view key, bool counted) {
+Pinned CacheImpl::find_present(std::string_view key, bool counted) {
     Context context;
     if (!is_key(key) || !enter(context)) return {};
     shm::Look look = look_up(context, context.hashed(key));
-    if (is_hit(look.verdict) && look.verdict != shm::Verdict::stale) return hit(context, look, counted);
+    if (is_hit(look.verdict)) return hit(context, look, counted);
     shm::release(look);
     return {};
 }

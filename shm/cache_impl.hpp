@@ -77,7 +77,7 @@ public:
 
     Pinned get(std::string_view key);
     Pinned peek(std::string_view key);
-    Pinned find_fresh(std::string_view key, bool counted);
+    Pinned find_present(std::string_view key, bool counted);
 
     Stamp stamp();
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options);

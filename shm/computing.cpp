@@ -6,6 +6,10 @@
 //      asked, fenced meanwhile or not: as fresh as computing itself. So nobody waits for more than two computations.
 //   3. A thread that holds a lease never waits for another one: no deadlock, no waiting for itself.
 //   4. What is stale is served by everybody but the one that got the lease.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
 #include "shm/cache_impl.hpp"
 #include "shm/elapsed.hpp"
 #include "shm/histogram.hpp"
@@ -14,6 +18,8 @@
 
 namespace larder::detail {
 namespace {
+
+constexpr std::chrono::milliseconds kLongestRest{1'000};
 
 bool is_fresh(shm::Verdict verdict) { return verdict == shm::Verdict::live || verdict == shm::Verdict::negative; }
 
@@ -78,6 +84,7 @@ public:
         if (is_fresh(look.verdict)) return hit(look);
         if (look.verdict == shm::Verdict::stale) return refresh(look);
         count_miss(look);
+        overtaken_ = look.verdict == shm::Verdict::invalidated;
         keep_for_errors(look);
         if (leases_of_this_thread()->load(std::memory_order_relaxed) > 0) return compute(nullptr);
         return wait_or_compute();
@@ -104,12 +111,25 @@ private:
                     return hit(again);
                 }
                 shm::release(again);
+                context_.count(shm::Counter::refreshes);
                 count_miss(look);
                 fallback_ = look;
                 return compute(&lease);
             }
         }
         return hit(look);
+    }
+
+    /// What a notice has overtaken is not computed again at once: the next notice may be on its way. A computation that
+    /// was overtaken before it ended has left no value, only its lease's outcome.
+    void rest_after(const shm::Leases::Acquired& got) {
+        if (options_.recompute_interval.count() <= 0 || got.ended_ns == 0 || !(overtaken_ || got.fenced)) return;
+        const std::int64_t interval_ns =
+            std::chrono::nanoseconds(std::min(options_.recompute_interval, kLongestRest)).count();
+        const std::int64_t since_ns = shm::elapsed_ns(got.ended_ns, shm::system::coarse_ns());
+        if (since_ns < 0 || since_ns >= interval_ns) return;
+        context_.count(shm::Counter::coalesced);
+        std::this_thread::sleep_for(std::chrono::nanoseconds(interval_ns - since_ns));
     }
 
     void keep_for_errors(shm::Look& look) {
@@ -128,7 +148,9 @@ private:
             const shm::Leases::Acquired got = cache_.take_lease(context_, key_, options_.tracked, lease);
             if (got.answer == shm::Leases::Answer::granted) {
                 Pinned found = look_again();
-                return found.state() != State::none ? std::move(found) : compute(&lease);
+                if (found.state() != State::none) return found;
+                rest_after(got);
+                return compute(&lease);
             }
             if (got.answer != shm::Leases::Answer::wait) return compute(nullptr);
             if (!waited && counted_) context_.count(shm::Counter::lease_waits);
@@ -242,6 +264,7 @@ private:
     const bool counted_;  // as a lookup
     const std::uint64_t generation_ = shm::process::generation();
     std::uint64_t arrival_ = 0;
+    bool overtaken_ = false;  // by a notice: what was there
     shm::Look fallback_;
 };
 

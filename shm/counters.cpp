@@ -56,6 +56,8 @@ constexpr std::array<CounterText, kCounters> kTable{{
      "See compute_failures: the source could not be read."},
     {Counter::arenas_pinned, "arenas_pinned", "arenas that a forgotten handle kept from being used again for 10 s",
      "`larder doctor` names the process and the key: drop the handle, or restart that process."},
+    {Counter::refreshes, "refreshes", "computations of what was stale, while it went on being served", ""},
+    {Counter::coalesced, "coalesced", "computations put off so that further notices of the key cost none", ""},
 }};
 
 constexpr bool in_order() {

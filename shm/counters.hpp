@@ -42,8 +42,10 @@ enum class Counter : std::uint32_t {
     damaged_reads,
     stale_on_error,
     arenas_pinned,
+    refreshes,
+    coalesced,
 };
-inline constexpr std::uint32_t kCounters = 28;
+inline constexpr std::uint32_t kCounters = 30;
 static_assert(kCounters <= kThreadCounters);
 
 /// One row: `meaning` fits a CounterLabel, `remedy` is what to do when the number grows ("" for mere facts).

@@ -159,7 +159,17 @@ Leases::Acquired Leases::try_acquire(std::uint64_t key_hash, const Holder& me, s
         holder = holder_of(slot);
         return {Answer::wait, false, index, token, slot.word.load(std::memory_order_acquire)};
     }
-    return {Answer::granted, is_held, index, grant(slot, key_hash, me, now_ns, lease_ns, is_held), 0};
+    const LeaseState before = state_of(slot);
+    const bool was_its_own = slot.key_hash.load(std::memory_order_relaxed) == key_hash &&
+                             (before == LeaseState::stored || before == LeaseState::fenced);
+    const std::int64_t ended_ns = was_its_own ? slot.changed_ns.load(std::memory_order_relaxed) : 0;
+    return {Answer::granted,
+            is_held,
+            index,
+            grant(slot, key_hash, me, now_ns, lease_ns, is_held),
+            0,
+            ended_ns,
+            was_its_own && before == LeaseState::fenced};
 }
 
 Leases::Acquired Leases::acquire(std::uint64_t key_hash, const Holder& me, std::int64_t now_ns, std::int64_t lease_ns,

@@ -57,10 +57,12 @@ public:
 
     struct Acquired {
         Answer answer = Answer::full;
-        bool took_over = false;   ///< granted: from a holder that died or was past its deadline
-        std::uint32_t slot = 0;   ///< granted, wait
-        std::uint64_t token = 0;  ///< granted: the caller's; wait: the holder's
-        std::uint32_t word = 0;   ///< wait: hand it to wait()
+        bool took_over = false;     ///< granted: from a holder that died or was past its deadline
+        std::uint32_t slot = 0;     ///< granted, wait
+        std::uint64_t token = 0;    ///< granted: the caller's; wait: the holder's
+        std::uint32_t word = 0;     ///< wait: hand it to wait()
+        std::int64_t ended_ns = 0;  ///< granted: when the key's last computation ended; 0: not known (any more)
+        bool fenced = false;        ///< that one's value had been overtaken before it was stored
     };
 
     Leases() = default;

@@ -149,13 +149,14 @@ TEST_CASE("find counts what it finds, and nothing where get_or_compute comes nex
     CHECK(scoped.cache.find("key", false).value() == "value");
     CHECK(scoped.count(Counter::hits) == 1);
     scoped.clock->advance(11s);
-    CHECK_FALSE(scoped.cache.find("key"));  // stale: one caller is to compute it anew
+    CHECK(scoped.cache.find("key").state() == State::stale);
+    CHECK(scoped.count(Counter::stale_hits) == 1);
     scoped.cache.invalidate("key");
     CHECK_FALSE(scoped.cache.find("key"));
     options.negative = true;
     scoped.cache.put("key", "", options);
     CHECK(scoped.cache.find("key", false).state() == State::negative);
-    CHECK(scoped.count(Counter::hits) == 1);
+    CHECK(scoped.count(Counter::hits) == 2);
     CHECK(scoped.cache.key_use("key").misses == 0);
 }
 
