@@ -1,0 +1,94 @@
+// Another program's database behind `larder serve` and `larder analytics`, from its triggers to a changed page.
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <boost/json/parse.hpp>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <string>
+
+#include "tests/support/larder_command.hpp"
+#include "tests/tools/running_service.hpp"
+
+using namespace larder;
+using namespace larder::test;
+
+namespace {
+
+class Office {
+public:
+    Office() {
+        std::filesystem::create_directory(file("cache"));
+        std::filesystem::permissions(file("cache"), std::filesystem::perms::owner_all);
+        sql("CREATE TABLE tasks(id INTEGER PRIMARY KEY, name TEXT);"
+            "CREATE TABLE grades(task_id INTEGER, mark REAL);"
+            "INSERT INTO tasks VALUES (1, 'Essay'); INSERT INTO grades VALUES (1, 80), (1, 90)");
+        std::ofstream(file("views.sql"))
+            << "CREATE TEMP VIEW assignments AS SELECT id AS assignment_id, name AS title, 7 AS author_id, 100 AS "
+               "max_score, 4 AS assigned_count, NULL AS course, NULL AS created_at FROM tasks;\n"
+               "CREATE TEMP VIEW submissions AS SELECT task_id AS assignment_id, 'graded' AS status, mark AS score, "
+               "100 "
+               "AS max_score, 0 AS is_late, NULL AS submitted_at, NULL AS graded_at FROM grades;\n";
+    }
+    std::string file(const std::string& name) const { return directory_.file(name); }
+    void sql(const std::string& statements) const {
+        SQLite::Database(file("other.db"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000).exec(statements);
+    }
+    CommandResult run(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.end(), {"--db", file("other.db")});
+        return run_larder(file("cache"), arguments);
+    }
+    CommandResult analytics() const {
+        return run({"analytics", "1", "--size", "16MiB", "--schema", file("views.sql")});
+    }
+    void install_triggers() const {
+        for (const auto& [table, column] : {std::pair("tasks", "id"), std::pair("grades", "task_id")})
+            REQUIRE(run({"triggers", "--table", table, "--assignment-column", column, "--install"}).code == 0);
+    }
+
+private:
+    ScopedDirectory directory_;
+};
+
+}  // namespace
+
+TEST_CASE("missing triggers are said before anything is served, with the command that makes them", "[cli]") {
+    const Office office;
+    const CommandResult refused = office.analytics();
+    CHECK(refused.code == 3);
+    CHECK(refused.err.find("larder triggers --table grades --assignment-column COLUMN --install") != std::string::npos);
+    const CommandResult sql = office.run({"triggers", "--table", "grades", "--assignment-column", "task_id"});
+    CHECK(sql.code == 0);
+    CHECK(sql.out.find("CREATE TRIGGER \"larder_grades_insert\"") != std::string::npos);
+    CHECK(office.analytics().code == 3);  // it was printed, not run
+    CHECK(office.run({"triggers", "--table", "x", "--assignment-column", "y"}).code == 3);
+    CHECK(office.run({"triggers", "--table", "grades"}).code == 2);
+}
+
+TEST_CASE("a change of the other program's tables changes the statistics", "[cli]") {
+    const Office office;
+    office.install_triggers();
+    CHECK(office.analytics().json().at("statistics").at("mean") == 85.0);
+    office.sql("UPDATE grades SET mark = 100 WHERE mark = 90");
+    CHECK(office.analytics().json().at("statistics").at("mean") == 90.0);
+    office.sql("UPDATE tasks SET name = 'Report'");
+    CHECK(office.analytics().json().at("assignment_title") == "Report");
+    CHECK(office.run({"analytics", "1", "--size", "16MiB"}).code == 3);  // it is no database of ours
+}
+
+TEST_CASE("a service before another program's database relays its changes, and runs its jobs", "[serve]") {
+    const ServedSchool directories;
+    const Office office;
+    office.install_triggers();
+    for (int id = 2; id <= 20; ++id) office.sql("INSERT INTO tasks VALUES (" + std::to_string(id) + ", 'x')");
+    std::filesystem::rename(office.file("other.db"), directories.file("school.db"));
+    const Service service(directories, {"--schema", office.file("views.sql")});
+    CHECK(boost::json::parse(service.get(analytics(1)).body).at("statistics").at("mean") == 85.0);
+    SQLite::Database(directories.file("school.db"), SQLite::OPEN_READWRITE, 5'000)
+        .exec("DELETE FROM grades WHERE mark = 80");
+    CHECK(eventually(
+        [&] { return boost::json::parse(service.get(analytics(1)).body).at("statistics").at("mean") == 90.0; }));
+    const HttpAnswer job =
+        service.post("/api/cache/warm/", R"({"ids":[2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]})");
+    CHECK((job.status == 202 || job.status == 200));
+    CHECK(eventually([&] { return directories.cache().contains("assignment_stats:20"); }));
+}

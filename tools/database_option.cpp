@@ -1,0 +1,37 @@
+#include "tools/database_option.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "core/sqlite_source.hpp"
+#include "tools/options.hpp"
+#include "tools/verbs.hpp"
+
+namespace larder::tools {
+
+CLI::Option* DatabaseOption::add_to(CLI::App& verb) {
+    add_text_option(verb, "schema", schema_file_);
+    return add_text_option(verb, "db", url_)->required();
+}
+
+std::string DatabaseOption::path() const { return sqlite_path(url_); }
+
+const OwnSchema* DatabaseOption::schema() const {
+    if (schema_ == nullptr && !schema_file_.empty())
+        schema_ = std::make_shared<const OwnSchema>(OwnSchema::from_file(schema_file_));
+    return schema_.get();
+}
+
+SourceFactory DatabaseOption::sources() const {
+    schema();
+    return [url = url_, schema = schema_] { return open_source(url, schema.get()); };
+}
+
+void DatabaseOption::check() const {
+    static_cast<void>(open_source(url_, schema()));
+    if (schema() == nullptr) return;
+    std::string findings;
+    for (const std::string& finding : unwatched_tables(url_, *schema())) findings += "\n" + finding;
+    if (!findings.empty()) throw Refusal(kFailure, "changes of " + url_ + " would go unnoticed:" + findings);
+}
+
+}  // namespace larder::tools

@@ -1,0 +1,41 @@
+// DatabaseOption: the database that a verb works on, and how it is read.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/own_schema.hpp"
+#include "core/submission_source.hpp"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace larder::tools {
+
+/// `--db`, and `--schema` where it is another program's. Members throw SourceError. Copies share what was read.
+class DatabaseOption {
+public:
+    /// --db is required; returns it.
+    CLI::Option* add_to(CLI::App& verb);
+
+    bool is_named() const { return !url_.empty(); }
+    const std::string& url() const { return url_; }
+    /// Of the SQLite file.
+    std::string path() const;
+    /// For Options::identity.
+    std::string identity() const { return database_identity(url_, schema()); }
+    SourceFactory sources() const;
+    /// Opens it once, and asks for what would keep changes from being told.
+    void check() const;
+
+private:
+    /// Null: the tables are ours.
+    const OwnSchema* schema() const;
+
+    std::string url_, schema_file_;
+    mutable std::shared_ptr<const OwnSchema> schema_;
+};
+
+}  // namespace larder::tools
