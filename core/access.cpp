@@ -37,8 +37,9 @@ std::optional<Role> role_from(std::string_view name) {
     return std::nullopt;
 }
 
-AccessRule::AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl)
-    : cache_(std::move(cache)), sources_(sources), ttl_(ttl) {}
+AccessRule::AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl,
+                       std::chrono::milliseconds stale_if_error)
+    : cache_(std::move(cache)), sources_(sources), ttl_(ttl), stale_if_error_(stale_if_error) {}
 
 Access AccessRule::judge(const Caller& caller, const std::optional<Ownership>& found) {
     if (!found) return Access::not_found;
@@ -61,12 +62,14 @@ std::optional<Access> AccessRule::check_cached(const Caller& caller, AssignmentI
 
 std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     if (id <= 0) return std::nullopt;
-    const auto read = [&]() -> std::optional<std::string> {
+    const auto read = [&](EntryOptions& read_options) -> std::optional<std::string> {
         const std::optional<Ownership> found = sources_.borrow()->ownership(id);
+        if (found && found->author_id) read_options.tags.push_back(author_tag(*found->author_id));
         return found ? std::optional(encode(*found)) : std::nullopt;
     };
     EntryOptions options;
     options.ttl = ttl_;
+    options.stale_if_error = stale_if_error_;
     options.tracked = false;  // anybody's guesses at ids must not fill the key table
     const Pinned kept = cache_.warm(access_key(id), read, options);
     if (!kept) return std::nullopt;

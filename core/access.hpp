@@ -29,7 +29,9 @@ enum class Access : std::uint8_t { ok, forbidden, not_found };
 /// of their own, looked up without counting, and gone with the same notices as the document. Threads: safe.
 class AccessRule {
 public:
-    AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl);
+    /// For `stale_if_error` past the ttl, what is kept stands in for a source that cannot be read.
+    AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl,
+               std::chrono::milliseconds stale_if_error = std::chrono::milliseconds{0});
 
     /// In this order: role (a student is forbidden whatever the id), existence, author. Throws as ownership.
     Access check(const Caller& caller, AssignmentId id);
@@ -44,7 +46,7 @@ private:
 
     Cache cache_;
     SourcePool& sources_;
-    std::chrono::milliseconds ttl_;
+    std::chrono::milliseconds ttl_, stale_if_error_;
 };
 
 }  // namespace larder

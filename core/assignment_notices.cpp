@@ -16,7 +16,8 @@ constexpr std::chrono::hours position_ttl{24 * 365};
 
 }  // namespace
 
-AssignmentNotices::AssignmentNotices(Cache cache, Log log) : cache_(std::move(cache)), log_(std::move(log)) {}
+AssignmentNotices::AssignmentNotices(Cache cache, Log log, OnPublished on_published)
+    : cache_(std::move(cache)), log_(std::move(log)), on_published_(std::move(on_published)) {}
 
 std::uint64_t AssignmentNotices::announce_all() {
     cache_.invalidate_namespace(stats_namespace);

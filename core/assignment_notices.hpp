@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "core/log.hpp"
@@ -18,12 +19,18 @@ class AssignmentNotices final : public NoticeSink {
 public:
     static constexpr std::size_t max_named = 500;  ///< above it both namespaces go as a whole
 
-    AssignmentNotices(Cache cache, Log log);
+    using OnPublished = std::function<void(std::span<const AssignmentId>)>;
+
+    /// `on_published`, where given, is called for assignments that were published, after their notices.
+    AssignmentNotices(Cache cache, Log log, OnPublished on_published = {});
 
     /// The number of the last notice; 0: no ids.
     std::uint64_t announce(std::span<const AssignmentId> ids);
 
     void changed(std::span<const AssignmentId> ids) override { announce(ids); }
+    void published(std::span<const AssignmentId> ids) override {
+        if (on_published_) on_published_(ids);
+    }
     void everything_changed(std::string_view why) override;
     std::optional<OutboxPosition> position() override;
     void remember(const OutboxPosition& position) override;
@@ -32,6 +39,7 @@ private:
     std::uint64_t announce_all();
     Cache cache_;
     Log log_;
+    OnPublished on_published_;
 };
 
 }  // namespace larder

@@ -1,5 +1,6 @@
 #include "core/assignment_stats_cache.hpp"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <string>
@@ -33,16 +34,17 @@ AssignmentStatsCache::AssignmentStatsCache(Cache cache, SourceFactory open_sourc
     : cache_(std::move(cache)),
       options_(std::move(options)),
       sources_(std::move(open_source)),
-      access_(cache_, sources_, options_.ttl),
+      access_(cache_, sources_, options_.ttl, options_.stale_if_error),
       notices_(cache_, options_.log),
       warmer_([this](AssignmentId id) { return warm_one(id); }, [this] { return cache_.mean_compute_time(); },
-              options_.log) {}
+              options_.log, options_.warm_queue) {}
 
 EntryOptions AssignmentStatsCache::entry_options() const {
     EntryOptions options;
     options.ttl = options_.ttl;
     options.soft_ttl = options_.soft_ttl;
     options.stale_if_error = options_.stale_if_error;
+    options.recompute_interval = options_.recompute_interval;
     return options;
 }
 
@@ -59,6 +61,8 @@ std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options
     const Assignment& assignment = record->assignment;
     if (assignment.author_id) options.tags.push_back(author_tag(*assignment.author_id));
     if (assignment.course && !assignment.course->empty()) options.tags.push_back(course_tag(*assignment.course));
+    if (options_.smart_ttl.is_wanted())
+        options.ttl = larder::smart_ttl(change_times(*record), generated_at, options_.smart_ttl);
     return to_document(assignment, analyze(assignment, record->submissions), generated_at, wall_clock());
 }
 
@@ -98,8 +102,14 @@ std::optional<Document> AssignmentStatsCache::find(AssignmentId id) {
     Document document;
     document.bytes = cache_.find(stats_key(id));
     if (!document.bytes) return std::nullopt;
+    document.state = state_of(document.bytes);
     log_lookup(id, document.state);
     return document;
+}
+
+void AssignmentStatsCache::refresh(AssignmentId id) {
+    cache_.warm(
+        stats_key(id), [&](EntryOptions& options) { return std::optional(compute(id, options)); }, entry_options());
 }
 
 void AssignmentStatsCache::log_lookup(AssignmentId id, DocumentState state) const {
@@ -107,6 +117,11 @@ void AssignmentStatsCache::log_lookup(AssignmentId id, DocumentState state) cons
     const bool hit = state == DocumentState::hit || state == DocumentState::stale;
     options_.log(LogLevel::debug,
                  (hit ? "Cache HIT for assignment " : "Cache MISS for assignment ") + std::to_string(id));
+}
+
+void AssignmentStatsCache::on_submission_changed(AssignmentId id, std::optional<AssignmentId> before) {
+    const std::array<AssignmentId, 2> ids{id, before.value_or(id)};
+    invalidate_assignments(std::span(ids).first(ids[0] == ids[1] ? 1 : 2));
 }
 
 HitRate AssignmentStatsCache::hit_rate(AssignmentId id) const {
@@ -122,8 +137,10 @@ HitRate AssignmentStatsCache::hit_rate(AssignmentId id) const {
 bool AssignmentStatsCache::warm_one(AssignmentId id) {
     if (!access_.ownership(id)) throw UnknownAssignment();
     const std::string key = stats_key(id);
+    EntryOptions warmed = entry_options();
+    warmed.jitter = warm_jitter;
     cache_.warm(
-        key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, entry_options());
+        key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, warmed);
     if (cache_.contains(key)) return true;
     throw std::runtime_error("the cache did not keep the document: it is full, or the assignment has just changed");
 }
@@ -132,8 +149,21 @@ WarmResult AssignmentStatsCache::warm(std::vector<AssignmentId> ids, std::size_t
     return warmer_.warm(std::move(ids), batch_size);
 }
 
-WarmResult AssignmentStatsCache::warm_teacher(UserId author_id) {
-    return warm(sources_.borrow()->recent_of_author(author_id, teacher_assignments));
+WarmResult AssignmentStatsCache::warm_teacher(UserId author_id, std::size_t batch_size) {
+    return warm(sources_.borrow()->recent_of_author(author_id, teacher_assignments), batch_size);
+}
+
+std::vector<AssignmentId> AssignmentStatsCache::active_ids(std::chrono::milliseconds period) {
+    const SourcePool::Borrowed source = sources_.borrow();
+    std::vector<AssignmentId> active = source->active_since(wall_clock() - period);
+    const auto changed = static_cast<std::ptrdiff_t>(active.size());
+    for (const AssignmentId id : source->all_ids()) {
+        const KeyUse use = cache_.key_use(stats_key(id));
+        if (use.hits + use.misses != 0) active.push_back(id);
+    }
+    std::inplace_merge(active.begin(), active.begin() + changed, active.end());
+    active.erase(std::unique(active.begin(), active.end()), active.end());
+    return active;
 }
 
 }  // namespace larder

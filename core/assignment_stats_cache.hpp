@@ -13,6 +13,7 @@
 #include "core/assignment_notices.hpp"
 #include "core/hit_rate.hpp"
 #include "core/log.hpp"
+#include "core/smart_ttl.hpp"
 #include "core/source_pool.hpp"
 #include "core/warmer.hpp"
 #include "shm/cache.hpp"
@@ -34,9 +35,12 @@ struct StatsCacheOptions {
     std::chrono::milliseconds ttl{300'000};
     std::chrono::milliseconds soft_ttl{
         0};  ///< past it a document is stale, served while one caller recomputes; 0: never
-    std::chrono::milliseconds stale_if_error{0};  ///< past the ttl: served only when computing failed; 0: never
-    Log log;
-    std::function<Timestamp()> wall_clock;  ///< of generated_at and cached_at; empty: the system's
+    std::chrono::milliseconds stale_if_error{0};      ///< past the ttl: served only when computing failed; 0: never
+    std::chrono::milliseconds recompute_interval{0};  ///< between computations of one document that notices cause
+    TtlRange smart_ttl{};  ///< wanted: each document's ttl comes from its own changes, within this range
+    Log log{};
+    std::function<Timestamp()> wall_clock{};  ///< of generated_at and cached_at; empty: the system's
+    WarmQueue* warm_queue = nullptr;          ///< where warming that takes long is put off to; null: see Warmer
 };
 
 /// The document of an assignment is kept under `assignment_stats:{id}`, with the tags `author:{id}` and
@@ -44,6 +48,7 @@ struct StatsCacheOptions {
 class AssignmentStatsCache {
 public:
     static constexpr int teacher_assignments = 10;
+    static constexpr double warm_jitter = 0.1;  ///< of the TTL: what was warmed together does not expire together
 
     AssignmentStatsCache(Cache cache, SourceFactory open_source, StatsCacheOptions options = {});
     AssignmentStatsCache(const AssignmentStatsCache&) = delete;
@@ -54,8 +59,12 @@ public:
     /// ComputeFailed when another process's computation failed.
     std::optional<Document> get_or_calculate(AssignmentId id);
 
-    /// The document, if it is there and not stale: counts a hit, or nothing. Never waits.
+    /// The document, if it is there: counts a hit, or nothing. Never waits. One that is stale is to be computed anew by
+    /// `refresh`, in another thread.
     std::optional<Document> find(AssignmentId id);
+
+    /// Computes what is stale anew, unless somebody on the host is at it; counts nothing. Throws as get_or_calculate.
+    void refresh(AssignmentId id);
 
     /// Of the last 24 hours, over all processes; counts nothing. Known or not: see access().
     HitRate hit_rate(AssignmentId id) const;
@@ -65,11 +74,24 @@ public:
     std::uint64_t invalidate_assignment(AssignmentId id) { return notices_.announce({&id, 1}); }
     std::uint64_t invalidate_assignments(std::span<const AssignmentId> ids) { return notices_.announce(ids); }
 
+    /// For programs whose database has no triggers of ours: to be connected to what they say after a commit. A
+    /// submission that moved names the assignment where it was, too.
+    void on_submission_changed(AssignmentId id, std::optional<AssignmentId> before = std::nullopt);
+    void on_assignment_changed(AssignmentId id) { invalidate_assignment(id); }
+
     /// Fills what is missing; counts nothing. See Warmer.
     WarmResult warm(std::vector<AssignmentId> ids, std::size_t batch_size = 10);
     /// The 10 most recently created assignments of that author. Throws SourceError.
-    WarmResult warm_teacher(UserId author_id);
+    WarmResult warm_teacher(UserId author_id, std::size_t batch_size = 10);
+    /// Fills one, now; throws, or says false, when it could not.
+    bool warm_one(AssignmentId id);
     Warmer& warmer() { return warmer_; }
+
+    /// All assignments; ascending. Throws SourceError.
+    std::vector<AssignmentId> all_ids() { return sources_.borrow()->all_ids(); }
+    /// Those that were asked for in the last 24 hours, or have a submission handed in or graded in the last `period`;
+    /// ascending. Throws SourceError.
+    std::vector<AssignmentId> active_ids(std::chrono::milliseconds period);
 
     AccessRule& access() { return access_; }
     AssignmentNotices& notices() { return notices_; }
@@ -79,7 +101,6 @@ private:
     std::optional<AssignmentRecord> load(AssignmentId id);
     void log_lookup(AssignmentId id, DocumentState state) const;
     EntryOptions entry_options() const;
-    bool warm_one(AssignmentId id);
     Timestamp wall_clock() const;
 
     Cache cache_;

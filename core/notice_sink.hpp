@@ -23,6 +23,8 @@ class NoticeSink {
 public:
     virtual ~NoticeSink() = default;
     virtual void changed(std::span<const AssignmentId> ids) = 0;
+    /// These were published just now; told after changed, and not at all where changes were missed.
+    virtual void published(std::span<const AssignmentId>) {}
     /// Changes were missed, or may have been: nothing may be kept. `why` is for the log.
     virtual void everything_changed(std::string_view why) = 0;
     /// The position last remembered; nullopt: not known (any more).

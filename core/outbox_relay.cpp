@@ -34,6 +34,7 @@ SourceError unreadable(const std::string& path, const SQLite::Exception& error) 
 
 struct OutboxRelay::Batch {
     std::vector<AssignmentId> ids;  // each once
+    std::vector<AssignmentId> published;
     int rows = 0;
     std::int64_t last = 0;  // number up to which the sink knows all, once it was told
     bool gap = false;
@@ -46,13 +47,15 @@ struct OutboxRelay::Connection {
           checked(check(database, path)),
           version(database, "PRAGMA data_version"),
           ids(database, "SELECT DISTINCT assignment_id FROM outbox WHERE seq > ?1 AND seq <= ?2"),
+          published(database,
+                    "SELECT DISTINCT assignment_id FROM outbox WHERE seq > ?1 AND seq <= ?2 AND kind = 'published'"),
           rows(database, "SELECT count(*), coalesce(max(seq), ?1) FROM outbox WHERE seq > ?1 AND seq <= ?2"),
           last(database, highest_number),
           sweep(database,
                 "DELETE FROM outbox WHERE seq <= ?1 AND seq IN (SELECT seq FROM outbox ORDER BY seq LIMIT ?2)") {}
 
     static bool check(SQLite::Database& database, const std::string& path) {
-        check_schema(database, path);
+        check_outbox(database, path);
         // What a power cut may bring back is told a second time, no more.
         database.exec("PRAGMA synchronous = NORMAL");
         return true;
@@ -70,20 +73,22 @@ struct OutboxRelay::Connection {
 
     SQLite::Database database;
     bool checked;  // before the statements below are prepared
-    SQLite::Statement version, ids, rows, last, sweep;
+    SQLite::Statement version, ids, published, rows, last, sweep;
 };
 
 /// Who changed, how many rows say so and their highest number, as of one snapshot. `all_lost`: `told` means nothing.
 OutboxRelay::Batch OutboxRelay::Connection::read_after(std::int64_t told, int batch_rows, bool all_lost) {
     SQLite::Transaction snapshot(database, SQLite::TransactionBehavior::DEFERRED);
     Batch batch;
-    for (SQLite::Statement* const statement : {&ids, &rows}) {
+    for (SQLite::Statement* const statement : {&ids, &published, &rows}) {
         statement->reset();
         statement->bind(1, told);
         statement->bind(2, told + batch_rows);
     }
     while (ids.executeStep()) batch.ids.push_back(ids.getColumn(0).getInt64());
     ids.reset();
+    while (published.executeStep()) batch.published.push_back(published.getColumn(0).getInt64());
+    published.reset();
     rows.executeStep();
     batch.rows = rows.getColumn(0).getInt();
     batch.last = rows.getColumn(1).getInt64();
@@ -175,6 +180,7 @@ int OutboxRelay::tell(const Batch& batch) {
                                        : "the outbox has a gap since the last look");
     else if (!batch.ids.empty())
         sink_.changed(batch.ids);
+    if (!batch.gap && !batch.published.empty()) sink_.published(batch.published);
     if (batch.gap || batch.rows > 0 || first_look) {
         told_.seq = batch.last;
         sink_.remember(told_);

@@ -35,14 +35,43 @@ CREATE TABLE submissions(
     submitted_at   TEXT,
     graded_at      TEXT
 );
-CREATE TABLE outbox(
+CREATE INDEX submissions_by_assignment ON submissions(assignment_id);
+CREATE INDEX assignments_by_author ON assignments(author_id);
+)sql";
+
+constexpr const char* outbox_table = R"sql(
+CREATE TABLE IF NOT EXISTS outbox(
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,
     kind          TEXT NOT NULL,
     assignment_id INTEGER NOT NULL,
     at            TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
 );
-CREATE INDEX submissions_by_assignment ON submissions(assignment_id);
-CREATE INDEX assignments_by_author ON assignments(author_id);
+)sql";
+
+// A job's ids go when it has ended. `runner` is whoever works at it now, and `heartbeat_ms` when it last said so.
+constexpr const char* warming_tables = R"sql(
+CREATE TABLE IF NOT EXISTS warm_jobs(
+    job_id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch_size   INTEGER NOT NULL,
+    total        INTEGER NOT NULL,
+    position     INTEGER NOT NULL DEFAULT 0,
+    in_turn      INTEGER NOT NULL DEFAULT 0,
+    warmed       INTEGER NOT NULL DEFAULT 0,
+    failed       INTEGER NOT NULL DEFAULT 0,
+    turns        INTEGER NOT NULL DEFAULT 0,
+    runner       INTEGER,
+    heartbeat_ms INTEGER NOT NULL DEFAULT 0,
+    created_ms   INTEGER NOT NULL,
+    started_ms   INTEGER,
+    finished_ms  INTEGER
+);
+CREATE TABLE IF NOT EXISTS warm_job_ids(
+    job_id        INTEGER NOT NULL,
+    position      INTEGER NOT NULL,
+    assignment_id INTEGER NOT NULL,
+    PRIMARY KEY (job_id, position)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS warm_jobs_open ON warm_jobs(turns, job_id) WHERE finished_ms IS NULL;
 )sql";
 
 // REPLACE, in an insert or an update, removes the row in its way without firing a delete trigger: the BEFORE triggers
@@ -82,6 +111,17 @@ CREATE TRIGGER assignment_after_delete AFTER DELETE ON assignments BEGIN
 END;
 )sql";
 
+// Since version 3.
+constexpr const char* publication = R"sql(
+CREATE TRIGGER assignment_published_insert AFTER INSERT ON assignments WHEN NEW.status = 'published' BEGIN
+    INSERT INTO outbox(kind, assignment_id) VALUES ('published', NEW.assignment_id);
+END;
+CREATE TRIGGER assignment_published_update AFTER UPDATE ON assignments
+    WHEN NEW.status = 'published' AND OLD.status IS NOT 'published' BEGIN
+    INSERT INTO outbox(kind, assignment_id) VALUES ('published', NEW.assignment_id);
+END;
+)sql";
+
 int version_of(SQLite::Database& database) { return database.execAndGet("PRAGMA user_version").getInt(); }
 
 bool has_tables(SQLite::Database& database) {
@@ -97,11 +137,16 @@ void create_tables(SQLite::Database& database) {
     if (version > schema_version)
         throw SourceError("the database " + database.getFilename() + " has schema " + std::to_string(version) +
                           ", newer than this program knows: use a newer Larder");
-    if (version != 0 || has_tables(database))
-        throw SourceError("the database " + database.getFilename() +
-                          " belongs to another program: import into a new file instead");
-    database.exec(tables);
-    database.exec(triggers);
+    if (version < oldest_schema_version) {
+        if (version != 0 || has_tables(database))
+            throw SourceError("the database " + database.getFilename() +
+                              " belongs to another program: import into a new file instead");
+        database.exec(tables);
+        database.exec(outbox_table);
+        database.exec(triggers);
+    }
+    database.exec(warming_tables);
+    database.exec(publication);
     database.exec("PRAGMA user_version = " + std::to_string(schema_version));
     transaction.commit();
 }
@@ -113,9 +158,21 @@ void create_schema(SQLite::Database& database) {
     database.exec("PRAGMA journal_mode = WAL");
 }
 
+std::string service_tables_sql() { return std::string(outbox_table).substr(1) + std::string(warming_tables).substr(1); }
+
+void check_outbox(SQLite::Database& database, const std::string& path) {
+    if (!database.tableExists("outbox")) check_schema(database, path);
+}
+
+void check_warm_queue(SQLite::Database& database, const std::string& path) {
+    if (database.tableExists("warm_jobs")) return;
+    check_schema(database, path);
+    create_schema(database);
+}
+
 void check_schema(SQLite::Database& database, const std::string& path) {
     const int version = version_of(database);
-    if (version == schema_version) return;
+    if (version >= oldest_schema_version && version <= schema_version) return;
     throw SourceError("the database " + path + " has schema " + std::to_string(version) + ", not " +
                       std::to_string(schema_version) + ": fill a database of this version with `larder import`");
 }

@@ -10,13 +10,24 @@ class Database;
 namespace larder {
 
 /// PRAGMA user_version of the schema below.
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
+/// The oldest that can be read, and brought up to date by create_schema.
+inline constexpr int oldest_schema_version = 2;
 
-/// Makes the tables in an empty database and sets it to WAL; leaves one that has them alone. Throws SourceError on a
-/// database of another program or of a newer Larder. REQUIRES: no open transaction.
+/// Makes the tables in an empty database and sets it to WAL; brings an older one up to date, and leaves one that is
+/// alone. Throws SourceError on a database of another program or of a newer Larder. REQUIRES: no open transaction.
 void create_schema(SQLite::Database& database);
 
-/// Throws SourceError, naming `path`, unless the database has this schema.
+/// Throws SourceError, naming `path`, unless the database has a schema that can be read.
 void check_schema(SQLite::Database& database, const std::string& path);
+
+/// The tables that a service needs in a database of another program, made where they are not there: the outbox, and the
+/// queue of warming jobs.
+std::string service_tables_sql();
+
+/// Throws SourceError, naming `path`, unless the database has the outbox (or the queue): our schema, or another
+/// program's with service_tables_sql.
+void check_outbox(SQLite::Database& database, const std::string& path);
+void check_warm_queue(SQLite::Database& database, const std::string& path);
 
 }  // namespace larder

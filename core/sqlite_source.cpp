@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "core/file_identity.hpp"
+#include "core/own_schema.hpp"
 #include "core/schema.hpp"
 
 namespace larder {
@@ -19,6 +20,9 @@ constexpr const char* select_author = "SELECT author_id FROM assignments WHERE a
 constexpr const char* select_recent =
     "SELECT assignment_id FROM assignments WHERE author_id = ? "
     "ORDER BY julianday(created_at) DESC, assignment_id DESC LIMIT ?";
+constexpr const char* select_active =
+    "SELECT DISTINCT assignment_id FROM submissions WHERE julianday(submitted_at) >= julianday(?1) OR "
+    "julianday(graded_at) >= julianday(?1) ORDER BY assignment_id";
 constexpr const char* select_ids = "SELECT assignment_id FROM assignments ORDER BY assignment_id";
 
 /// A statement in use: bound by the caller, reset whatever happens, so that no read transaction outlives the call.
@@ -112,19 +116,23 @@ SQLite::Database open_database(const std::string& path) {
 }  // namespace
 
 struct SqliteSource::Connection {
-    explicit Connection(const std::string& name)
+    Connection(const std::string& name, const OwnSchema* schema)
         : path(name),
           file(file_identity(name)),
           database(open_database(name)),
-          checked(check(database, name)),
+          checked(check(database, name, schema)),
           assignment(database, select_assignment),
           submissions(database, select_submissions),
           author(database, select_author),
           recent(database, select_recent),
+          active(database, select_active),
           ids(database, select_ids) {}
 
-    static bool check(SQLite::Database& database, const std::string& path) {
-        check_schema(database, path);
+    static bool check(SQLite::Database& database, const std::string& path, const OwnSchema* schema) {
+        if (schema != nullptr)
+            schema->apply(database);
+        else
+            check_schema(database, path);
         database.exec("PRAGMA query_only = 1");
         return true;
     }
@@ -140,7 +148,7 @@ struct SqliteSource::Connection {
     std::string file;
     SQLite::Database database;
     bool checked;  // before the statements below are prepared
-    SQLite::Statement assignment, submissions, author, recent, ids;
+    SQLite::Statement assignment, submissions, author, recent, active, ids;
 };
 
 namespace {
@@ -154,6 +162,8 @@ std::string remedy_for(const SQLite::Exception& error) {
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
         return "make it and its directory readable and writable for this user";
+    case SQLITE_ERROR:
+        return "check that its tables, or the views of --schema, have this";
     default:
         return "check that it is a whole SQLite file";
     }
@@ -170,8 +180,8 @@ auto reading(const std::string& path, Read read) {
 
 }  // namespace
 
-SqliteSource::SqliteSource(const std::string& path)
-    : connection_(reading(path, [&path] { return std::make_unique<Connection>(path); })) {}
+SqliteSource::SqliteSource(const std::string& path, const OwnSchema* schema)
+    : connection_(reading(path, [&] { return std::make_unique<Connection>(path, schema); })) {}
 
 SqliteSource::~SqliteSource() = default;
 
@@ -209,6 +219,13 @@ std::vector<AssignmentId> SqliteSource::all_ids() {
     return reading(connection_->path, [&] { return read_ids(connection_->ids); });
 }
 
+std::vector<AssignmentId> SqliteSource::active_since(Timestamp time) {
+    return reading(connection_->path, [&] {
+        connection_->active.bind(1, to_iso8601(time));
+        return read_ids(connection_->active);
+    });
+}
+
 bool SqliteSource::is_current() const { return file_identity(connection_->path) == connection_->file; }
 
 std::string sqlite_path(const std::string& url) {
@@ -222,17 +239,26 @@ std::string sqlite_path(const std::string& url) {
     return path;
 }
 
-std::unique_ptr<SubmissionSource> open_source(const std::string& url) {
-    return std::make_unique<SqliteSource>(sqlite_path(url));
+std::unique_ptr<SubmissionSource> open_source(const std::string& url, const OwnSchema* schema) {
+    return std::make_unique<SqliteSource>(sqlite_path(url), schema);
 }
 
-std::string database_identity(const std::string& url) {
+std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema) {
+    const std::string path = sqlite_path(url);
+    return reading(path, [&] {
+        SQLite::Database database = open_database(path);
+        schema.apply(database);
+        return schema.unwatched(database);
+    });
+}
+
+std::string database_identity(const std::string& url, const OwnSchema* schema) {
     std::error_code error;
     const std::filesystem::path path =
         std::filesystem::weakly_canonical(std::filesystem::absolute(sqlite_path(url)), error);
     if (error)
         throw SourceError("cannot resolve the path " + url + " (" + error.message() + "): check its directories");
-    return path.string();
+    return schema == nullptr ? path.string() : path.string() + " by views " + schema->identity();
 }
 
 }  // namespace larder

@@ -8,19 +8,21 @@
 
 namespace larder {
 
-/// One connection of its own, which never writes. Opening throws SourceError when the file is missing or has another
-/// schema. Reading waits at most busy_timeout_ms for a lock, which in WAL mode only recovery and shutdown take.
+/// One connection of its own, which never writes. Opening throws SourceError when the file is missing or has neither
+/// our tables nor, with a `schema`, what its views read. Reading waits at most busy_timeout_ms for a lock, which in WAL
+/// mode only recovery and shutdown take.
 class SqliteSource final : public SubmissionSource {
 public:
     static constexpr int busy_timeout_ms = 1'000;
 
-    explicit SqliteSource(const std::string& path);
+    explicit SqliteSource(const std::string& path, const OwnSchema* schema = nullptr);
     ~SqliteSource() override;
 
     std::optional<AssignmentRecord> load(AssignmentId id) override;
     std::optional<Ownership> ownership(AssignmentId id) override;
     std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) override;
     std::vector<AssignmentId> all_ids() override;
+    std::vector<AssignmentId> active_since(Timestamp time) override;
     bool is_current() const override;
 
 private:

@@ -42,16 +42,26 @@ public:
     /// Ascending.
     virtual std::vector<AssignmentId> all_ids() = 0;
 
+    /// Of which a submission was handed in or graded at that time or later; ascending.
+    virtual std::vector<AssignmentId> active_since(Timestamp time) = 0;
+
     /// What is open is what the name leads to now. False: it was replaced, open another one.
     virtual bool is_current() const { return true; }
 };
 
 using SourceFactory = std::function<std::unique_ptr<SubmissionSource>()>;
 
-/// Opens the source that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path. Throws SourceError.
-std::unique_ptr<SubmissionSource> open_source(const std::string& url);
+class OwnSchema;
 
-/// A name that two URLs of one database share, for Options::identity: its canonical absolute path. Throws SourceError.
-std::string database_identity(const std::string& url);
+/// Opens the source that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path. `schema`: how a database of
+/// another program is read. Throws SourceError.
+std::unique_ptr<SubmissionSource> open_source(const std::string& url, const OwnSchema* schema = nullptr);
+
+/// A name that two URLs of one database share, for Options::identity: its canonical absolute path, and how it is read.
+/// Throws SourceError.
+std::string database_identity(const std::string& url, const OwnSchema* schema = nullptr);
+
+/// The changes of which tables nobody would be told, a sentence each, with what to do. Throws SourceError.
+std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema);
 
 }  // namespace larder

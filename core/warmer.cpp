@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/json_writer.hpp"
+#include "core/warm_queue.hpp"
 
 namespace larder {
 namespace {
@@ -28,10 +29,25 @@ std::string to_json(const WarmResult& result) {
         .field("warmed", static_cast<std::int64_t>(result.warmed));
     json.field("failed", static_cast<std::int64_t>(result.failed));
     json.key("async_scheduled").boolean(result.async_scheduled);
+    if (result.job_id) json.field("job_id", *result.job_id);
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(result.duration).count();
     json.field("duration_seconds", Hundredths{round_half_even(milliseconds, 10)});
     json.end_object();
     return json.take();
+}
+
+bool warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id) {
+    try {
+        return warm_one(id);
+    } catch (const std::exception& error) {
+        log(LogLevel::error, "Warming assignment " + std::to_string(id) + " failed: " + error.what());
+        return false;
+    }
+}
+
+void log_warming_complete(const Log& log, std::size_t warmed, std::size_t failed) {
+    log(LogLevel::info,
+        "Async cache warming complete: " + std::to_string(warmed) + " warmed, " + std::to_string(failed) + " failed");
 }
 
 /// One thread and its bounded queue. Jobs take turns, a batch each, so that a long one does not hold up a short one.
@@ -79,11 +95,9 @@ struct Warmer::Background {
         const std::size_t end = std::min(job.done + job.batch_size, job.ids.size());
         for (; job.done < end; ++job.done) {
             if (is_stopping()) return;
-            if (warmer.warm_quietly(job.ids[job.done])) ++job.warmed;
+            if (warm_quietly(warmer.warm_one_, warmer.log_, job.ids[job.done])) ++job.warmed;
         }
-        if (!job.finished()) return;
-        warmer.log_(LogLevel::info, "Async cache warming complete: " + std::to_string(job.warmed) + " warmed, " +
-                                        std::to_string(job.ids.size() - job.warmed) + " failed");
+        if (job.finished()) log_warming_complete(warmer.log_, job.warmed, job.ids.size() - job.warmed);
     }
 
     bool is_stopping() {
@@ -105,8 +119,8 @@ struct Warmer::Background {
     std::thread thread;  // last: it uses all of the above
 };
 
-Warmer::Warmer(WarmOne warm_one, Estimate estimate, Log log)
-    : warm_one_(std::move(warm_one)), estimate_(std::move(estimate)), log_(std::move(log)) {}
+Warmer::Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue)
+    : warm_one_(std::move(warm_one)), estimate_(std::move(estimate)), log_(std::move(log)), queue_(queue) {}
 
 Warmer::~Warmer() {
     // A forked child has no such thread to join, and a mutex that may be locked for ever.
@@ -119,24 +133,20 @@ bool Warmer::at_once(std::size_t count) const {
            std::chrono::duration<double>(at_once_limit).count();
 }
 
-bool Warmer::warm_quietly(AssignmentId id) {
-    try {
-        return warm_one_(id);
-    } catch (const std::exception& error) {
-        log_(LogLevel::error, "Warming assignment " + std::to_string(id) + " failed: " + error.what());
-        return false;
-    }
-}
-
 WarmResult Warmer::warm(std::vector<AssignmentId> ids, std::size_t batch_size) {
     const auto start = std::chrono::steady_clock::now();
     WarmResult result;
     result.total = ids.size();
     if (at_once(ids.size())) {
-        for (const AssignmentId id : ids) ++(warm_quietly(id) ? result.warmed : result.failed);
+        for (const AssignmentId id : ids) ++(warm_quietly(warm_one_, log_, id) ? result.warmed : result.failed);
     } else {
-        result.async_scheduled = schedule(std::move(ids), batch_size);
-        if (!result.async_scheduled) result.failed = result.total;
+        if (queue_ != nullptr) result.job_id = queue_->push(ids, batch_size);
+        result.async_scheduled = queue_ != nullptr ? result.job_id.has_value() : schedule(std::move(ids), batch_size);
+        result.refused = !result.async_scheduled;
+        if (result.refused) {
+            result.failed = result.total;
+            log_(LogLevel::error, "Async cache warming refused: its queue is full, try again later");
+        }
     }
     result.duration = std::chrono::steady_clock::now() - start;
     return result;
@@ -146,9 +156,7 @@ bool Warmer::schedule(std::vector<AssignmentId> ids, std::size_t batch_size) {
     Job job;
     job.ids = std::move(ids);
     job.batch_size = std::max<std::size_t>(batch_size, 1);
-    if (background().push(std::move(job))) return true;
-    log_(LogLevel::error, "Async cache warming refused: its queue is full, try again later");
-    return false;
+    return background().push(std::move(job));
 }
 
 Warmer::Background& Warmer::background() {

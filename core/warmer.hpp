@@ -15,15 +15,26 @@
 
 namespace larder {
 
-/// What came of one `warm`. When async_scheduled, nothing is warmed yet: the log says how it ended.
+class WarmQueue;
+
+/// What came of one `warm`. When async_scheduled, nothing is warmed yet: the job says how it stands, where it has a
+/// number, and the log how it ended.
 struct WarmResult {
     std::size_t total = 0, warmed = 0, failed = 0;
     bool async_scheduled = false;
+    bool refused = false;  ///< the queue is full
+    std::optional<std::int64_t> job_id;
     std::chrono::duration<double> duration{0};
 };
 
-/// `{ total, warmed, failed, async_scheduled, duration_seconds }`
+/// `{ total, warmed, failed, async_scheduled, duration_seconds }`, and job_id where there is one.
 std::string to_json(const WarmResult& result);
+
+/// Fills one entry; false, or an exception: it failed.
+using WarmOne = std::function<bool(AssignmentId)>;
+/// The same without an exception, which goes to the log.
+bool warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id);
+void log_warming_complete(const Log& log, std::size_t warmed, std::size_t failed);
 
 /// Threads: safe. Fork: a child has a background thread of its own, from its first job on; jobs stay with the parent.
 /// Its end waits for the assignment that is being computed, and drops the rest.
@@ -34,18 +45,18 @@ public:
     static constexpr std::size_t max_queued_jobs = 64;
     static constexpr std::size_t max_queued_ids = 1'000'000;
 
-    /// Fills one entry; false, or an exception: it failed.
-    using WarmOne = std::function<bool(AssignmentId)>;
     /// The mean time of real computations; nullopt: none yet.
     using Estimate = std::function<std::optional<std::chrono::nanoseconds>()>;
 
-    Warmer(WarmOne warm_one, Estimate estimate, Log log);
+    /// `queue`, where given, takes what is put off, and outlives the warmer; who runs its jobs is not the warmer's
+    /// business. Without one a thread of this process does it.
+    Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue = nullptr);
     ~Warmer();
     Warmer(const Warmer&) = delete;
     Warmer& operator=(const Warmer&) = delete;
 
     /// One id that fails never stops the others. Jobs in the background take turns of batch_size ids. A job that the
-    /// full queue has no room for fails as a whole.
+    /// full queue has no room for fails as a whole. Throws SourceError when the queue cannot be used.
     WarmResult warm(std::vector<AssignmentId> ids, std::size_t batch_size = 10);
 
     /// Whether so many are warmed at once.
@@ -56,13 +67,13 @@ public:
 
 private:
     struct Background;
-    bool warm_quietly(AssignmentId id);
     bool schedule(std::vector<AssignmentId> ids, std::size_t batch_size);
     Background& background();
 
     WarmOne warm_one_;
     Estimate estimate_;
     Log log_;
+    WarmQueue* queue_;
     std::mutex mutex_;
     std::unique_ptr<Background> background_;
     int owner_pid_ = 0;

@@ -27,6 +27,10 @@ public:
         told_.insert(ids.begin(), ids.end());
         notified_.notify_all();
     }
+    void published(std::span<const AssignmentId> ids) override {
+        published_before_change = published_before_change || told_.empty();
+        published_ids.insert(published_ids.end(), ids.begin(), ids.end());
+    }
     void everything_changed(std::string_view) override {
         const std::lock_guard lock(mutex_);
         ++flushes_;
@@ -45,6 +49,9 @@ public:
         return notified_.wait_for(lock, std::chrono::seconds{10}, [&] { return told_.count(id) > 0; });
     }
     void forget_position() { position_.reset(); }
+
+    std::vector<AssignmentId> published_ids;
+    bool published_before_change = false;
 
     std::function<void()> before_notice;
 
@@ -129,6 +136,17 @@ TEST_CASE("a change is told after its commit, not before, and not when it is rol
     office.sql("COMMIT");
     CHECK(relay.poll() == 1);
     CHECK(office.listener.take() == Told{2});
+}
+
+TEST_CASE("an assignment that was published is told so, after its change") {
+    QuietOffice office;
+    OutboxRelay relay(office.path(), office.listener, {});
+    office.sql("UPDATE assignments SET status = 'published' WHERE assignment_id IN (1, 3)");
+    office.change(20);
+    CHECK(relay.poll() == 5);
+    CHECK(office.listener.published_ids == std::vector<AssignmentId>{1, 3});
+    CHECK_FALSE(office.listener.published_before_change);
+    CHECK(office.listener.take() == Told{1, 2, 3});
 }
 
 TEST_CASE("rows that were written while no relay ran are told by the next one") {

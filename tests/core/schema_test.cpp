@@ -143,7 +143,35 @@ TEST_CASE("databases of other programs and newer schemas are refused") {
     CHECK_THROWS_AS(check_schema(other, "other.db"), SourceError);
 
     School newer;
-    newer.sql("PRAGMA user_version = 3");
+    newer.sql("PRAGMA user_version = 4");
     CHECK_THROWS_AS(create_schema(newer.database()), SourceError);
     CHECK_THROWS_AS(check_schema(newer.database(), newer.path()), SourceError);
+}
+
+TEST_CASE("an older database can be read as it is, and is brought up to date with its rows") {
+    TwoAssignments school;
+    school.sql(
+        "DROP TABLE warm_jobs; DROP TABLE warm_job_ids; DROP TRIGGER assignment_published_insert; "
+        "DROP TRIGGER assignment_published_update; PRAGMA user_version = 2");
+    CHECK_NOTHROW(check_schema(school.database(), school.path()));
+    create_schema(school.database());
+    CHECK(school.number("PRAGMA user_version") == schema_version);
+    CHECK(school.number("SELECT count(*) FROM submissions") == 2);
+    CHECK(school.number("SELECT count(*) FROM warm_jobs") == 0);
+}
+
+TEST_CASE("an assignment that becomes published says so once, beside its change") {
+    TwoAssignments school;
+    const auto published = [&school] {
+        const std::int64_t count = school.number("SELECT count(*) FROM outbox WHERE kind = 'published'");
+        school.take_outbox();
+        return count;
+    };
+    school.sql("UPDATE assignments SET status = 'published' WHERE assignment_id = 1");
+    CHECK(school.number("SELECT count(*) FROM outbox WHERE kind = 'assignment'") == 1);
+    CHECK(published() == 1);
+    school.sql("UPDATE assignments SET status = 'published', title = 'x' WHERE assignment_id = 1");
+    CHECK(published() == 0);
+    school.sql("INSERT INTO assignments(assignment_id, status) VALUES (3, 'published'), (4, 'draft')");
+    CHECK(published() == 1);
 }

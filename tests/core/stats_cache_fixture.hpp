@@ -76,6 +76,7 @@ public:
         return source_->recent_of_author(author_id, limit);
     }
     std::vector<AssignmentId> all_ids() override { return source_->all_ids(); }
+    std::vector<AssignmentId> active_since(Timestamp time) override { return source_->active_since(time); }
 
 private:
     void require_whole() const {
