@@ -6,7 +6,7 @@
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/outbox_relay.hpp"
-#include "core/sqlite_source.hpp"
+#include "tools/database_option.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
@@ -19,7 +19,7 @@ namespace {
 struct Arguments {
     Options cache;
     AssignmentId id = 0;
-    std::string db;
+    DatabaseOption database;
     bool json = false;
 };
 
@@ -35,16 +35,16 @@ void show(const Document& document, bool json) {
 
 int run(const Arguments& arguments) {
     const Log log{LogLevel::debug, log_line};
-    open_source(arguments.db);  // a database that cannot be read makes no cache
+    arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
-    options.identity = database_identity(arguments.db);
+    options.identity = arguments.database.identity();
     const Cache cache = Cache::open(options);
-    AssignmentStatsCache statistics(cache, [&arguments] { return open_source(arguments.db); },
-                                    {options.ttl, std::chrono::milliseconds(0), std::chrono::milliseconds(0), log, {}});
+    AssignmentStatsCache statistics(cache, arguments.database.sources(), {.ttl = options.ttl, .log = log});
     // Nobody else tells the cache what changed: a listener without a database does not.
-    if (!somebody_relays(cache)) relay_once(sqlite_path(arguments.db), statistics.notices(), log);
+    if (!somebody_relays(cache)) relay_once(arguments.database.path(), statistics.notices(), log);
     const std::optional<Document> document = statistics.get_or_calculate(arguments.id);
-    if (!document) throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.db));
+    if (!document)
+        throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.database.url()));
     show(*document, arguments.json);
     return kOk;
 }
@@ -58,7 +58,7 @@ void add_analytics(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("analytics", "Print the statistics of an assignment as JSON");
     add_cache_options(*verb, arguments->cache);
     add_id(*verb, arguments->id);
-    add_text_option(*verb, "db", arguments->db)->required();
+    arguments->database.add_to(*verb);
     verb->add_flag("--json", arguments->json, "{document, state: hit|miss|stale|wait, compute_ms}");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }

@@ -48,6 +48,14 @@ std::uint64_t parse_count(std::string_view text) {
     return parse(text, kNone, std::numeric_limits<std::int64_t>::max(), "a whole number from 0 on");
 }
 
+bool parse_switch(std::string_view text) {
+    for (const std::string_view yes : {"1", "true", "yes", "on"})
+        if (text == yes) return true;
+    for (const std::string_view no : {"0", "false", "no", "off"})
+        if (text == no) return false;
+    throw std::invalid_argument(fmt::format("`{}` is neither true nor false", text));
+}
+
 std::string duration_text(std::chrono::milliseconds duration) {
     const std::int64_t ms = duration.count();
     if (ms < 0)

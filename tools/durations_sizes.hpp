@@ -20,6 +20,9 @@ std::uint64_t parse_size(std::string_view text);
 /// Decimal digits only. Throws std::invalid_argument.
 std::uint64_t parse_count(std::string_view text);
 
+/// `true`, `yes`, `on`, `1`, or their contraries. Throws std::invalid_argument.
+bool parse_switch(std::string_view text);
+
 /// `250ms`, `4.2s`, `3m10s`, `2h05m`, `7d03h`: two units at most.
 std::string duration_text(std::chrono::milliseconds duration);
 

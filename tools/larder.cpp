@@ -25,9 +25,9 @@ constexpr const char* kFooter =
     "Durations: 300, 300s, 500ms, 5m, 1h, 7d. Sizes: 4096, 64KiB, 256MiB, 1GiB.";
 
 void add_verbs(CLI::App& program, Action& action) {
-    for (const auto add :
-         {add_serve, add_import, add_analytics, add_hit_rate, add_ls, add_stat, add_dump, add_get, add_put,
-          add_invalidate, add_listen, add_doctor, add_rm, add_replay, add_advise, add_record, add_token})
+    for (const auto add : {add_serve, add_import, add_analytics, add_hit_rate, add_ls, add_stat, add_dump, add_get,
+                           add_put, add_invalidate, add_listen, add_doctor, add_rm, add_replay, add_advise, add_record,
+                           add_warm, add_triggers, add_token, add_help})
         add(program, action);
 }
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/sqlite_source.hpp"
+#include "tools/database_option.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
 #include "tools/relay_thread.hpp"
@@ -18,20 +18,20 @@ namespace {
 
 struct Arguments {
     Options cache;
-    std::string db;
+    DatabaseOption database;
 };
 
 int run(const Arguments& arguments) {
     StopSignals signals;
     ::signal(SIGPIPE, SIG_IGN);  // it goes on listening when nobody reads its log any more
     Options options = arguments.cache;
-    if (!arguments.db.empty()) {
-        open_source(arguments.db);  // a database that cannot be read makes no cache
-        options.identity = database_identity(arguments.db);
+    if (arguments.database.is_named()) {
+        arguments.database.check();  // a database that cannot be read makes no cache
+        options.identity = arguments.database.identity();
     }
     const Cache cache = Cache::open(options);
     std::optional<RelayThread> relay;
-    if (!arguments.db.empty()) relay.emplace(sqlite_path(arguments.db), cache);
+    if (arguments.database.is_named()) relay.emplace(arguments.database.path(), cache);
     log_line(LogLevel::info, fmt::format("competing for {}", cache.socket_path()));
     while (!signals.wait(std::chrono::hours(1))) {}
     return kOk;
@@ -47,7 +47,7 @@ void add_listen(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand(
         "listen", "Take invalidations from the socket until Ctrl-C; waits for its turn while another listens");
     add_cache_options(*verb, arguments->cache);
-    add_text_option(*verb, "db", arguments->db)->description("Relay the outbox of this SQLite database, too");
+    arguments->database.add_to(*verb)->required(false)->description("Relay the outbox of this SQLite database, too");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -55,14 +55,6 @@ std::chrono::milliseconds parse_time(Text text) {
     return time;
 }
 
-bool parse_switch(Text text) {
-    for (const Text yes : {"1", "true", "yes", "on"})
-        if (text == yes) return true;
-    for (const Text no : {"0", "false", "no", "off"})
-        if (text == no) return false;
-    throw std::invalid_argument(fmt::format("`{}` is neither true nor false", text));
-}
-
 // clang-format off
 constexpr std::array kTable = {
     OptionRow{"cache", "-c,--cache", "LARDER_CACHE", "NAME", "default",
@@ -117,6 +109,8 @@ constexpr std::array kTable = {
 
     OptionRow{"db", "--db", "", "URL", "",
         "The SQLite database: a path or sqlite:PATH", Group::service, nullptr},
+    OptionRow{"schema", "--schema", "LARDER_SCHEMA", "FILE", "none: it is a Larder database",
+        "How another program's database is read: CREATE TEMP VIEW assignments, submissions", Group::service, nullptr},
     OptionRow{"assignments", "--assignments", "", "FILE", "",
         "assignments.csv", Group::service, nullptr},
     OptionRow{"submissions", "--submissions", "", "FILE", "",
@@ -129,6 +123,28 @@ constexpr std::array kTable = {
         "none: loopback only, everybody is let in",
         "Keys that tokens are signed with: at least 32 bytes, mode 0600, a line kid:secret names a key",
         Group::service, nullptr},
+    OptionRow{"audit-log", "--audit-log", "LARDER_AUDIT_LOG", "FILE", "none: the log alone",
+        "Where each invalidation by HTTP is written, a JSON line each: when, who, what, the notice's number",
+        Group::service, nullptr},
+    OptionRow{"soft-ttl", "--soft-ttl", "LARDER_SOFT_TTL", "DURATION", "0: never",
+        "Age past which a document is still served while one process of the host computes it anew",
+        Group::service, nullptr},
+    OptionRow{"stale-if-error", "--stale-if-error", "LARDER_STALE_IF_ERROR", "DURATION", "0: not at all",
+        "How long past its time to live a document is served while the database cannot be read",
+        Group::service, nullptr},
+    OptionRow{"recompute-interval", "--recompute-interval", "LARDER_RECOMPUTE_INTERVAL", "DURATION", "100ms",
+        "Least time between two computations of one document that changes cause: many changes at once cost a few",
+        Group::service, nullptr},
+    OptionRow{"ttl-min", "--ttl-min", "LARDER_TTL_MIN", "DURATION", "none: --ttl for all",
+        "With --ttl-max: a document's own time to live, a tenth of the time between its last changes, at least this",
+        Group::service, nullptr},
+    OptionRow{"ttl-max", "--ttl-max", "LARDER_TTL_MAX", "DURATION", "none: --ttl for all",
+        "With --ttl-min: the longest of them", Group::service, nullptr},
+    OptionRow{"warm-daily", "--warm-daily", "LARDER_WARM_DAILY", "HH:MM", "never",
+        "Local time at which assignments with recent views or submissions are computed, once a day",
+        Group::service, nullptr},
+    OptionRow{"warm-on-publish", "--warm-on-publish", "LARDER_WARM_ON_PUBLISH", "true|false", "false",
+        "Compute an assignment when it becomes published", Group::service, nullptr},
     OptionRow{"log-level", "--log-level", "LARDER_LOG", "debug|info|warning|error",
         "info for serve and listen, else warning",
         "What is logged on stderr", Group::service, nullptr},

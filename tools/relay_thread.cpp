@@ -29,9 +29,9 @@ int open_segment_file(const std::string& path) {
 
 }  // namespace
 
-RelayThread::RelayThread(std::string database_path, Cache cache)
+RelayThread::RelayThread(std::string database_path, Cache cache, AssignmentNotices::OnPublished on_published)
     : path_(std::move(database_path)),
-      notices_(cache, core_log()),
+      notices_(cache, core_log(), std::move(on_published)),
       role_fd_(open_segment_file(cache.segment_path())),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 

@@ -20,7 +20,7 @@ namespace larder::tools {
 class RelayThread {
 public:
     /// Throws std::system_error when the segment file cannot be opened.
-    RelayThread(std::string database_path, Cache cache);
+    RelayThread(std::string database_path, Cache cache, AssignmentNotices::OnPublished on_published = {});
     ~RelayThread();
     RelayThread(const RelayThread&) = delete;
     RelayThread& operator=(const RelayThread&) = delete;

@@ -3,12 +3,17 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "core/assignment_stats_cache.hpp"
 #include "core/log.hpp"
 #include "shm/cache.hpp"
+#include "tools/daily_time.hpp"
+#include "tools/database_option.hpp"
 
 namespace larder::tools {
 
@@ -24,12 +29,20 @@ struct WorkerTicket {
 };
 
 struct ServeConfig {
-    Options cache;              ///< with the database's identity, and logging
-    std::string database;       ///< URL
+    Options cache;  ///< with the database's identity, and logging
+    DatabaseOption database;
     std::string listen;         ///< HOST:PORT
     std::string auth_key_file;  ///< empty: everybody is let in, on loopback only
     std::string port_file;      ///< empty: none
+    std::string audit_log;      ///< empty: none
     std::size_t workers = 2;
+    std::chrono::milliseconds soft_ttl{0}, stale_if_error{0};  ///< 0: never
+    std::chrono::milliseconds recompute_interval{100};
+    TtlRange smart_ttl;
+    std::optional<DailyTime> warm_daily;  ///< absent: never
+    bool warm_on_publish = false;
+
+    StatsCacheOptions stats_options() const;
 };
 
 inline constexpr std::size_t max_workers = 64;

@@ -11,7 +11,10 @@
 #include <optional>
 
 #include "core/assignment_stats_cache.hpp"
-#include "core/submission_source.hpp"
+#include "core/warm_queue.hpp"
+#include "tools/http/api_service.hpp"
+#include "tools/http/audit_log.hpp"
+#include "tools/http/control_service.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/http/server.hpp"
 #include "tools/http/stats_service.hpp"
@@ -59,11 +62,16 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     Options options = config.cache;
     options.role = "worker";
     Cache cache = Cache::open(options);
-    AssignmentStatsCache stats(cache, [url = config.database] { return open_source(url); },
-                               {.ttl = options.ttl, .log = core_log()});
+    WarmQueue jobs(config.database.path());
+    StatsCacheOptions stats_options = config.stats_options();
+    stats_options.warm_queue = &jobs;
+    AssignmentStatsCache stats(cache, config.database.sources(), stats_options);
+    AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;
     if (!config.auth_key_file.empty()) keys = KeyRing::parse({status->key_file.data(), status->key_file_bytes});
-    StatsService service(stats);
+    StatsService pages(stats);
+    ControlService control(stats, cache, jobs, audit);
+    ApiService service(pages, control);
 
     ListenAddress address = ListenAddress::parse(config.listen);
     address.set_port(ticket.port);

@@ -11,8 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "core/sqlite_source.hpp"
-#include "core/submission_source.hpp"
+#include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/options.hpp"
@@ -21,6 +20,7 @@
 #include "tools/serve_status.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
+#include "tools/warm_thread.hpp"
 #include "tools/worker_crew.hpp"
 
 namespace larder::tools {
@@ -139,7 +139,8 @@ int run_supervisor(ServeConfig config) {
     ListenAddress address = checked_address(config);
     const ServeStatusPage status = ServeStatusPage::create();
     if (!config.auth_key_file.empty()) share_keys(config.auth_key_file, status);
-    static_cast<void>(open_source(config.database));
+    config.database.check();
+    static_cast<void>(AuditLog(config.audit_log));
     const PortReservation reservation(address);
     PortFile port_file(config.port_file);
     const sigset_t signals = take_over_signals();
@@ -148,7 +149,11 @@ int run_supervisor(ServeConfig config) {
     config.cache.listen = true;
     Cache cache = Cache::open(config.cache);
     warn_about(config, cache);
-    const RelayThread relay(sqlite_path(config.database), cache);
+    WarmThread warming(config, cache);
+    AssignmentNotices::OnPublished on_published;
+    if (config.warm_on_publish)
+        on_published = [&warming](std::span<const AssignmentId> ids) { warming.warm_published(ids); };
+    const RelayThread relay(config.database.path(), cache, on_published);
     WorkerCrew workers(config.workers, address.port(), status);
     const bool served = supervise_and_drain(port_file, address, workers, status, relay, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");

@@ -47,5 +47,8 @@ void add_rm(CLI::App& program, Action& action);
 void add_replay(CLI::App& program, Action& action);
 void add_advise(CLI::App& program, Action& action);
 void add_record(CLI::App& program, Action& action);
+void add_help(CLI::App& program, Action& action);
+void add_warm(CLI::App& program, Action& action);
+void add_triggers(CLI::App& program, Action& action);
 
 }  // namespace larder::tools

@@ -41,7 +41,7 @@ public:
     explicit PageService(Connection connection) : connection_(std::move(connection)) {}
 
     std::optional<tools::Answer> answer_at_once(const tools::Call& call) override {
-        const auto id = static_cast<long long>(call.assignment_id);
+        const auto id = static_cast<long long>(call.id);
         const Reply reply(static_cast<redisReply*>(
             ::redisCommand(connection_.get(), "MGET assignment_access:%lld assignment_stats:%lld", id, id)));
         if (reply == nullptr || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||

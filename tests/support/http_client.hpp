@@ -118,4 +118,13 @@ inline HttpAnswer http_get(std::uint16_t port, const std::string& target, const 
     return client.connected() ? client.get(target, more_headers) : HttpAnswer{};
 }
 
+inline HttpAnswer http_post(std::uint16_t port, const std::string& target, const std::string& body,
+                            const std::string& more_headers = {}) {
+    HttpClient client(port);
+    if (!client.connected() || !client.send("POST " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+                                            std::to_string(body.size()) + "\r\n" + more_headers + "\r\n" + body))
+        return {};
+    return client.receive();
+}
+
 }  // namespace larder::test

@@ -33,12 +33,12 @@ Decision ask(const Asked& asked, const KeyRing* ring = &keys) {
 }
 
 unsigned status(const Decision& decision) {
-    const auto* const answer = std::get_if<Answer>(&decision);
-    return answer == nullptr ? 200 : answer->status;
+    const auto* const rejection = std::get_if<Rejection>(&decision);
+    return rejection == nullptr ? 200 : rejection->answer.status;
 }
 
 std::string header(const Decision& decision, std::string_view name) {
-    for (const auto& [key, value] : std::get<Answer>(decision).headers)
+    for (const auto& [key, value] : std::get<Rejection>(decision).answer.headers)
         if (key == name) return value;
     return {};
 }
@@ -133,7 +133,7 @@ TEST_CASE("the caller is who the token names; without keys everybody is an admin
     const Call call =
         std::get<Call>(ask({.target = "/api/assignments/5/cache_hit_rate/", .authorization = bearer(Role::tutor, 99)}));
     CHECK(call.endpoint == Endpoint::hit_rate);
-    CHECK(call.assignment_id == 5);
+    CHECK(call.id == 5);
     CHECK(call.caller.user_id == 99);
     CHECK(call.caller.role == Role::tutor);
     CHECK(std::get<Call>(ask({}, nullptr)).caller.role == Role::admin);
@@ -158,4 +158,85 @@ TEST_CASE("every refusal is a JSON error with the code of its status", "[http]")
         CHECK(answer.status == row.status);
         CHECK(answer.body() == R"({"error":{"code":")" + row.code + R"(","message":"Why \"so\"."}})");
     }
+}
+
+TEST_CASE("what steers the cache takes POST, and an admin's role", "[http]") {
+    for (const char* target : {"/api/cache/warm/", "/api/cache/invalidate/"}) {
+        INFO(target);
+        CHECK(header(ask({.target = target}), "Allow") == "POST");
+        CHECK(status(ask({.method = "POST", .target = target})) == 401);
+        for (const Role role : {Role::student, Role::tutor, Role::teacher})
+            CHECK(status(ask({.method = "POST", .target = target, .authorization = bearer(role)})) == 403);
+        CHECK(status(ask({.method = "POST", .target = target, .authorization = bearer(Role::admin)})) == 200);
+        CHECK(open(target, "POST") == 200);
+    }
+    CHECK(open("/api/cache/warm", "POST") == 308);
+    CHECK(open("/api/cache/", "POST") == 404);
+}
+
+TEST_CASE("a teacher warms his own assignments, an admin everybody's", "[http]") {
+    const auto warm = [](Role role, const std::string& id) {
+        return status(
+            ask({.method = "POST", .target = "/api/teachers/" + id + "/warm/", .authorization = bearer(role, 7)}));
+    };
+    CHECK(warm(Role::teacher, "7") == 200);
+    CHECK(warm(Role::tutor, "7") == 200);
+    CHECK(warm(Role::teacher, "8") == 403);
+    CHECK(warm(Role::student, "7") == 403);
+    CHECK(warm(Role::admin, "8") == 200);
+    CHECK(warm(Role::teacher, "x") == 404);
+}
+
+TEST_CASE("a job is shown with and without a last slash, to all but students", "[http]") {
+    for (const char* target : {"/api/cache/jobs/5", "/api/cache/jobs/5/"}) {
+        CHECK(std::get<Call>(ask({.target = target, .authorization = bearer(Role::tutor)})).id == 5);
+        CHECK(status(ask({.target = target, .authorization = bearer(Role::student)})) == 403);
+        CHECK(status(ask({.target = target})) == 401);
+    }
+    CHECK(open("/api/cache/jobs/") == 200);
+    CHECK(open("/api/cache/jobs/x") == 404);
+    CHECK(open("/api/cache/jobs/5/6") == 404);
+}
+
+TEST_CASE("where nobody needs a token, pages of other origins change nothing", "[http]") {
+    const auto from = [](const char* origin, const char* host, const KeyRing* ring = nullptr) {
+        const std::string token = bearer(Role::admin);
+        RequestHead head{.method = "POST", .target = "/api/cache/invalidate/", .authorization = token, .host = host};
+        if (origin != nullptr) head.origin = origin;
+        return status(route(head, ring, WallClock::now()));
+    };
+    CHECK(from(nullptr, "127.0.0.1:8080") == 200);
+    CHECK(from("http://127.0.0.1:8080", "127.0.0.1:8080") == 200);
+    CHECK(from("http://localhost:8080", "localhost:8080") == 200);
+    CHECK(from("http://[::1]:8080", "[::1]:8080") == 200);
+    CHECK(from("http://evil.example", "127.0.0.1:8080") == 403);
+    CHECK(from("null", "127.0.0.1:8080") == 403);
+    CHECK(from("http://127.0.0.1:9090", "127.0.0.1:8080") == 403);
+    CHECK(from("http://evil.example:8080", "evil.example:8080") == 403);  // its name leads here
+    CHECK(from("http://127.evil.example", "127.evil.example") == 403);
+    CHECK(from("https://school.example", "10.0.0.1", &keys) == 200);  // a token is not sent by itself
+}
+
+TEST_CASE("why a token is refused is for the log, and nothing of the token is in it", "[http]") {
+    const auto reason = [](const std::optional<std::string>& authorization) {
+        const Decision decision = ask({.authorization = authorization});
+        return std::string(std::get<Rejection>(decision).reason);
+    };
+    CHECK(reason({}) == "there is none");
+    CHECK(reason("Basic abc") == "it is no bearer's");
+    CHECK(reason("Bearer abc") == "it is not a token");
+    CHECK(reason(bearer(Role::student)) == "a student's role is not enough");
+    const auto signed_by = [](const KeyRing& ring, std::chrono::milliseconds lifetime, WallClock::time_point at) {
+        return "Bearer " + make_token({.user_id = 7, .role = Role::teacher}, lifetime, ring, at);
+    };
+    const KeyRing other = KeyRing::parse(std::string(32, 'x')), named = KeyRing::parse("k2:" + std::string(32, 'x'));
+    CHECK(reason(signed_by(other, 1h, WallClock::now())) == "no key of ours has signed it");
+    CHECK(reason(signed_by(keys, 1h, WallClock::now() - 2h)) == "it has expired, or is not valid yet");
+    const Decision unknown_kid = [&] {
+        const std::string token = signed_by(named, 1h, WallClock::now());
+        const KeyRing ours = KeyRing::parse("k1:" + std::string(32, 'y'));
+        return ask({.authorization = token}, &ours);
+    }();
+    CHECK(std::get<Rejection>(unknown_kid).reason == "no key of ours has the name that it gives");
+    CHECK(std::get<Rejection>(ask({.target = "/nowhere"})).reason.empty());
 }

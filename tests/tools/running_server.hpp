@@ -21,17 +21,17 @@ class FakeService final : public tools::Service {
 public:
     explicit FakeService(Channel& test) : test_(test) {}
     std::optional<tools::Answer> answer_at_once(const tools::Call& call) override {
-        return call.assignment_id < slow_id ? std::optional(answer(call)) : std::nullopt;
+        return call.id < slow_id ? std::optional(answer(call)) : std::nullopt;
     }
     tools::Answer answer(const tools::Call& call) override {
-        if (call.assignment_id == foreign_id) return tools::error_answer(tools::Fault::forbidden, "Not yours.");
+        if (call.id == foreign_id) return tools::error_answer(tools::Fault::forbidden, "Not yours.");
         if (call.check_only) return {};
-        if (call.assignment_id >= slow_id) {
+        if (call.id >= slow_id) {
             test_.tell('s');
             test_.hear();
         }
-        if (call.assignment_id == 999) return tools::json_answer(std::string(large_size, 'x'));
-        return tools::json_answer(std::to_string(call.assignment_id));
+        if (call.id == 999) return tools::json_answer(std::string(large_size, 'x'));
+        return tools::json_answer(std::to_string(call.id));
     }
 
 private:

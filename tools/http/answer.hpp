@@ -30,7 +30,9 @@ struct Answer {
     unsigned status = 200;
     std::vector<std::pair<std::string_view, std::string>> headers;  ///< names are literals; besides the usual ones
     std::string text;
-    Pinned document;  ///< where it has a value, the body is that
+    std::string_view content_type = "application/json; charset=utf-8";  ///< a literal
+    Pinned document;                                                    ///< where it has a value, the body is that
+    bool stale = false;  ///< Service::refresh is to be called for the same call
 
     std::string_view body() const { return document ? document.value() : std::string_view(text); }
 };

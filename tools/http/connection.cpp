@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -64,6 +65,9 @@ private:
     bool has_clear_length() const;
     bool announces_too_much() const;
     RequestHead head() const;
+    std::string client() const;
+    bool asks_before_its_body() const { return parser_->get().count(http::field::expect) != 0; }
+    void invite_body();
     void read_body();
     void on_body(error_code error);
     void execute(const Call& call, void (HttpConnection::*then)(Answer));
@@ -186,9 +190,20 @@ bool HttpConnection::announces_too_much() const { return parser_->content_length
 RequestHead HttpConnection::head() const {
     const auto& request = parser_->get();
     RequestHead head{.method = view(request.method_string()), .target = view(request.target()), .authorization = {}};
-    const auto field = request.find(http::field::authorization);
-    if (field != request.end()) head.authorization = view(field->value());
+    const auto value = [&request](http::field name) {
+        const auto field = request.find(name);
+        return field == request.end() ? std::nullopt : std::optional(view(field->value()));
+    };
+    head.authorization = value(http::field::authorization);
+    head.origin = value(http::field::origin);
+    head.host = value(http::field::host).value_or(std::string_view());
     return head;
+}
+
+std::string HttpConnection::client() const {
+    error_code error;
+    const auto endpoint = socket_.remote_endpoint(error);
+    return error ? std::string("somebody who has gone") : endpoint.address().to_string();
 }
 
 void HttpConnection::on_header(error_code error, std::size_t size) {
@@ -198,11 +213,15 @@ void HttpConnection::on_header(error_code error, std::size_t size) {
     if (!has_one_host()) return send_fault(Fault::bad_request, "A request needs exactly one Host header.");
     if (!has_clear_length()) return send_fault(Fault::bad_request, "No Transfer-Encoding but chunked is understood.");
     Decision decision = host_.decide(head());
-    if (auto* const refused = std::get_if<Answer>(&decision))
-        return send(std::move(*refused), parser_->is_done() && parser_->keep_alive());
-    call_ = std::get<Call>(decision);
-    // Who asks whether to send a body is answered at once, and need not.
-    if (parser_->is_done() || (parser_->get().count(http::field::expect) != 0 && !announces_too_much()))
+    if (auto* const rejection = std::get_if<Rejection>(&decision)) {
+        if (!rejection->reason.empty()) host_.on_rejected(rejection->reason, client());
+        return send(std::move(rejection->answer), parser_->is_done() && parser_->keep_alive());
+    }
+    call_ = std::move(std::get<Call>(decision));
+    const bool wants_body = takes_body(call_->endpoint);
+    if (wants_body) call_->client = client();
+    // Who asks whether to send a body that nobody wants is answered at once, and need not.
+    if (parser_->is_done() || (asks_before_its_body() && !wants_body && !announces_too_much()))
         return execute(*call_, &HttpConnection::on_answer);
     Call check = *call_;
     check.check_only = true;
@@ -213,7 +232,16 @@ void HttpConnection::on_checked(Answer answer) {
     if (answer.status != status_ok) return send(std::move(answer), false);
     if (announces_too_much()) return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
     enter(Phase::reading, limits_.request_time);
+    if (asks_before_its_body() && takes_body(call_->endpoint)) return invite_body();
     read_body();
+}
+
+void HttpConnection::invite_body() {
+    static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    asio::async_write(socket_, asio::buffer(go_on), alive([this](error_code error, std::size_t) {
+                          if (error) return close();
+                          read_body();
+                      }));
 }
 
 void HttpConnection::read_body() {
@@ -224,8 +252,10 @@ void HttpConnection::read_body() {
 
 void HttpConnection::on_body(error_code error) {
     if (error && error != http::error::need_buffer) return on_read_error(error);
-    body_bytes_ += scratch_.size() - parser_->get().body().size;
+    const std::size_t size = scratch_.size() - parser_->get().body().size;
+    body_bytes_ += size;
     if (body_bytes_ > limits_.body_bytes) return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
+    if (takes_body(call_->endpoint)) call_->body.append(scratch_.data(), size);
     if (parser_->is_done()) return execute(*call_, &HttpConnection::on_answer);
     read_body();
 }
@@ -260,7 +290,8 @@ void HttpConnection::fill_response(bool keep_alive) {
     for (const auto& [name, value] : answer_.headers) response_->set({name.data(), name.size()}, value);
     response_->set("X-Worker", std::to_string(::getpid()));
     response_->set(http::field::cache_control, "no-store");
-    if (!body.empty()) response_->set(http::field::content_type, "application/json; charset=utf-8");
+    if (!body.empty())
+        response_->set(http::field::content_type, {answer_.content_type.data(), answer_.content_type.size()});
     response_->content_length(body.size());
     response_->keep_alive(keep_alive);
     if (!is_head_) response_->body() = {body.data(), body.size()};

@@ -33,6 +33,8 @@ public:
 
     virtual ~ConnectionHost() = default;
     virtual Decision decide(const RequestHead& head) = 0;
+    /// A request of that address was not let in.
+    virtual void on_rejected(std::string_view reason, std::string_view client) = 0;
     /// Answers through `reply`, once, on the server's thread: within the call or later.
     virtual void execute(const Call& call, Reply reply) = 0;
     /// No request after the running one.

@@ -19,8 +19,11 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
+
+#include "tools/http/log_limiter.hpp"
 
 namespace larder::tools {
 namespace {
@@ -32,6 +35,8 @@ constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::milliseconds first_byte_time{250};  // for a client that had just connected when draining began
 constexpr std::size_t max_refusals = 64;                   // connections that are being told 503, beside the others
 constexpr int max_accepts_in_a_row = 64;
+constexpr std::size_t max_rejection_lines = 10;  // in the log, of one worker
+constexpr std::chrono::milliseconds rejection_window{10'000};
 
 // The calls that have to wait for something, on threads of their own; the reply comes back to the server's thread.
 // (asio::thread_pool waits for ever for the threads that it has when the next cannot be made.)
@@ -62,6 +67,17 @@ public:
         return true;
     }
 
+    // Of one thing at a time; what is refused is asked for again by the next who is served what is stale.
+    void refresh(const Call& call) {
+        if (pending_.load(std::memory_order_relaxed) >= max_pending_ || !refreshing_.insert(call.id).second) return;
+        pending_.fetch_add(1, std::memory_order_relaxed);
+        asio::post(work_, [this, call] {
+            service_.refresh(call);
+            asio::post(io_, [this, id = call.id] { refreshing_.erase(id); });
+            pending_.fetch_sub(1, std::memory_order_release);
+        });
+    }
+
     bool is_idle() const { return pending_.load(std::memory_order_acquire) == 0; }
 
 private:
@@ -69,6 +85,7 @@ private:
     Service& service_;
     const std::size_t max_pending_;
     std::atomic<std::size_t> pending_{0};
+    std::unordered_set<std::int64_t> refreshing_;  // the server's thread's
     asio::io_context work_;
     const asio::executor_work_guard<asio::io_context::executor_type> more_work_{work_.get_executor()};
     std::vector<std::jthread> threads_;  // the last member: they end first
@@ -90,6 +107,7 @@ public:
     bool run(const std::function<void()>& ready);
 
     Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
+    void on_rejected(std::string_view reason, std::string_view client) override;
     void execute(const Call& call, Reply reply) override;
     bool is_draining() const override { return draining_; }
     void on_closed(Connection& connection) override { connections_.erase(&connection); }
@@ -117,6 +135,7 @@ private:
     Connection::Clock::time_point drain_deadline_;
     bool draining_ = false;
     bool accept_paused_ = false;
+    LogLimiter rejections_{max_rejection_lines, rejection_window};
     ComputePool pool_;  // the last member: its threads end first
 };
 
@@ -131,9 +150,20 @@ bool Loop::run(const std::function<void()>& ready) {
     return connections_.empty() && pool_.is_idle();
 }
 
+// An attack must not fill the log. Nothing of the token is in it.
+void Loop::on_rejected(std::string_view reason, std::string_view client) {
+    std::size_t left_out = 0;
+    if (!rejections_.admit(Connection::Clock::now(), left_out)) return;
+    if (left_out != 0) spdlog::warn("Requests refused, too many to name each: {}", left_out);
+    spdlog::warn("Request of {} refused: its token: {}", client, reason);
+}
+
 void Loop::execute(const Call& call, Reply reply) {
     if (call.endpoint == Endpoint::health) return reply(health_answer());
-    if (std::optional<Answer> answer = service_.answer_at_once(call)) return reply(std::move(*answer));
+    if (std::optional<Answer> answer = service_.answer_at_once(call)) {
+        if (answer->stale) pool_.refresh(call);
+        return reply(std::move(*answer));
+    }
     if (!pool_.submit(call, reply))
         reply(error_answer(Fault::unavailable, "Too much to compute; try again in a moment."));
 }

@@ -19,6 +19,9 @@ public:
     /// Checks existence and author, then answers. May wait for the database, and for another process that computes the
     /// same document. What goes wrong is an answer too.
     virtual Answer answer(const Call& call) = 0;
+
+    /// What answer_at_once gave was stale: makes it new. May wait as answer does; what goes wrong is in the log.
+    virtual void refresh(const Call&) noexcept {}
 };
 
 }  // namespace larder::tools

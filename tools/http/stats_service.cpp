@@ -23,6 +23,7 @@ std::optional<Answer> refusal(Access access) {
 Answer document_answer(Document document) {
     Answer answer;
     answer.headers.emplace_back("X-Cache", std::string(name_of(document.state)));
+    answer.stale = document.state == DocumentState::stale;
     answer.document = std::move(document.bytes);
     return answer;
 }
@@ -46,26 +47,33 @@ auto guarded(AssignmentId id, Work work) -> decltype(work()) {
 }  // namespace
 
 std::optional<Answer> StatsService::answer_at_once(const Call& call) {
-    return guarded(call.assignment_id, [&]() -> std::optional<Answer> {
-        const std::optional<Access> access = stats_.access().check_cached(call.caller, call.assignment_id);
+    return guarded(call.id, [&]() -> std::optional<Answer> {
+        const std::optional<Access> access = stats_.access().check_cached(call.caller, call.id);
         if (!access) return std::nullopt;
         if (std::optional<Answer> refused = refusal(*access)) return refused;
         if (call.check_only) return Answer();
-        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.assignment_id);
-        std::optional<Document> document = stats_.find(call.assignment_id);
+        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.id);
+        std::optional<Document> document = stats_.find(call.id);
         return document ? std::optional(document_answer(std::move(*document))) : std::nullopt;
     });
 }
 
 Answer StatsService::answer(const Call& call) {
-    return guarded(call.assignment_id, [&]() -> Answer {
-        if (std::optional<Answer> refused = refusal(stats_.access().check(call.caller, call.assignment_id)))
+    return guarded(call.id, [&]() -> Answer {
+        if (std::optional<Answer> refused = refusal(stats_.access().check(call.caller, call.id)))
             return std::move(*refused);
         if (call.check_only) return {};
-        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.assignment_id);
-        std::optional<Document> document = stats_.get_or_calculate(call.assignment_id);
+        if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.id);
+        std::optional<Document> document = stats_.get_or_calculate(call.id);
         return document ? document_answer(std::move(*document)) : unknown_assignment();
     });
+}
+
+void StatsService::refresh(const Call& call) noexcept {
+    static_cast<void>(guarded(call.id, [&] {
+        stats_.refresh(call.id);
+        return Answer();
+    }));
 }
 
 Answer StatsService::hit_rate(AssignmentId id) const { return json_answer(to_json(stats_.hit_rate(id))); }

@@ -15,6 +15,7 @@ public:
 
     std::optional<Answer> answer_at_once(const Call& call) override;
     Answer answer(const Call& call) override;
+    void refresh(const Call& call) noexcept override;
 
 private:
     Answer hit_rate(AssignmentId id) const;

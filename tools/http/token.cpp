@@ -116,13 +116,22 @@ std::optional<std::int64_t> user_of(const Json& claims) {
     return user_id;
 }
 
-std::optional<Caller> caller_of(const Json& claims, std::int64_t now) {
-    if (find(claims, "aud") != nullptr || !is_in_time(claims, now)) return std::nullopt;
+/// Why a token is refused, in the words of a log.
+struct Refused {
+    std::string_view reason;
+};
+
+Caller caller_of(const Json& claims, std::int64_t now) {
+    if (find(claims, "aud") != nullptr) throw Refused{"it is for another audience"};
+    if (!has_whole_times(claims)) throw Refused{"its times are no whole numbers"};
+    if (!is_in_time(claims, now)) throw Refused{"it has expired, or is not valid yet"};
     const auto user_id = user_of(claims);
+    if (!user_id) throw Refused{"its `sub` is no user's number"};
     const Json* role_claim = find(claims, "role");
-    if (!user_id || role_claim == nullptr || !role_claim->is_string()) return std::nullopt;
-    const auto role = role_from(role_claim->get_ref<const std::string&>());
-    if (!role) return std::nullopt;
+    const auto role = role_claim != nullptr && role_claim->is_string()
+                          ? role_from(role_claim->get_ref<const std::string&>())
+                          : std::nullopt;
+    if (!role) throw Refused{"its `role` is none of ours"};
     return Caller{.user_id = *user_id, .role = *role};
 }
 
@@ -136,27 +145,32 @@ bool is_signed_with(const Key& key, std::string_view token) {
         .first;
 }
 
-std::optional<Caller> verify(std::string_view token, const KeyRing& keys, std::int64_t now) {
+Caller verify(std::string_view token, const KeyRing& keys, std::int64_t now) {
     const Json header = header_of(token);
-    if (!is_pinned(header)) return std::nullopt;
+    if (!is_pinned(header)) throw Refused{"its header names another algorithm, type or extension"};
     const Json claims = claims_of(token);
-    if (!claims.is_object() || !has_whole_times(claims)) return std::nullopt;
-    for (const Key* key : keys.candidates(kid_of(header)))
+    if (!claims.is_object()) throw Refused{"its claims are no object"};
+    const std::vector<const Key*> candidates = keys.candidates(kid_of(header));
+    if (candidates.empty()) throw Refused{"no key of ours has the name that it gives"};
+    for (const Key* key : candidates)
         if (is_signed_with(*key, token)) return caller_of(claims, now);
-    return std::nullopt;
+    throw Refused{"no key of ours has signed it"};
 }
 
 }  // namespace
 
 std::string_view name_of(Role role) { return role_names[static_cast<std::size_t>(role)]; }
 
-std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now) noexcept {
+std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now,
+                                   std::string_view* reason) noexcept {
+    std::string_view why = "it is not a token";
     try {
-        if (!has_form(token)) return std::nullopt;
-        return verify(token, keys, seconds_of(now));
-    } catch (...) {  // what is no JSON throws: whatever it is, the token is not valid
-        return std::nullopt;
-    }
+        if (has_form(token)) return verify(token, keys, seconds_of(now));
+    } catch (const Refused& refused) {
+        why = refused.reason;
+    } catch (...) {}  // what is no JSON throws: whatever it is, the token is not valid
+    if (reason != nullptr) *reason = why;
+    return std::nullopt;
 }
 
 std::string make_token(const Caller& caller, std::chrono::milliseconds lifetime, const KeyRing& keys,

@@ -22,8 +22,10 @@ using WallClock = std::chrono::system_clock;
 /// The caller of a token that one of `keys` signed and that is valid at `now`; nullopt for every other string of bytes.
 /// Claims: `sub` a decimal string, `role` one of four, `exp` a positive integer above `now`; `nbf` and `iat`, where
 /// present, integers, `nbf` not above `now`. No leeway. A token for an audience (`aud`) or with a critical extension
-/// (`crit`) is refused. Never throws, never logs. Threads: pure.
-std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now) noexcept;
+/// (`crit`) is refused. `reason`, where given, is set to why a token is refused, for a log: a literal with nothing of
+/// the token in it. Never throws, never logs. Threads: pure.
+std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now,
+                                   std::string_view* reason = nullptr) noexcept;
 
 /// A token of the ring's first key, valid for the whole seconds of `lifetime` from `now` on.
 /// REQUIRES: user_id >= 0, lifetime >= 1 s. Throws std::runtime_error when it cannot be signed.

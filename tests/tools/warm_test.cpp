@@ -1,0 +1,105 @@
+// larder warm, as a person or a script runs it.
+#include <boost/json/parse.hpp>
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "core/cache_keys.hpp"
+#include "core/warm_queue.hpp"
+#include "tests/support/larder_command.hpp"
+#include "tests/tools/running_service.hpp"
+
+using namespace larder;
+using namespace larder::test;
+
+namespace {
+
+struct Office : ServedSchool {
+    CommandResult warm(std::vector<std::string> arguments) const {
+        const std::vector<std::string> common{"warm", "--db", file("school.db"), "--size", "16MiB"};
+        arguments.insert(arguments.begin(), common.begin(), common.end());
+        return run_larder(file("cache"), arguments);
+    }
+    /// Nothing was measured so far: five and more are too many to warm at once.
+    void add_assignments() {
+        for (int id = 101; id <= 130; ++id)
+            sql("INSERT INTO assignments(assignment_id, author_id) VALUES (" + std::to_string(id) + ", 9)");
+    }
+    bool has(AssignmentId id) const { return cache().contains(stats_key(id)); }
+};
+
+}  // namespace
+
+TEST_CASE("a few assignments are warmed at once, by their ids or their author", "[cli]") {
+    const Office office;
+    const CommandResult result = office.warm({"1", "3"});
+    CHECK(result.code == 0);
+    CHECK(result.out.find("2 warmed, 0 failed, ") == 0);
+    CHECK(office.has(1));
+    CHECK_FALSE(office.has(2));
+    CHECK(office.warm({"--teacher", "7", "--json"}).json().at("warmed") == 2);
+    CHECK(office.has(2));
+}
+
+TEST_CASE("one that fails makes the exit code 1, and stops no other", "[cli]") {
+    const Office office;
+    const CommandResult result = office.warm({"999", "1"});
+    CHECK(result.code == 1);
+    CHECK(result.out.find("1 warmed, 1 failed") == 0);
+    CHECK(result.err.find("999") != std::string::npos);
+    CHECK(office.has(1));
+}
+
+TEST_CASE("a job that no service takes is run by the command itself", "[cli]") {
+    Office office;
+    office.add_assignments();
+    const CommandResult result = office.warm({"--all", "--json"});
+    CHECK(result.code == 0);
+    CHECK(result.json().at("total") == 33);
+    CHECK(result.json().at("warmed") == 33);
+    CHECK(result.json().at("async_scheduled") == true);
+    CHECK(office.has(130));
+}
+
+TEST_CASE("a detached job waits for a service, or for whoever follows it", "[cli]") {
+    Office office;
+    office.add_assignments();
+    const CommandResult detached = office.warm({"--all", "--detach"});
+    CHECK(detached.code == 0);
+    CHECK(detached.out == "job 1: 33 assignments\n");
+    CHECK_FALSE(office.has(130));
+    CHECK(office.warm({"--job", "1", "--json"}).json().at("warmed") == 33);
+    CHECK(office.has(130));
+    CHECK(office.warm({"--job", "1"}).out.find("33 warmed, 0 failed") == 0);
+    CHECK(office.warm({"--job", "2"}).code == 1);
+}
+
+TEST_CASE("a job is run by a service, where there is one", "[cli][serve]") {
+    Office office;
+    office.add_assignments();
+    const Service service(office);
+    CHECK(office.warm({"--all", "--json"}).json().at("warmed") == 33);
+    CHECK(service.log().find("Async cache warming complete: 33 warmed, 0 failed") != std::string::npos);
+}
+
+TEST_CASE("active assignments have recent submissions, or were asked for", "[cli]") {
+    Office office;
+    office.sql(
+        "UPDATE submissions SET submitted_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-3 days') "
+        "WHERE assignment_id = 3");
+    CHECK(office.warm({"--active", "1d", "--json"}).json().at("total") == 0);
+    CHECK(office.warm({"--active", "7d", "--json"}).json().at("total") == 1);
+    CHECK(office.has(3));
+}
+
+TEST_CASE("which assignments has to be said in one way", "[cli]") {
+    const Office office;
+    for (const std::vector<std::string>& wrong : {std::vector<std::string>{},
+                                                  {"1", "--all"},
+                                                  {"--all", "--teacher", "7"},
+                                                  {"x"},
+                                                  {"--active", "soon"},
+                                                  {"--teacher", "0"},
+                                                  {"--all", "--batch-size", "x"}})
+        CHECK(office.warm(wrong).code == 2);
+}
