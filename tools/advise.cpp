@@ -151,7 +151,8 @@ void add_advise(CLI::App& program, Action& action) {
         "advise", "Say how large a cache should be, from a trace of `time,key,size` lines (.csv or .csv.gz)");
     verb->add_option("TRACE", arguments->trace, "The trace; one reading of it is enough")->required();
     verb->add_option("--hit-ratio", arguments->hit_ratio, "The share of requests that the cache is to answer, 0 to 1")
-        ->check(CLI::Range(0.0, 1.0))
+        ->type_name("RATIO")
+        ->check(CLI::Range(0.0, 1.0).description(""))
         ->capture_default_str();
     add_count(*verb, "--sampled", arguments->one_in,
               "The trace is of one key in so many, as record makes it [default: 1]");

@@ -13,23 +13,13 @@
 #include "tools/logging.hpp"
 #include "tools/nearest_word.hpp"
 #include "tools/options.hpp"
+#include "tools/program.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
 namespace {
-
-constexpr const char* kFooter =
-    "Exit codes: 0 ok, 1 not found or a negative answer, 2 usage, 3 failure.\n"
-    "Durations: 300, 300s, 500ms, 5m, 1h, 7d. Sizes: 4096, 64KiB, 256MiB, 1GiB.";
-
-void add_verbs(CLI::App& program, Action& action) {
-    for (const auto add : {add_serve, add_import, add_analytics, add_hit_rate, add_ls, add_stat, add_dump, add_get,
-                           add_put, add_invalidate, add_listen, add_doctor, add_rm, add_replay, add_advise, add_record,
-                           add_warm, add_triggers, add_token, add_help})
-        add(program, action);
-}
 
 /// CLI11 takes a word in brackets, `[a,b]`, for a list and splits it; a key may look so. Such a word gets a mark in
 /// front while it passes through CLI11, and loses it before any check of it.
@@ -151,14 +141,9 @@ int fail_parsing(const CLI::App& program, const CLI::ParseError& error) {
 
 int parse_and_run(int argc, char** argv) {
     Action action;
-    std::string log_level;
-    CLI::App program("Larder: one shared-memory cache per host, without a server", "larder");
-    program.set_version_flag("--version", "larder " LARDER_VERSION);
-    program.set_help_flag("-h,--help", "Print this help and exit");
-    add_text_option(program, "log-level", log_level);
-    program.footer(kFooter);
-    program.require_subcommand(1);
-    add_verbs(program, action);
+    ProgramOptions options;
+    CLI::App program;
+    define_program(program, options, action);
     for (CLI::App* const verb : program.get_subcommands({})) finish_verb(*verb);
     try {
         program.parse(words_of(argc, argv));
@@ -171,9 +156,9 @@ int parse_and_run(int argc, char** argv) {
         return fail_parsing(program, error);
     }
     try {
-        start_logging(log_level.empty() ? usual_log_level(program) : log_level);
+        start_logging(options.log_level.empty() ? usual_log_level(program) : options.log_level);
     } catch (const std::invalid_argument& error) {
-        return fail(kUsage, name_for("log-level", log_level) + ": " + error.what());
+        return fail(kUsage, name_for("log-level", options.log_level) + ": " + error.what());
     }
     return run(action, command_of(program));
 }

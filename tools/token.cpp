@@ -65,7 +65,9 @@ void add_token(CLI::App& program, Action& action) {
     add_count(*verb, "--user", arguments->user_id, "Whose it is: the number of an author, for a tutor or teacher")
         ->required()
         ->type_name("ID");
-    verb->add_option("--role", arguments->role, "student, tutor, teacher or admin")->required()->type_name("ROLE");
+    verb->add_option("--role", arguments->role, "What the user may see")
+        ->required()
+        ->type_name("student|tutor|teacher|admin");
     verb->add_option("--expires", arguments->expires, "How long it is valid [default: 1h]")->type_name("DURATION");
     add_text_option(*verb, "auth-key-file", arguments->key_file)->required();
     verb->footer("Use it as a header: `Authorization: Bearer TOKEN`. The first key of the file signs.");
