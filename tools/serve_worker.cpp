@@ -1,5 +1,6 @@
 #include "tools/serve_worker.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -50,6 +51,16 @@ Health health_of(const ServeStatus& status) {
     return status.relay_caught_up.load(std::memory_order_relaxed) != 0 ? Health::ok : Health::starting;
 }
 
+int listener_of(const ServeConfig& config, const WorkerTicket& ticket, const ServeStatus& status) {
+    if (status.listener_is_passed != 0) {
+        ::fcntl(ServeStatusPage::passed_listener_fd, F_SETFD, FD_CLOEXEC);
+        return ServeStatusPage::passed_listener_fd;
+    }
+    ListenAddress address = ListenAddress::parse(config.listen);
+    address.set_port(ticket.port);
+    return open_listener(address);
+}
+
 }  // namespace
 
 int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
@@ -73,9 +84,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     ControlService control(stats, cache, jobs, audit);
     ApiService service(pages, control);
 
-    ListenAddress address = ListenAddress::parse(config.listen);
-    address.set_port(ticket.port);
-    Server server({}, open_listener(address), service, keys ? &*keys : nullptr,
+    Server server({}, listener_of(config, ticket, *status.operator->()), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
     const bool all_done = server.run([&] {
         stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room

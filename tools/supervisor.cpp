@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "tools/port_file.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/serve_status.hpp"
+#include "tools/service_manager.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
 #include "tools/warm_thread.hpp"
@@ -59,8 +61,9 @@ ListenAddress parse_address(const std::string& text) {
     }
 }
 
-ListenAddress checked_address(const ServeConfig& config) {
-    const ListenAddress address = parse_address(config.listen);
+ListenAddress checked_address(const ServeConfig& config, const shm::system::Descriptor& passed_listener) {
+    const ListenAddress address =
+        passed_listener.is_open() ? ListenAddress::of_socket(passed_listener.number()) : parse_address(config.listen);
     if (config.auth_key_file.empty() && !address.is_loopback())
         throw UsageError(
             fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
@@ -87,6 +90,7 @@ void share_keys(const std::string& key_file, const ServeStatusPage& status) {
 
 void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {
     spdlog::info("Ending: requests that have begun are finished");
+    notify_stopping();
     status->draining.store(1, std::memory_order_relaxed);
     workers.signal_all(SIGTERM);
     const auto deadline = Clock::now() + drain_limit;
@@ -105,13 +109,16 @@ void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& s
 // False: no worker ever came to listen.
 bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers, const ServeStatusPage& status,
                const RelayThread& relay, const sigset_t& signals) {
+    ServiceManager service_manager;
     bool announced = false;
     Clock::time_point caught_up_at{};
     do {
         workers.reap(Clock::now());
         workers.start_due(Clock::now());
         if (relay.caught_up()) caught_up_at = Clock::now();
-        status->relay_caught_up.store(Clock::now() - caught_up_at < relay_patience ? 1 : 0, std::memory_order_relaxed);
+        const bool caught_up = Clock::now() - caught_up_at < relay_patience;
+        status->relay_caught_up.store(caught_up ? 1 : 0, std::memory_order_relaxed);
+        service_manager.tell({workers.size(), workers.listening(), caught_up}, Clock::now());
         if (!announced && workers.any_listening()) {
             port_file.publish(address.port());
             complain(fmt::format("larder: listening on {}\n", address.url()));
@@ -136,12 +143,15 @@ bool supervise_and_drain(PortFile& port_file, const ListenAddress& address, Work
 }  // namespace
 
 int run_supervisor(ServeConfig config) {
-    ListenAddress address = checked_address(config);
+    const shm::system::Descriptor passed_listener = take_passed_listener();
+    ListenAddress address = checked_address(config, passed_listener);
     const ServeStatusPage status = ServeStatusPage::create();
+    status->listener_is_passed = passed_listener.is_open() ? 1 : 0;
     if (!config.auth_key_file.empty()) share_keys(config.auth_key_file, status);
     config.database.check();
     static_cast<void>(AuditLog(config.audit_log));
-    const PortReservation reservation(address);
+    std::optional<PortReservation> reservation;
+    if (!passed_listener.is_open()) reservation.emplace(address);
     PortFile port_file(config.port_file);
     const sigset_t signals = take_over_signals();
 
@@ -154,7 +164,7 @@ int run_supervisor(ServeConfig config) {
     if (config.warm_on_publish)
         on_published = [&warming](std::span<const AssignmentId> ids) { warming.warm_published(ids); };
     const RelayThread relay(config.database.path(), cache, on_published);
-    WorkerCrew workers(config.workers, address.port(), status);
+    WorkerCrew workers(config.workers, address.port(), status, passed_listener.number());
     const bool served = supervise_and_drain(port_file, address, workers, status, relay, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
     return kOk;

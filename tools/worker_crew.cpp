@@ -24,8 +24,8 @@ std::vector<std::string> own_command_line() {
     return arguments;
 }
 
-// With no signal blocked or ignored, and the status page at its place.
-pid_t spawn(const std::vector<std::string>& arguments, int status_fd) {
+// With no signal blocked or ignored, and the status page and the passed listener, if there is one, at their places.
+pid_t spawn(const std::vector<std::string>& arguments, int status_fd, int listener_fd) {
     std::vector<char*> argv;
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
@@ -40,6 +40,8 @@ pid_t spawn(const std::vector<std::string>& arguments, int status_fd) {
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, status_fd, ServeStatusPage::inherited_fd);
+    if (listener_fd >= 0)
+        ::posix_spawn_file_actions_adddup2(&actions, listener_fd, ServeStatusPage::passed_listener_fd);
     pid_t pid = 0;
     const int error = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
@@ -77,8 +79,12 @@ std::vector<std::string> worker_command_line(std::vector<std::string> supervisor
     return supervisors;
 }
 
-WorkerCrew::WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status)
-    : arguments_(own_command_line()), port_(port), status_(status), workers_(count) {}
+WorkerCrew::WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status, int passed_listener)
+    : arguments_(own_command_line()),
+      port_(port),
+      status_(status),
+      passed_listener_(passed_listener),
+      workers_(count) {}
 
 void WorkerCrew::start_due(Clock::time_point now) {
     for (std::size_t slot = 0; slot < workers_.size(); ++slot)
@@ -88,7 +94,7 @@ void WorkerCrew::start_due(Clock::time_point now) {
 void WorkerCrew::start(std::size_t slot, Clock::time_point now) {
     const WorkerTicket ticket{.supervisor = ::getpid(), .port = port_, .slot = slot};
     try {
-        workers_[slot].pid = spawn(worker_command_line(arguments_, ticket), status_.fd());
+        workers_[slot].pid = spawn(worker_command_line(arguments_, ticket), status_.fd(), passed_listener_);
     } catch (const std::system_error& error) {
         spdlog::error("{}", error.what());
         back_off_.note_death(now);
@@ -119,9 +125,10 @@ bool WorkerCrew::any_alive() const {
     return std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.pid != 0; });
 }
 
-bool WorkerCrew::any_listening() const {
-    return std::any_of(status_->listening.begin(), status_->listening.end(),
-                       [](const auto& pid) { return pid.load(std::memory_order_relaxed) != 0; });
+std::size_t WorkerCrew::listening() const {
+    return static_cast<std::size_t>(
+        std::count_if(status_->listening.begin(), status_->listening.end(),
+                      [](const auto& pid) { return pid.load(std::memory_order_relaxed) != 0; }));
 }
 
 }  // namespace larder::tools

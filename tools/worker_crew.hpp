@@ -43,7 +43,8 @@ class WorkerCrew {
 public:
     using Clock = BackOff::Clock;
 
-    WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status);
+    /// `passed_listener`: the socket that all workers share; below 0: each opens its own on `port`.
+    WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status, int passed_listener = -1);
 
     /// Starts what is due.
     void start_due(Clock::time_point now);
@@ -52,7 +53,9 @@ public:
     void signal_all(int signal) const;
 
     bool any_alive() const;
-    bool any_listening() const;
+    std::size_t size() const { return workers_.size(); }
+    std::size_t listening() const;
+    bool any_listening() const { return listening() != 0; }
     std::size_t deaths() const { return back_off_.total_deaths(); }
 
 private:
@@ -65,6 +68,7 @@ private:
     const std::vector<std::string> arguments_;
     const std::uint16_t port_;
     const ServeStatusPage& status_;
+    const int passed_listener_;
     std::vector<Worker> workers_;
     BackOff back_off_;
 };

@@ -109,6 +109,14 @@ ListenAddress ListenAddress::parse(std::string_view text) {
     return address;
 }
 
+ListenAddress ListenAddress::of_socket(int fd) {
+    ListenAddress address;
+    address.size_ = sizeof address.storage_;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage_), &address.size_) != 0)
+        throw AddressError("the address of a socket: " + reason());
+    return address;
+}
+
 bool ListenAddress::is_loopback() const {
     if (storage_.ss_family == AF_INET)
         return (ntohl(reinterpret_cast<const sockaddr_in&>(storage_).sin_addr.s_addr) >> 24) == 127;
@@ -142,10 +150,7 @@ PortReservation::PortReservation(ListenAddress& address) {
         switch_on(fd_, SO_REUSEADDR);
         if (::bind(fd_, address.raw(), address.raw_size()) != 0) refuse(fd_, address);
     }
-    sockaddr_storage bound{};
-    socklen_t size = sizeof bound;
-    if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&bound), &size) != 0) refuse(fd_, address);
-    address.set_port(ntohs(reinterpret_cast<const sockaddr_in&>(bound).sin_port));
+    address.set_port(ListenAddress::of_socket(fd_).port());
     if (!name_.is_open()) name_ = take_name(address);
 }
 

@@ -22,6 +22,8 @@ class ListenAddress {
 public:
     /// `127.0.0.1:8080`, `localhost:0`, `[::1]:8080`. Throws AddressError.
     static ListenAddress parse(std::string_view text);
+    /// Where a socket of the internet listens. Throws AddressError.
+    static ListenAddress of_socket(int fd);
 
     /// Nobody outside this host can reach it.
     bool is_loopback() const;
