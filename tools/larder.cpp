@@ -15,7 +15,6 @@
 #include "tools/options.hpp"
 #include "tools/program.hpp"
 #include "tools/standard_streams.hpp"
-#include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
@@ -73,7 +72,7 @@ std::string usual_log_level(const CLI::App& program) {
 }
 
 int fail(ExitCode code, const std::string& what) {
-    complain(fmt::format("larder: {}\n", escaped(what)));
+    announce(LogLevel::error, what);
     return code;
 }
 
@@ -139,6 +138,25 @@ int fail_parsing(const CLI::App& program, const CLI::ParseError& error) {
     return fail(kUsage, fmt::format("there is no verb `{}`; did you mean `{}`? See `larder --help`", word, meant));
 }
 
+/// What is wrong with the options; empty: nothing.
+std::string begin_logging(const CLI::App& program, const ProgramOptions& options) {
+    const auto named = [](std::string_view name, const std::string& text, const std::exception& error) {
+        return name_for(name, text) + ": " + error.what();
+    };
+    LogFormat format = LogFormat::text;
+    try {
+        format = log_format_of(options.log_format);
+    } catch (const std::invalid_argument& error) {
+        return named("log-format", options.log_format, error);
+    }
+    try {
+        start_logging(options.log_level.empty() ? usual_log_level(program) : options.log_level, format);
+    } catch (const std::invalid_argument& error) {
+        return named("log-level", options.log_level, error);
+    }
+    return {};
+}
+
 int parse_and_run(int argc, char** argv) {
     Action action;
     ProgramOptions options;
@@ -155,11 +173,7 @@ int parse_and_run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return fail_parsing(program, error);
     }
-    try {
-        start_logging(options.log_level.empty() ? usual_log_level(program) : options.log_level);
-    } catch (const std::invalid_argument& error) {
-        return fail(kUsage, name_for("log-level", options.log_level) + ": " + error.what());
-    }
+    if (const std::string wrong = begin_logging(program, options); !wrong.empty()) return fail(kUsage, wrong);
     return run(action, command_of(program));
 }
 

@@ -1,4 +1,4 @@
-// Logs of the program: spdlog on stderr.
+// Logs of the program: spdlog on stderr, or in the journal.
 #pragma once
 
 #include <string_view>
@@ -7,11 +7,23 @@
 
 namespace larder::tools {
 
-/// Makes the default logger: a synchronous sink on stderr, with colours where they are welcome. A forked worker calls
-/// it again. Throws std::invalid_argument on an unknown level (debug, info, warning, error).
-void start_logging(std::string_view level);
+/// text: a line each, for people. json: an object a line, `{time, level, pid, message}`. journal: systemd's, with
+/// level.
+enum class LogFormat { text, json, journal };
 
-/// For Options::log. Control characters are escaped.
+/// `text`, `json` or `journal`; empty: the journal where stderr goes to it (JOURNAL_STREAM), else text. Throws
+/// std::invalid_argument; also where there is no journal, in which it would be lost.
+LogFormat log_format_of(std::string_view text);
+
+/// Makes the default logger: a synchronous sink, on a terminal with colours where they are welcome. Whatever bytes are
+/// logged, they neither end a line nor act on a terminal. After a fork it is called again. Throws std::invalid_argument
+/// on an unknown level (debug, info, warning, error).
+void start_logging(std::string_view level, LogFormat format = LogFormat::text);
+
+/// For Options::log.
 void log_line(LogLevel level, std::string_view text);
+
+/// What people are told whatever the level is: `larder: TEXT` on stderr; in the other formats it is logged.
+void announce(LogLevel level, std::string_view text);
 
 }  // namespace larder::tools

@@ -148,6 +148,9 @@ constexpr std::array kTable = {
     OptionRow{"log-level", "--log-level", "LARDER_LOG", "debug|info|warning|error",
         "info for serve and listen, else warning",
         "What is logged on stderr", Group::service, nullptr},
+    OptionRow{"log-format", "--log-format", "LARDER_LOG_FORMAT", "text|json|journal",
+        "journal where stderr goes to it, else text",
+        "How it is logged: lines for people, a JSON object a line, or systemd's journal", Group::service, nullptr},
 };
 // clang-format on
 

@@ -31,6 +31,7 @@ void define_program(CLI::App& program, ProgramOptions& options, Action& action) 
     program.set_version_flag("--version", "larder " LARDER_VERSION, "Print the version and exit");
     program.set_help_flag("-h,--help", "Print this help and exit");
     add_text_option(program, "log-level", options.log_level);
+    add_text_option(program, "log-format", options.log_format);
     program.footer(footer());
     program.require_subcommand(1);
     add_verbs(program, action);

@@ -28,7 +28,7 @@ inline constexpr std::string_view units_text =
 
 /// The options of the program itself, which are taken behind the verb, too. Empty: not given.
 struct ProgramOptions {
-    std::string log_level;
+    std::string log_level, log_format;
 };
 
 /// Adds the program's options and all verbs. `options` and `action` outlive `program`.

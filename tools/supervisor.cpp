@@ -15,12 +15,12 @@
 #include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
+#include "tools/logging.hpp"
 #include "tools/options.hpp"
 #include "tools/port_file.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/serve_status.hpp"
 #include "tools/service_manager.hpp"
-#include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
 #include "tools/warm_thread.hpp"
 #include "tools/worker_crew.hpp"
@@ -121,7 +121,7 @@ bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& wo
         service_manager.tell({workers.size(), workers.listening(), caught_up}, Clock::now());
         if (!announced && workers.any_listening()) {
             port_file.publish(address.port());
-            complain(fmt::format("larder: listening on {}\n", address.url()));
+            announce(LogLevel::info, "listening on " + address.url());
             announced = true;
         }
         if (!announced && workers.deaths() >= BackOff::patient_deaths) return false;
