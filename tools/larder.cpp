@@ -14,6 +14,7 @@
 #include "tools/nearest_word.hpp"
 #include "tools/options.hpp"
 #include "tools/program.hpp"
+#include "tools/settings.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/verbs.hpp"
 
@@ -172,6 +173,8 @@ int parse_and_run(int argc, char** argv) {
         return code;
     } catch (const CLI::ParseError& error) {
         return fail_parsing(program, error);
+    } catch (const Refusal& refusal) {  // of the configuration file
+        return fail(refusal.code, refusal.what());
     }
     if (const std::string wrong = begin_logging(program, options); !wrong.empty()) return fail(kUsage, wrong);
     return run(action, command_of(program));

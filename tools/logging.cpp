@@ -136,6 +136,10 @@ void start_logging(std::string_view level, LogFormat format) {
     format_in_use = format;
 }
 
+void check_log_level(std::string_view level) { static_cast<void>(parse_level(level)); }
+
+void check_log_format(std::string_view format) { static_cast<void>(log_format_of(format)); }
+
 void log_line(LogLevel level, std::string_view text) { spdlog::log(to_spdlog(level), "{}", text); }
 
 void announce(LogLevel level, std::string_view text) {

@@ -8,10 +8,16 @@
 #include <bit>
 #include <cstdlib>
 #include <limits>
+#include <map>
 
 #include "shm/layout.hpp"
 #include "shm/location.hpp"
+#include "tools/daily_time.hpp"
 #include "tools/durations_sizes.hpp"
+#include "tools/http/listen_address.hpp"
+#include "tools/logging.hpp"
+#include "tools/serve_config.hpp"
+#include "tools/settings.hpp"
 
 namespace larder::tools {
 namespace {
@@ -54,6 +60,20 @@ std::chrono::milliseconds parse_time(Text text) {
     if (time.count() == 0) throw std::invalid_argument(fmt::format("`{}` is no time at all: write 1ms or more", text));
     return time;
 }
+
+void check_listen(Text text) {
+    try {
+        static_cast<void>(ListenAddress::parse(text));
+    } catch (const AddressError& error) {
+        throw std::invalid_argument(error.what());
+    }
+}
+
+void check_workers(Text text) { static_cast<void>(parse_workers(text)); }
+
+void check_duration(Text text) { static_cast<void>(parse_duration(text)); }
+void check_switch(Text text) { static_cast<void>(parse_switch(text)); }
+void check_daily_time(Text text) { static_cast<void>(DailyTime::parse(text)); }
 
 // clang-format off
 constexpr std::array kTable = {
@@ -112,45 +132,47 @@ constexpr std::array kTable = {
     OptionRow{"schema", "--schema", "LARDER_SCHEMA", "FILE", "none: it is a Larder database",
         "How another program's database is read: CREATE TEMP VIEW assignments, submissions", Group::service, nullptr},
     OptionRow{"assignments", "--assignments", "", "FILE", "",
-        "assignments.csv", Group::service, nullptr},
+        "assignments.csv", Group::files, nullptr},
     OptionRow{"submissions", "--submissions", "", "FILE", "",
-        "submissions.csv or submissions.csv.gz", Group::service, nullptr},
+        "submissions.csv or submissions.csv.gz", Group::files, nullptr},
     OptionRow{"listen", "--listen", "LARDER_LISTEN", "HOST:PORT", "127.0.0.1:8080",
-        "Where HTTP is served; port 0: a free one", Group::service, nullptr},
+        "Where HTTP is served; port 0: a free one", Group::service, nullptr, check_listen},
     OptionRow{"workers", "--workers", "LARDER_WORKERS", "N", "2",
-        "Worker processes; where they are as many as the processors, each stays on one", Group::service, nullptr},
+        "Worker processes; where they are as many as the processors, each stays on one", Group::service, nullptr,
+        check_workers, true},
     OptionRow{"auth-key-file", "--auth-key-file", "LARDER_AUTH_KEY_FILE", "FILE",
         "none: loopback only, everybody is let in",
         "Keys that tokens are signed with: at least 32 bytes, mode 0600, a line kid:secret names a key",
-        Group::service, nullptr},
+        Group::service, nullptr, nullptr, true},
     OptionRow{"audit-log", "--audit-log", "LARDER_AUDIT_LOG", "FILE", "none: the log alone",
         "Where each invalidation by HTTP is written, a JSON line each: when, who, what, the notice's number",
-        Group::service, nullptr},
+        Group::service, nullptr, nullptr, true},
     OptionRow{"soft-ttl", "--soft-ttl", "LARDER_SOFT_TTL", "DURATION", "0: never",
         "Age past which a document is still served while one process of the host computes it anew",
-        Group::service, nullptr},
+        Group::service, nullptr, check_duration, true},
     OptionRow{"stale-if-error", "--stale-if-error", "LARDER_STALE_IF_ERROR", "DURATION", "0: not at all",
         "How long past its time to live a document is served while the database cannot be read",
-        Group::service, nullptr},
+        Group::service, nullptr, check_duration, true},
     OptionRow{"recompute-interval", "--recompute-interval", "LARDER_RECOMPUTE_INTERVAL", "DURATION", "100ms",
         "Least time between two computations of one document that changes cause: many changes at once cost a few",
-        Group::service, nullptr},
+        Group::service, nullptr, check_duration, true},
     OptionRow{"ttl-min", "--ttl-min", "LARDER_TTL_MIN", "DURATION", "none: --ttl for all",
         "With --ttl-max: a document's own time to live, a tenth of the time between its last changes, at least this",
-        Group::service, nullptr},
+        Group::service, nullptr, check_duration, true},
     OptionRow{"ttl-max", "--ttl-max", "LARDER_TTL_MAX", "DURATION", "none: --ttl for all",
-        "With --ttl-min: the longest of them", Group::service, nullptr},
+        "With --ttl-min: the longest of them", Group::service, nullptr, check_duration, true},
     OptionRow{"warm-daily", "--warm-daily", "LARDER_WARM_DAILY", "HH:MM", "never",
         "Local time at which assignments with recent views or submissions are computed, once a day",
-        Group::service, nullptr},
+        Group::service, nullptr, check_daily_time},
     OptionRow{"warm-on-publish", "--warm-on-publish", "LARDER_WARM_ON_PUBLISH", "true|false", "false",
-        "Compute an assignment when it becomes published", Group::service, nullptr},
+        "Compute an assignment when it becomes published", Group::service, nullptr, check_switch},
     OptionRow{"log-level", "--log-level", "LARDER_LOG", "debug|info|warning|error",
         "info for serve and listen, else warning",
-        "What is logged on stderr", Group::service, nullptr},
+        "What is logged on stderr", Group::log, nullptr, check_log_level, true},
     OptionRow{"log-format", "--log-format", "LARDER_LOG_FORMAT", "text|json|journal",
         "journal where stderr goes to it, else text",
-        "How it is logged: lines for people, a JSON object a line, or systemd's journal", Group::service, nullptr},
+        "How it is logged: lines for people, a JSON object a line, or systemd's journal", Group::log, nullptr,
+        check_log_format},
 };
 // clang-format on
 
@@ -159,7 +181,14 @@ std::string help_of(const OptionRow& row) {
                                     : fmt::format("{} [default: {}]", row.meaning, row.default_text);
 }
 
+/// By the option's address; one that was destroyed gives its place to the next of its address.
+std::map<const CLI::Option*, const OptionRow*>& dressed() {
+    static std::map<const CLI::Option*, const OptionRow*> rows;
+    return rows;
+}
+
 void dress(CLI::Option* option, const OptionRow& row) {
+    dressed()[option] = &row;
     option->type_name(std::string(row.unit));
     if (!row.environment.empty()) option->envname(std::string(row.environment));
     if (row.group == Group::geometry) option->group("New cache");
@@ -194,13 +223,41 @@ std::int64_t id_of(const std::string& text) {
     }
 }
 
-/// Null: no such variable, or an empty one.
+}  // namespace
+
+std::string_view section_of(OptionGroup group) {
+    switch (group) {
+    case Group::selection:
+        return "cache";
+    case Group::geometry:
+        return "new-cache";
+    case Group::behaviour:
+        return "behaviour";
+    case Group::service:
+        return "serve";
+    case Group::files:
+        return "import";
+    case Group::log:
+        return "log";
+    }
+    return {};
+}
+
+void check_text(const OptionRow& row, std::string_view text) {
+    Options scratch;
+    if (row.apply != nullptr) row.apply(scratch, text);
+    if (row.check != nullptr) row.check(text);
+}
+
+const OptionRow* row_behind(const CLI::Option& option) {
+    const auto found = dressed().find(&option);
+    return found == dressed().end() ? nullptr : found->second;
+}
+
 const char* variable_of(const OptionRow& row) {
     const char* const text = row.environment.empty() ? nullptr : std::getenv(std::string(row.environment).c_str());
     return text == nullptr || *text == '\0' ? nullptr : text;
 }
-
-}  // namespace
 
 std::span<const OptionRow> option_table() { return kTable; }
 
@@ -213,12 +270,14 @@ const OptionRow& option_row(std::string_view name) {
 
 std::string name_for(std::string_view name, std::string_view text) {
     const OptionRow& row = option_row(name);
+    if (std::string place = place_taken(row); !place.empty()) return place;
     const char* const variable = variable_of(row);
     return std::string(variable != nullptr && text == variable ? row.environment : row.flag);
 }
 
 std::string name_for_size(std::string_view bytes) {
     const OptionRow& row = option_row("size");
+    if (std::string place = place_taken(row); !place.empty()) return place;
     const char* const variable = variable_of(row);
     try {
         if (variable != nullptr && parse_size(variable) == parse_size(bytes)) return std::string(row.environment);
@@ -226,14 +285,15 @@ std::string name_for_size(std::string_view bytes) {
     return std::string(row.flag);
 }
 
-void apply_environment(std::string_view name, Options& options) {
+void apply_setting(std::string_view name, Options& options) {
     const OptionRow& row = option_row(name);
-    const char* const text = variable_of(row);
-    if (text == nullptr) return;
+    const char* const variable = variable_of(row);
+    const ConfigEntry* const entry = variable == nullptr ? take_entry(row) : nullptr;
+    if (variable == nullptr && entry == nullptr) return;
     try {
-        row.apply(options, text);
+        row.apply(options, entry == nullptr ? std::string_view(variable) : entry->text);
     } catch (const std::invalid_argument& error) {
-        throw CLI::ValidationError(std::string(row.environment), error.what());
+        throw CLI::ValidationError(entry == nullptr ? std::string(row.environment) : entry->place(), error.what());
     }
 }
 

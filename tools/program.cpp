@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "tools/options.hpp"
+#include "tools/settings.hpp"
 
 namespace larder::tools {
 namespace {
@@ -17,9 +18,9 @@ std::string footer() {
 }
 
 void add_verbs(CLI::App& program, Action& action) {
-    for (const auto add : {add_serve,  add_import, add_analytics,  add_hit_rate, add_ls,     add_stat, add_dump,
-                           add_get,    add_put,    add_invalidate, add_listen,   add_doctor, add_rm,   add_replay,
-                           add_advise, add_record, add_warm,       add_triggers, add_token,  add_help})
+    for (const auto add : {add_serve,  add_import, add_analytics,  add_hit_rate, add_ls,     add_stat,   add_dump,
+                           add_get,    add_put,    add_invalidate, add_listen,   add_doctor, add_rm,     add_replay,
+                           add_advise, add_record, add_warm,       add_triggers, add_token,  add_config, add_help})
         add(program, action);
 }
 
@@ -30,6 +31,7 @@ void define_program(CLI::App& program, ProgramOptions& options, Action& action) 
     program.description("Larder: one shared-memory cache per host, without a server");
     program.set_version_flag("--version", "larder " LARDER_VERSION, "Print the version and exit");
     program.set_help_flag("-h,--help", "Print this help and exit");
+    add_config_option(program);
     add_text_option(program, "log-level", options.log_level);
     add_text_option(program, "log-format", options.log_format);
     program.footer(footer());

@@ -191,7 +191,7 @@ void add_put(CLI::App& program, Action& action) {
     verb->add_flag("--negative", arguments->entry.negative, "Known to be absent: no value, standard input is not read");
     verb->add_flag("--json", arguments->json, "{result}; anything but stored exits with 3");
     verb->callback([&action, arguments, verb, ttl] {
-        if (ttl->count() == 0) apply_environment(arguments->entry.negative ? "negative-ttl" : "ttl", arguments->cache);
+        if (ttl->count() == 0) apply_setting(arguments->entry.negative ? "negative-ttl" : "ttl", arguments->cache);
         arguments->flags = flags_given(*verb);
         action = [arguments] { return run(*arguments); };
     });

@@ -34,17 +34,6 @@ struct ServeArguments {
     std::string ticket;  // empty: this is the supervisor
 };
 
-std::size_t parse_workers(const std::string& text) {
-    std::size_t workers = 0;
-    try {
-        workers = parse_count(text);
-    } catch (const std::invalid_argument&) {}
-    if (workers < 1 || workers > max_workers)
-        throw UsageError(
-            fmt::format("{}: `{}`: write a number from 1 to {}", name_for("workers", text), text, max_workers));
-    return workers;
-}
-
 /// What was given, into `target`.
 template <class Parse, class Target>
 void take(std::string_view name, const std::string& text, Parse parse, Target& target) {
@@ -58,7 +47,7 @@ void take(std::string_view name, const std::string& text, Parse parse, Target& t
 
 int serve(ServeArguments arguments) {
     ServeConfig config = std::move(arguments.config);
-    config.workers = parse_workers(arguments.workers);
+    take("workers", arguments.workers, parse_workers, config.workers);
     take("soft-ttl", arguments.soft_ttl, parse_duration, config.soft_ttl);
     take("stale-if-error", arguments.stale_if_error, parse_duration, config.stale_if_error);
     take("recompute-interval", arguments.recompute_interval, parse_duration, config.recompute_interval);
@@ -81,6 +70,30 @@ int serve(ServeArguments arguments) {
 }
 
 }  // namespace
+
+std::size_t parse_workers(std::string_view text) {
+    std::size_t workers = 0;
+    try {
+        workers = parse_count(text);
+    } catch (const std::invalid_argument&) {}
+    if (workers < 1 || workers > max_workers)
+        throw std::invalid_argument(fmt::format("`{}`: write a number from 1 to {}", text.substr(0, 64), max_workers));
+    return workers;
+}
+
+ListenAddress served_address(const std::string& listen, const std::string& auth_key_file) {
+    const ListenAddress address = ListenAddress::parse(listen);
+    refuse_open_house(address, auth_key_file);
+    return address;
+}
+
+void refuse_open_house(const ListenAddress& address, const std::string& auth_key_file) {
+    if (auth_key_file.empty() && !address.is_loopback())
+        throw AddressError(
+            fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is served; "
+                        "name a key file, or listen on 127.0.0.1",
+                        address.url()));
+}
 
 std::string WorkerTicket::to_text() const { return fmt::format("{}:{}:{}", supervisor, port, slot); }
 

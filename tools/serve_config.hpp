@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/log.hpp"
@@ -46,6 +47,15 @@ struct ServeConfig {
 };
 
 inline constexpr std::size_t max_workers = 64;
+
+/// From 1 to max_workers. Throws std::invalid_argument.
+std::size_t parse_workers(std::string_view text);
+
+/// Where such a service would listen. Throws AddressError, also where everybody who reaches it would be let in.
+class ListenAddress served_address(const std::string& listen, const std::string& auth_key_file);
+
+/// Throws AddressError when everybody who reaches the address would be let in, and not only this host does.
+void refuse_open_house(const class ListenAddress& address, const std::string& auth_key_file);
 
 /// core's log lines, to spdlog.
 Log core_log();

@@ -53,23 +53,15 @@ bool wait_for_signal(const sigset_t& signals, milliseconds limit) {
     return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
 }
 
-ListenAddress parse_address(const std::string& text) {
-    try {
-        return ListenAddress::parse(text);
-    } catch (const AddressError& error) {
-        throw UsageError(fmt::format("{}: {}", name_for("listen", text), error.what()));
-    }
-}
-
 ListenAddress checked_address(const ServeConfig& config, const shm::system::Descriptor& passed_listener) {
-    const ListenAddress address =
-        passed_listener.is_open() ? ListenAddress::of_socket(passed_listener.number()) : parse_address(config.listen);
-    if (config.auth_key_file.empty() && !address.is_loopback())
-        throw UsageError(
-            fmt::format("without --auth-key-file everybody would be let in: {} is refused, only loopback is "
-                        "served; name a key file, or listen on 127.0.0.1",
-                        address.url()));
-    return address;
+    try {
+        if (!passed_listener.is_open()) return served_address(config.listen, config.auth_key_file);
+        const ListenAddress address = ListenAddress::of_socket(passed_listener.number());
+        refuse_open_house(address, config.auth_key_file);
+        return address;
+    } catch (const AddressError& error) {
+        throw UsageError(fmt::format("{}: {}", name_for("listen", config.listen), error.what()));
+    }
 }
 
 void warn_about(const ServeConfig& config, const Cache& cache) {

@@ -149,6 +149,17 @@ std::vector<VerbText> changing_texts() {
           {"All of an author's.", "larder invalidate --tag author:7"},
           {"Everything.", "larder invalidate --all"}},
          {"put", "listen"}},
+        {"config",
+         "Prints every option with its value and where that comes from: a flag, a variable, the configuration file or "
+         "the default. The file is the one that `--config` or LARDER_CONFIG names, else /etc/larder/larder.toml; a "
+         "flag "
+         "beats a variable, which beats the file.\n\n"
+         "With `--check` it examines the file as a service would, and names all that is wrong, unknown keys with the "
+         "nearest known one. With `--example` it prints a commented file with every option.",
+         {{"What is in force, and where it comes from.", "larder config"},
+          {"A file to begin with, and whether it is right.",
+           "larder config --example >larder.toml\nlarder config --check --config larder.toml"}},
+         {"serve"}},
         {"help",
          "Prints a page of the documentation: embed, for programs in C++; operate, for a live host; integrate, for the "
          "service and its database; http, its interface. Of a verb it prints the same as `larder VERB --help`.",

@@ -50,5 +50,6 @@ void add_record(CLI::App& program, Action& action);
 void add_help(CLI::App& program, Action& action);
 void add_warm(CLI::App& program, Action& action);
 void add_triggers(CLI::App& program, Action& action);
+void add_config(CLI::App& program, Action& action);
 
 }  // namespace larder::tools

@@ -112,7 +112,8 @@ private:
     [[noreturn]] static void execute(const std::string& directory, std::vector<std::string> arguments,
                                      const std::vector<std::pair<std::string, std::string>>& environment,
                                      const char* program) {
-        for (const char* const name : {"LARDER_CACHE", "LARDER_SIZE", "LARDER_TTL", "LARDER_LOG"}) ::unsetenv(name);
+        for (const char* const name : {"LARDER_CACHE", "LARDER_SIZE", "LARDER_TTL", "LARDER_LOG", "LARDER_CONFIG"})
+            ::unsetenv(name);
         ::setenv("LARDER_DIR", directory.c_str(), 1);
         ::setenv("LARDER", LARDER_BINARY, 1);
         ::signal(SIGPIPE, SIG_DFL);

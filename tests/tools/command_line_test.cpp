@@ -14,7 +14,7 @@ namespace {
 
 const std::vector<std::string> verbs = {"import", "serve",  "token",  "analytics", "hit-rate", "ls",
                                         "stat",   "dump",   "get",    "put",       "rm",       "invalidate",
-                                        "listen", "doctor", "replay", "advise",    "record"};
+                                        "listen", "doctor", "replay", "advise",    "record",   "config"};
 
 }  // namespace
 

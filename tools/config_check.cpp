@@ -1,0 +1,89 @@
+#include "tools/config_check.hpp"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <set>
+
+#include "core/submission_source.hpp"
+#include "shm/geometry.hpp"
+#include "tools/http/key_ring.hpp"
+#include "tools/http/listen_address.hpp"
+#include "tools/serve_config.hpp"
+
+namespace larder::tools {
+namespace {
+
+class Check {
+public:
+    explicit Check(const ConfigFile& file) : file_(file), problems_(file.problems()) {}
+
+    std::vector<std::string> run() {
+        for (const ConfigEntry& entry : file_.entries()) check_entry(entry);
+        with(geometry_key(), [this](const std::string&) { check_geometry(); });
+        with("db", [](const std::string& url) { static_cast<void>(open_source(url)); });
+        with("auth-key-file", [](const std::string& path) {
+            if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
+        });
+        with("listen", [this](const std::string& listen) {
+            const ConfigEntry* const keys = file_.find("auth-key-file");
+            static_cast<void>(served_address(listen, keys == nullptr ? std::string() : keys->text));
+        });
+        return std::move(problems_);
+    }
+
+private:
+    void check_entry(const ConfigEntry& entry) {
+        std::string error = entry.error;
+        try {
+            if (error.empty()) check_text(*entry.row, entry.text);
+        } catch (const std::invalid_argument& wrong) {
+            error = wrong.what();
+        }
+        if (error.empty())
+            good_.insert(entry.row->name);
+        else
+            complain(entry, error);
+    }
+    /// Does what serve would do with a text that is good by itself.
+    void with(std::string_view name, const std::function<void(const std::string& text)>& use) {
+        const ConfigEntry* const entry = file_.find(name);
+        if (entry == nullptr || good_.count(name) == 0) return;
+        try {
+            use(entry->text);
+        } catch (const OpenError& error) {
+            constexpr std::string_view field = "size_bytes = ";
+            std::string reason = error.reason;
+            if (reason.compare(0, field.size(), field) == 0) reason.erase(0, field.size());
+            complain(*entry, fmt::format("{}; {}", reason, error.remedy));
+        } catch (const std::exception& error) {
+            complain(*entry, error.what());
+        }
+    }
+    /// The key to blame where the sizes of a cache do not go together; any name: the file has none.
+    std::string_view geometry_key() const {
+        if (file_.find("size") != nullptr) return "size";
+        for (const ConfigEntry& entry : file_.entries())
+            if (entry.row->group == OptionGroup::geometry) return entry.row->name;
+        return "size";
+    }
+    void check_geometry() const {
+        Options options;
+        for (const ConfigEntry& entry : file_.entries())
+            if (entry.row->apply != nullptr && good_.count(entry.row->name) != 0) entry.row->apply(options, entry.text);
+        static_cast<void>(shm::plan_geometry(options));
+    }
+    void complain(const ConfigEntry& entry, const std::string& what) {
+        problems_.push_back(fmt::format("{}: {}", entry.place(), what));
+    }
+
+    const ConfigFile& file_;
+    std::vector<std::string> problems_;
+    std::set<std::string_view> good_;
+};
+
+}  // namespace
+
+std::vector<std::string> config_problems(const ConfigFile& file) { return Check(file).run(); }
+
+}  // namespace larder::tools
