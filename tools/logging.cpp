@@ -136,6 +136,8 @@ void start_logging(std::string_view level, LogFormat format) {
     format_in_use = format;
 }
 
+void set_log_level(std::string_view level) { spdlog::set_level(parse_level(level)); }
+
 void check_log_level(std::string_view level) { static_cast<void>(parse_level(level)); }
 
 void check_log_format(std::string_view format) { static_cast<void>(log_format_of(format)); }

@@ -20,7 +20,8 @@ LogFormat log_format_of(std::string_view text);
 /// on an unknown level (debug, info, warning, error).
 void start_logging(std::string_view level, LogFormat format = LogFormat::text);
 
-/// Throw std::invalid_argument as start_logging and log_format_of.
+/// From now on, of a logger that was started. All three throw std::invalid_argument as start_logging and log_format_of.
+void set_log_level(std::string_view level);
 void check_log_level(std::string_view level);
 void check_log_format(std::string_view format);
 

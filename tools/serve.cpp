@@ -25,7 +25,11 @@ namespace {
 constexpr const char* endpoints =
     "GET /api/assignments/{id}/analytics/ and /api/assignments/{id}/cache_hit_rate/ (Authorization: Bearer TOKEN, see\n"
     "`larder token`), GET /healthz; POST /api/cache/warm/, /api/teachers/{id}/warm/ and /api/cache/invalidate/, GET\n"
-    "/api/cache/jobs/{id}. SIGTERM or Ctrl-C ends it within 5 s; a worker that dies is replaced.";
+    "/api/cache/jobs/{id}. SIGTERM or Ctrl-C ends it within 5 s; a worker that dies is replaced.\n"
+    "SIGHUP reads the configuration file and the key file again and replaces the workers one by one, without a pause;\n"
+    "what a cache is and where it lies, db and listen need a restart, which the log says. When the terminal that it "
+    "was\n"
+    "started on is closed, it ends; under nohup it does not.";
 
 struct ServeArguments {
     ServeConfig config;

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 
-#include "tools/http/key_ring.hpp"
 #include "tools/serve_config.hpp"
 
 namespace larder::tools {
@@ -18,15 +17,6 @@ struct ServeStatus {
     std::atomic<std::uint32_t> relay_caught_up{0};            ///< written by the supervisor
     std::atomic<std::uint32_t> draining{0};                   ///< written by the supervisor
     std::array<std::atomic<pid_t>, max_workers> listening{};  ///< by slot: the worker that takes connections; 0: none
-
-    /// The workers share the socket that the service manager passed, rather than each opening its own. Written by the
-    /// supervisor before the first worker is started.
-    std::uint32_t listener_is_passed = 0;
-
-    /// The key file as it was when the service started, so that all workers know the same keys. Written by the
-    /// supervisor before the first worker is started.
-    std::uint32_t key_file_bytes = 0;
-    std::array<char, KeyRing::max_file_bytes> key_file{};
 };
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free,
               "a lock of one process is none for the others");
@@ -36,8 +26,6 @@ class ServeStatusPage {
 public:
     /// Where workers find the file.
     static constexpr int inherited_fd = 3;
-    /// Where they find the socket that was passed.
-    static constexpr int passed_listener_fd = 4;
 
     /// A new page. Throws std::system_error.
     static ServeStatusPage create();

@@ -13,10 +13,10 @@
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/warm_queue.hpp"
+#include "tools/handover.hpp"
 #include "tools/http/api_service.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/control_service.hpp"
-#include "tools/http/listen_address.hpp"
 #include "tools/http/server.hpp"
 #include "tools/http/stats_service.hpp"
 #include "tools/processors.hpp"
@@ -51,16 +51,6 @@ Health health_of(const ServeStatus& status) {
     return status.relay_caught_up.load(std::memory_order_relaxed) != 0 ? Health::ok : Health::starting;
 }
 
-int listener_of(const ServeConfig& config, const WorkerTicket& ticket, const ServeStatus& status) {
-    if (status.listener_is_passed != 0) {
-        ::fcntl(ServeStatusPage::passed_listener_fd, F_SETFD, FD_CLOEXEC);
-        return ServeStatusPage::passed_listener_fd;
-    }
-    ListenAddress address = ListenAddress::parse(config.listen);
-    address.set_port(ticket.port);
-    return open_listener(address);
-}
-
 }  // namespace
 
 int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
@@ -79,12 +69,13 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     AssignmentStatsCache stats(cache, config.database.sources(), stats_options);
     AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;
-    if (!config.auth_key_file.empty()) keys = KeyRing::parse({status->key_file.data(), status->key_file_bytes});
+    if (!config.auth_key_file.empty()) keys = KeyRing::parse(Handover::inherited().key_file);
     StatsService pages(stats);
     ControlService control(stats, cache, jobs, audit);
     ApiService service(pages, control);
 
-    Server server({}, listener_of(config, ticket, *status.operator->()), service, keys ? &*keys : nullptr,
+    ::fcntl(inherited_listener_fd, F_SETFD, FD_CLOEXEC);
+    Server server({}, inherited_listener_fd, service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
     const bool all_done = server.run([&] {
         stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room

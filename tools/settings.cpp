@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <set>
 
+#include "tools/handover.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
@@ -48,6 +49,11 @@ void give(CLI::Option& option, const ConfigEntry& entry) {
 
 bool asks_for_help(const CLI::App& app) { return app.get_help_ptr() != nullptr && app.get_help_ptr()->count() != 0; }
 
+bool is_worker(const CLI::App& verb) {
+    const CLI::Option* const ticket = verb.get_option_no_throw("--worker");
+    return ticket != nullptr && ticket->count() != 0;
+}
+
 std::optional<ConfigFile> usable_config_file(const std::string& given) try {
     std::optional<ConfigFile> file = find_config_file(given);
     // Refused by every verb, also by one that only looks: a mistyped `directory` or `cache` would show it another
@@ -64,7 +70,7 @@ void take_from_file(CLI::App& program, const std::string& given) {
     if (program.get_subcommands().empty() || asks_for_help(program)) return;
     CLI::App& verb = *program.get_subcommands().front();
     if (asks_for_help(verb) || state().reads_file_itself == &verb) return;
-    in_use.file = usable_config_file(given);
+    in_use.file = is_worker(verb) ? Handover::inherited().file : usable_config_file(given);
     in_use.settings = settings_of(program, verb, in_use.file ? &*in_use.file : nullptr);
     if (!in_use.file) return;
     for (const ConfigEntry& entry : in_use.file->entries())

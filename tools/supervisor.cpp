@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "tools/handover.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
@@ -19,8 +20,10 @@
 #include "tools/options.hpp"
 #include "tools/port_file.hpp"
 #include "tools/relay_thread.hpp"
+#include "tools/reload.hpp"
 #include "tools/serve_status.hpp"
 #include "tools/service_manager.hpp"
+#include "tools/settings.hpp"
 #include "tools/verbs.hpp"
 #include "tools/warm_thread.hpp"
 #include "tools/worker_crew.hpp"
@@ -46,11 +49,15 @@ sigset_t take_over_signals() {
     return signals;
 }
 
-// True: somebody wants an end.
-bool wait_for_signal(const sigset_t& signals, milliseconds limit) {
+// The signal; below 0: none came.
+int wait_for_signal(const sigset_t& signals, milliseconds limit) {
     const timespec time{.tv_sec = limit.count() / 1000, .tv_nsec = limit.count() % 1000 * 1'000'000};
-    const int signal = ::sigtimedwait(&signals, nullptr, &time);
-    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP;
+    return ::sigtimedwait(&signals, nullptr, &time);
+}
+
+bool wants_end(int signal, Reloader& reloader) {
+    if (signal == SIGHUP) reloader.ask(Clock::now());
+    return signal == SIGTERM || signal == SIGINT || reloader.terminal_has_closed(Clock::now());
 }
 
 ListenAddress checked_address(const ServeConfig& config, const shm::system::Descriptor& passed_listener) {
@@ -75,20 +82,22 @@ void warn_about(const ServeConfig& config, const Cache& cache) {
         spdlog::warn("No --auth-key-file: everybody on this host is let in and may see every assignment");
 }
 
-void share_keys(const std::string& key_file, const ServeStatusPage& status) {
-    const std::string bytes = KeyRing::read_file(key_file);
-    status->key_file_bytes = static_cast<std::uint32_t>(bytes.copy(status->key_file.data(), status->key_file.size()));
+Handover handover_of(const ServeConfig& config) {
+    return {.file = settings_in_use().file,
+            .key_file = config.auth_key_file.empty() ? std::string() : KeyRing::read_file(config.auth_key_file)};
 }
 
 void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {
     spdlog::info("Ending: requests that have begun are finished");
     notify_stopping();
     status->draining.store(1, std::memory_order_relaxed);
+    workers.close_listeners();
     workers.signal_all(SIGTERM);
     const auto deadline = Clock::now() + drain_limit;
     bool hurry = false;
     while (workers.any_alive() && !hurry && Clock::now() < deadline) {
-        hurry = wait_for_signal(signals, tick_interval);
+        const int signal = wait_for_signal(signals, tick_interval);
+        hurry = signal == SIGTERM || signal == SIGINT;
         workers.reap(Clock::now());
     }
     workers.signal_all(SIGKILL);
@@ -100,13 +109,14 @@ void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& s
 
 // False: no worker ever came to listen.
 bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers, const ServeStatusPage& status,
-               const RelayThread& relay, const sigset_t& signals) {
+               const RelayThread& relay, Reloader& reloader, const sigset_t& signals) {
     ServiceManager service_manager;
     bool announced = false;
     Clock::time_point caught_up_at{};
     do {
         workers.reap(Clock::now());
         workers.start_due(Clock::now());
+        reloader.step(workers, Clock::now());
         if (relay.caught_up()) caught_up_at = Clock::now();
         const bool caught_up = Clock::now() - caught_up_at < relay_patience;
         status->relay_caught_up.store(caught_up ? 1 : 0, std::memory_order_relaxed);
@@ -117,14 +127,15 @@ bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& wo
             announced = true;
         }
         if (!announced && workers.deaths() >= BackOff::patient_deaths) return false;
-    } while (!wait_for_signal(signals, announced ? tick_interval : tick_interval / 5));
+    } while (!wants_end(wait_for_signal(signals, announced ? tick_interval : tick_interval / 5), reloader));
     return true;
 }
 
 // Whatever ends it, requests that have begun are finished.
 bool supervise_and_drain(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers,
-                         const ServeStatusPage& status, const RelayThread& relay, const sigset_t& signals) try {
-    const bool served = supervise(port_file, address, workers, status, relay, signals);
+                         const ServeStatusPage& status, const RelayThread& relay, Reloader& reloader,
+                         const sigset_t& signals) try {
+    const bool served = supervise(port_file, address, workers, status, relay, reloader, signals);
     drain(workers, status, signals);
     return served;
 } catch (...) {
@@ -138,8 +149,7 @@ int run_supervisor(ServeConfig config) {
     const shm::system::Descriptor passed_listener = take_passed_listener();
     ListenAddress address = checked_address(config, passed_listener);
     const ServeStatusPage status = ServeStatusPage::create();
-    status->listener_is_passed = passed_listener.is_open() ? 1 : 0;
-    if (!config.auth_key_file.empty()) share_keys(config.auth_key_file, status);
+    Handover handover = handover_of(config);
     config.database.check();
     static_cast<void>(AuditLog(config.audit_log));
     std::optional<PortReservation> reservation;
@@ -156,8 +166,9 @@ int run_supervisor(ServeConfig config) {
     if (config.warm_on_publish)
         on_published = [&warming](std::span<const AssignmentId> ids) { warming.warm_published(ids); };
     const RelayThread relay(config.database.path(), cache, on_published);
-    WorkerCrew workers(config.workers, address.port(), status, passed_listener.number());
-    const bool served = supervise_and_drain(port_file, address, workers, status, relay, signals);
+    WorkerCrew workers(config.workers, address, status, handover, passed_listener.number());
+    Reloader reloader(config, std::move(handover));
+    const bool served = supervise_and_drain(port_file, address, workers, status, relay, reloader, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
     return kOk;
 }

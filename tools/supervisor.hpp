@@ -6,9 +6,9 @@
 
 namespace larder::tools {
 
-/// In the foreground until SIGTERM, SIGINT or SIGHUP, then drains for at most 5 s (a second signal: not at all).
-/// Returns the exit code; throws Refusal, OpenError, SourceError, KeyFileError, AddressError before a worker is
-/// started.
+/// In the foreground until SIGTERM, SIGINT or the end of its terminal; SIGHUP reloads (see Reloader). Then drains for
+/// at most 5 s (a second signal: not at all). Returns the exit code; throws Refusal, OpenError, SourceError,
+/// KeyFileError, AddressError before a worker is started.
 int run_supervisor(ServeConfig config);
 
 }  // namespace larder::tools

@@ -1,5 +1,6 @@
 #include "tools/worker_crew.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
 #include <spdlog/spdlog.h>
@@ -7,9 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <fstream>
 #include <system_error>
+#include <utility>
+
+#include "tools/serve_worker.hpp"
 
 extern char** environ;
 
@@ -24,11 +29,25 @@ std::vector<std::string> own_command_line() {
     return arguments;
 }
 
-// With no signal blocked or ignored, and the status page and the passed listener, if there is one, at their places.
-pid_t spawn(const std::vector<std::string>& arguments, int status_fd, int listener_fd) {
+// A copy above all numbers at which a worker finds its descriptors, so that installing one overwrites no other.
+shm::system::Descriptor raised(int fd) {
+    constexpr int lowest = 16;
+    shm::system::Descriptor copy(::fcntl(fd, F_DUPFD_CLOEXEC, lowest));
+    if (!copy.is_open()) throw std::system_error(errno, std::generic_category(), "a worker could not be started");
+    return copy;
+}
+
+struct Installed {
+    int fd, as;
+};
+
+// With no signal blocked or ignored, and the descriptors at their places.
+pid_t spawn(const std::vector<std::string>& arguments, const std::vector<Installed>& descriptors) {
     std::vector<char*> argv;
     for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
     argv.push_back(nullptr);
+    std::vector<shm::system::Descriptor> copies;
+    for (const Installed& descriptor : descriptors) copies.push_back(raised(descriptor.fd));
     sigset_t none, all;
     ::sigemptyset(&none);
     ::sigfillset(&all);
@@ -39,9 +58,8 @@ pid_t spawn(const std::vector<std::string>& arguments, int status_fd, int listen
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, status_fd, ServeStatusPage::inherited_fd);
-    if (listener_fd >= 0)
-        ::posix_spawn_file_actions_adddup2(&actions, listener_fd, ServeStatusPage::passed_listener_fd);
+    for (std::size_t i = 0; i < copies.size(); ++i)
+        ::posix_spawn_file_actions_adddup2(&actions, copies[i].number(), descriptors[i].as);
     pid_t pid = 0;
     const int error = ::posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
@@ -79,51 +97,160 @@ std::vector<std::string> worker_command_line(std::vector<std::string> supervisor
     return supervisors;
 }
 
-WorkerCrew::WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status, int passed_listener)
+WorkerCrew::WorkerCrew(std::size_t count, const ListenAddress& address, const ServeStatusPage& status,
+                       const Handover& handover, int passed_listener)
     : arguments_(own_command_line()),
-      port_(port),
+      address_(address),
       status_(status),
       passed_listener_(passed_listener),
-      workers_(count) {}
+      slots_(count),
+      current_{.number = 0, .count = count, .handover = handover.write()} {}
 
 void WorkerCrew::start_due(Clock::time_point now) {
-    for (std::size_t slot = 0; slot < workers_.size(); ++slot)
-        if (workers_[slot].pid == 0 && workers_[slot].start_at <= now) start(slot, now);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        const bool is_empty = slots_[slot].worker.pid == 0 && slots_[slot].successor.pid == 0;
+        if (is_empty && slots_[slot].worker.start_at <= now) start(slot, slots_[slot].worker, now);
+    }
+    if (replacing_) go_on(now);
 }
 
-void WorkerCrew::start(std::size_t slot, Clock::time_point now) {
-    const WorkerTicket ticket{.supervisor = ::getpid(), .port = port_, .slot = slot};
+bool WorkerCrew::start(std::size_t slot, Worker& worker, Clock::time_point now) {
+    const WorkerTicket ticket{.supervisor = ::getpid(), .port = address_.port(), .slot = slot};
+    shm::system::Descriptor& listener = slots_[slot].listener;
     try {
-        workers_[slot].pid = spawn(worker_command_line(arguments_, ticket), status_.fd(), passed_listener_);
-    } catch (const std::system_error& error) {
+        if (passed_listener_ < 0 && !listener.is_open()) listener = shm::system::Descriptor(open_listener(address_));
+        worker.pid = spawn(worker_command_line(arguments_, ticket),
+                           {{status_.fd(), ServeStatusPage::inherited_fd},
+                            {current_.handover.number(), Handover::inherited_fd},
+                            {passed_listener_ < 0 ? listener.number() : passed_listener_, inherited_listener_fd}});
+        worker.generation = current_.number;
+        worker.start_at = now;
+        return true;
+    } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
         back_off_.note_death(now);
-        workers_[slot].start_at = now + std::max(back_off_.pause(), BackOff::first_pause);
+        worker.start_at = now + std::max(back_off_.pause(), BackOff::first_pause);
+        return false;
     }
 }
 
+bool WorkerCrew::has_ended(pid_t pid, int& status) const { return pid != 0 && ::waitpid(pid, &status, WNOHANG) == pid; }
+
 void WorkerCrew::reap(Clock::time_point now) {
-    for (std::size_t slot = 0; slot < workers_.size(); ++slot) {
-        int status = 0;
-        const pid_t pid = workers_[slot].pid;
-        if (pid == 0 || ::waitpid(pid, &status, WNOHANG) != pid) continue;
-        status_->listening[slot].store(0, std::memory_order_relaxed);
-        workers_[slot] = {};
-        if (status_->draining.load(std::memory_order_relaxed) != 0) continue;
-        back_off_.note_death(now);
-        workers_[slot].start_at = now + back_off_.pause();
-        spdlog::warn("Worker {} {}; it is replaced {}", pid, describe_end(status), describe_pause(back_off_.pause()));
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) reap_worker(slot, now);
+    reap_retired(now);
+}
+
+void WorkerCrew::reap_worker(std::size_t slot, Clock::time_point now) {
+    auto& [worker, successor, listener] = slots_[slot];
+    const bool draining = status_->draining.load(std::memory_order_relaxed) != 0;
+    int status = 0;
+    if (const pid_t pid = successor.pid; has_ended(pid, status)) {
+        successor = {};
+        status_->listening[slot].store(worker.pid, std::memory_order_relaxed);  // one that has none is found dead below
+        if (!draining) give_up(fmt::format("worker {} {}", pid, describe_end(status)));
     }
+    const pid_t pid = worker.pid;
+    if (!has_ended(pid, status)) return;
+    pid_t expected = pid;
+    status_->listening[slot].compare_exchange_strong(expected, 0, std::memory_order_relaxed);
+    worker = {};
+    if (draining) return;
+    back_off_.note_death(now);
+    worker.start_at = now + back_off_.pause();
+    if (back_off_.pause().count() != 0) listener = shm::system::Descriptor();
+    spdlog::warn("Worker {} {}; it is replaced {}", pid, describe_end(status), describe_pause(back_off_.pause()));
+}
+
+void WorkerCrew::reap_retired(Clock::time_point now) {
+    for (const Retired& retired : retired_)
+        if (now >= retired.kill_at) ::kill(retired.pid, SIGKILL);
+    retired_.erase(std::remove_if(retired_.begin(), retired_.end(),
+                                  [this](const Retired& retired) {
+                                      int status = 0;
+                                      return has_ended(retired.pid, status);
+                                  }),
+                   retired_.end());
+}
+
+void WorkerCrew::replace(std::size_t count, const Handover& handover) {
+    Generation next{.number = current_.number + 1, .count = count, .handover = handover.write()};
+    previous_ = std::exchange(current_, std::move(next));
+    replacing_ = true;
+    failed_ = false;
+}
+
+void WorkerCrew::go_on(Clock::time_point now) {
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        const Worker& worker = slots_[slot].worker;
+        const bool is_old = worker.pid != 0 && worker.generation != current_.number;
+        if (is_old || slots_[slot].successor.pid != 0) return go_on_in(slot, now);
+    }
+    match_count(now);
+}
+
+void WorkerCrew::go_on_in(std::size_t slot, Clock::time_point now) {
+    auto& [worker, successor, listener] = slots_[slot];
+    if (successor.pid == 0) {
+        if (!start(slot, successor, now)) give_up("it could not be started");
+        return;
+    }
+    if (status_->listening[slot].load(std::memory_order_relaxed) == successor.pid) {
+        if (worker.pid != 0) retire(slot, now);
+        worker = std::exchange(successor, {});
+    } else if (now - successor.start_at > longest_start) {
+        ::kill(successor.pid, SIGKILL);  // found dead, it is given up
+    }
+}
+
+void WorkerCrew::retire(std::size_t slot, Clock::time_point now) {
+    const pid_t pid = std::exchange(slots_[slot].worker, {}).pid;
+    ::kill(pid, SIGUSR1);
+    retired_.push_back({pid, now + longest_retirement});
+}
+
+/// One slot at a time. The last part of a replacement, so that a failed one has not begun with it.
+void WorkerCrew::match_count(Clock::time_point now) {
+    if (slots_.size() > current_.count) {
+        if (slots_.back().worker.pid != 0) retire(slots_.size() - 1, now);
+        status_->listening[slots_.size() - 1].store(0, std::memory_order_relaxed);
+        slots_.pop_back();
+    } else if (slots_.size() < current_.count) {
+        slots_.emplace_back();
+    } else {
+        replacing_ = false;
+    }
+}
+
+void WorkerCrew::give_up(const std::string& why) {
+    spdlog::error("A worker with the new settings does not come to listen: {}", why);
+    // Back to where it came from; should that fail, too, each worker keeps what it has.
+    if (failed_) {
+        for (Slot& slot : slots_) slot.worker.generation = current_.number;
+        return;
+    }
+    failed_ = true;
+    current_ = std::move(previous_);
 }
 
 void WorkerCrew::signal_all(int signal) const {
-    for (const Worker& worker : workers_)
-        if (worker.pid != 0) ::kill(worker.pid, signal);
+    for (const pid_t pid : pids()) ::kill(pid, signal);
 }
 
-bool WorkerCrew::any_alive() const {
-    return std::any_of(workers_.begin(), workers_.end(), [](const Worker& worker) { return worker.pid != 0; });
+void WorkerCrew::close_listeners() {
+    for (Slot& slot : slots_) slot.listener = shm::system::Descriptor();
 }
+
+std::vector<pid_t> WorkerCrew::pids() const {
+    std::vector<pid_t> all;
+    for (const Slot& slot : slots_)
+        for (const pid_t pid : {slot.worker.pid, slot.successor.pid})
+            if (pid != 0) all.push_back(pid);
+    for (const Retired& retired : retired_) all.push_back(retired.pid);
+    return all;
+}
+
+bool WorkerCrew::any_alive() const { return !pids().empty(); }
 
 std::size_t WorkerCrew::listening() const {
     return static_cast<std::size_t>(

@@ -1,4 +1,5 @@
-// WorkerCrew: the worker processes of a supervisor, each in its slot; who dies is replaced.
+// WorkerCrew: the worker processes of a supervisor, each in its slot; who dies is replaced, and all are, one after the
+// other, when they shall know something else.
 #pragma once
 
 #include <sys/types.h>
@@ -10,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "shm/system.hpp"
+#include "tools/handover.hpp"
+#include "tools/http/listen_address.hpp"
 #include "tools/serve_status.hpp"
 
 namespace larder::tools {
@@ -39,37 +43,83 @@ std::vector<std::string> worker_command_line(std::vector<std::string> supervisor
 /// Workers are this program, executed anew with its own command line and a WorkerTicket in it: a fork of a process
 /// that has threads could inherit locks that nobody will open. They are direct children. One thread, which must live as
 /// long as the workers, since they die with the thread that started them.
+///
+/// A slot's listening socket is made here and outlives its workers, so that a client who is connected but not yet
+/// accepted is served by the next of them; only a pause before the next one closes it.
 class WorkerCrew {
 public:
     using Clock = BackOff::Clock;
+    static constexpr std::chrono::milliseconds longest_start{10'000};       ///< of a successor; then it has failed
+    static constexpr std::chrono::milliseconds longest_retirement{60'000};  ///< above what a worker takes by itself
 
-    /// `passed_listener`: the socket that all workers share; below 0: each opens its own on `port`.
-    WorkerCrew(std::size_t count, std::uint16_t port, const ServeStatusPage& status, int passed_listener = -1);
+    /// `passed_listener`: the socket that all workers share; below 0: each slot has one of its own. Throws
+    /// std::system_error.
+    WorkerCrew(std::size_t count, const ListenAddress& address, const ServeStatusPage& status, const Handover& handover,
+               int passed_listener = -1);
 
-    /// Starts what is due.
+    /// Starts what is due, goes on with a replacement.
     void start_due(Clock::time_point now);
     /// Takes note of the dead.
     void reap(Clock::time_point now);
     void signal_all(int signal) const;
+    /// Nobody connects any more.
+    void close_listeners();
+
+    /// Begins to replace all workers, in every slot as soon as the successor listens, then makes them `count`. When a
+    /// successor does not come to listen, all is as it was before. REQUIRES: not replacing. Throws std::system_error.
+    void replace(std::size_t count, const Handover& handover);
+    bool is_replacing() const { return replacing_; }
+    /// Of the last replacement, when it is over.
+    bool replacement_failed() const { return failed_; }
 
     bool any_alive() const;
-    std::size_t size() const { return workers_.size(); }
+    std::size_t size() const { return slots_.size(); }
     std::size_t listening() const;
     bool any_listening() const { return listening() != 0; }
     std::size_t deaths() const { return back_off_.total_deaths(); }
 
 private:
+    /// Those who know the same.
+    struct Generation {
+        unsigned number = 0;
+        std::size_t count = 0;
+        shm::system::Descriptor handover;
+    };
     struct Worker {
         pid_t pid = 0;  // 0: none
-        Clock::time_point start_at;
+        unsigned generation = 0;
+        Clock::time_point start_at;  // when there is none: the time for the next; else when it was started
     };
-    void start(std::size_t slot, Clock::time_point now);
+    struct Slot {
+        Worker worker;
+        Worker successor;
+        shm::system::Descriptor listener;
+    };
+    struct Retired {
+        pid_t pid = 0;
+        Clock::time_point kill_at;
+    };
+    std::vector<pid_t> pids() const;
+    bool start(std::size_t slot, Worker& worker, Clock::time_point now);
+    bool has_ended(pid_t pid, int& status) const;
+    void reap_worker(std::size_t slot, Clock::time_point now);
+    void reap_retired(Clock::time_point now);
+    void go_on(Clock::time_point now);
+    void go_on_in(std::size_t slot, Clock::time_point now);
+    void retire(std::size_t slot, Clock::time_point now);
+    void match_count(Clock::time_point now);
+    void give_up(const std::string& why);
 
     const std::vector<std::string> arguments_;
-    const std::uint16_t port_;
+    const ListenAddress address_;
     const ServeStatusPage& status_;
     const int passed_listener_;
-    std::vector<Worker> workers_;
+    std::vector<Slot> slots_;
+    std::vector<Retired> retired_;
+    Generation current_;   // of who is started now
+    Generation previous_;  // while replacing: what to return to
+    bool replacing_ = false;
+    bool failed_ = false;
     BackOff back_off_;
 };
 

@@ -100,7 +100,7 @@ public:
           keys_(keys),
           health_(health),
           listener_(io_, listening_fd),
-          signals_(io_, SIGTERM),
+          signals_(io_, SIGTERM, SIGUSR1),
           timer_(io_),
           pool_(io_, service, options.compute_threads, options.max_queued_computations) {}
 
@@ -118,7 +118,10 @@ private:
     void take(int fd);
     bool make_room();
     void tick();
+    void await_end();
     void drain();
+    void retire();
+    void stop_accepting();
     void close_where(bool (Connection::*condition)() const);
     bool is_done() const { return draining_ && connections_.empty(); }
     Answer health_answer() const;
@@ -133,16 +136,16 @@ private:
     asio::steady_timer timer_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
     Connection::Clock::time_point drain_deadline_;
+    Connection::Clock::time_point unused_deadline_;  // while draining: for connections that nobody uses
     bool draining_ = false;
+    bool retiring_ = false;  // a successor serves: a kind of draining
     bool accept_paused_ = false;
     LogLimiter rejections_{max_rejection_lines, rejection_window};
     ComputePool pool_;  // the last member: its threads end first
 };
 
 bool Loop::run(const std::function<void()>& ready) {
-    signals_.async_wait([this](error_code error, int) {
-        if (!error) drain();
-    });
+    await_end();
     await_clients();
     tick();
     ready();
@@ -158,6 +161,15 @@ void Loop::on_rejected(std::string_view reason, std::string_view client) {
     spdlog::warn("Request of {} refused: its token: {}", client, reason);
 }
 
+void Loop::await_end() {
+    signals_.async_wait([this](error_code error, int signal) {
+        if (error) return;
+        if (signal == SIGTERM) return drain();
+        retire();
+        await_end();
+    });
+}
+
 void Loop::execute(const Call& call, Reply reply) {
     if (call.endpoint == Endpoint::health) return reply(health_answer());
     if (std::optional<Answer> answer = service_.answer_at_once(call)) {
@@ -169,7 +181,7 @@ void Loop::execute(const Call& call, Reply reply) {
 }
 
 Answer Loop::health_answer() const {
-    const Health health = draining_ ? Health::draining : health_();
+    const Health health = draining_ && !retiring_ ? Health::draining : health_();
     if (health == Health::starting)
         return error_answer(Fault::unavailable,
                             "Starting, or the database cannot be read: changes are not relayed yet.");
@@ -233,8 +245,7 @@ void Loop::tick() {
         accept_paused_ = false;
         await_clients();
     }
-    if (draining_ && now >= drain_deadline_ - options_.drain_time + first_byte_time)
-        close_where(&Connection::is_unused);
+    if (draining_ && now >= unused_deadline_) close_where(&Connection::is_unused);
     if (is_done() || (draining_ && now >= drain_deadline_)) return io_.stop();
     timer_.expires_after(draining_ ? tick_interval / 10 : tick_interval);
     timer_.async_wait([this](error_code error) {
@@ -243,13 +254,31 @@ void Loop::tick() {
 }
 
 void Loop::drain() {
-    accept_clients();  // who was already connected to us is still served
-    draining_ = true;
+    stop_accepting();
+    retiring_ = false;
     drain_deadline_ = Connection::Clock::now() + options_.drain_time;
-    listener_.close();
+    unused_deadline_ = Connection::Clock::now() + first_byte_time;
     close_where(&Connection::is_idle);
     timer_.cancel();
     tick();
+}
+
+// A client may be about to ask on a connection that is idle: it is answered once more, and told that this was the last.
+void Loop::retire() {
+    if (draining_) return;
+    stop_accepting();
+    retiring_ = true;
+    unused_deadline_ = Connection::Clock::now() + options_.drain_time;
+    drain_deadline_ = unused_deadline_ + options_.limits.answer_time + options_.limits.write_time;
+    timer_.cancel();
+    tick();
+}
+
+void Loop::stop_accepting() {
+    if (draining_) return;
+    accept_clients();  // who was already connected to us is still served
+    draining_ = true;
+    listener_.close();
 }
 
 void Loop::close_where(bool (Connection::*condition)() const) {

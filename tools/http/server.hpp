@@ -28,8 +28,10 @@ public:
     Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
            std::function<Health()> health);
 
-    /// Serves until SIGTERM, then drains; calls `ready` when nothing stands in the way of that any more. False:
-    /// something was still being done when drain_time was over; the process then ends at once (std::_Exit), since its
+    /// Serves until SIGTERM, then drains: no connection is kept. Or until SIGUSR1, then retires, which no client
+    /// notices: another process has the same listening socket, each connection is closed with its next answer, and one
+    /// that is not used for drain_time is over. Calls `ready` when nothing stands in the way of that any more. False:
+    /// something was still being done when the time was over; the process then ends at once (std::_Exit), since its
     /// threads cannot be waited for. One call.
     bool run(const std::function<void()>& ready);
 

@@ -1,0 +1,143 @@
+#include "tools/reload.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "tools/http/key_ring.hpp"
+#include "tools/http/listen_address.hpp"
+#include "tools/logging.hpp"
+#include "tools/terminal.hpp"
+
+namespace larder::tools {
+namespace {
+
+constexpr std::string_view usual_log_level = "info";
+
+bool needs_restart(const OptionRow& row) { return row.group != OptionGroup::behaviour && !row.reloads; }
+
+const ConfigEntry* entry_in(const std::optional<ConfigFile>& file, std::string_view name) {
+    return file ? file->find(name) : nullptr;
+}
+
+bool is_from_file(const Setting& setting) {
+    return setting.origin == Origin::file || setting.origin == Origin::fallback;
+}
+
+/// `file` is read anew; what the setting's verb was told besides stays. Empty: nobody says.
+std::string text_in(const Setting& setting, const std::optional<ConfigFile>& file) {
+    if (!is_from_file(setting)) return setting.text;
+    const ConfigEntry* const entry = entry_in(file, setting.row->name);
+    return entry == nullptr ? std::string() : entry->text;
+}
+
+std::string text_in(const SettingsInUse& in_use, std::string_view name, const std::optional<ConfigFile>& file) {
+    for (const Setting& setting : in_use.settings)
+        if (setting.row->name == name) return text_in(setting, file);
+    return {};
+}
+
+void check_entry(const ConfigEntry& entry) {
+    try {
+        if (!entry.error.empty()) throw std::invalid_argument(entry.error);
+        check_text(*entry.row, entry.text);
+    } catch (const std::invalid_argument& error) {
+        throw std::invalid_argument(fmt::format("{}: {}", entry.place(), error.what()));
+    }
+}
+
+std::optional<ConfigFile> read_again(const std::string& given) {
+    std::optional<ConfigFile> file = find_config_file(given);
+    if (file && !file->problems().empty()) throw ConfigFileError(file->first_problem());
+    return file;
+}
+
+/// What the workers of the next generation are to read.
+std::optional<ConfigFile> merged(const std::optional<ConfigFile>& running, const std::optional<ConfigFile>& fresh) {
+    std::vector<ConfigEntry> entries;
+    for (const OptionRow& row : option_table())
+        if (const ConfigEntry* const entry = entry_in(needs_restart(row) ? running : fresh, row.name); entry != nullptr)
+            entries.push_back(*entry);
+    if (!running && !fresh) return std::nullopt;
+    return ConfigFile::of(fresh ? fresh->path() : running->path(), std::move(entries));
+}
+
+std::string or_default(const std::string& text, const OptionRow& row) {
+    return escaped(text.empty() ? row.default_text : text);
+}
+
+void note_change(const Setting& setting, const std::optional<ConfigFile>& running,
+                 const std::optional<ConfigFile>& fresh, ReloadPlan& plan) {
+    const OptionRow& row = *setting.row;
+    if (const ConfigEntry* const entry = entry_in(fresh, row.name); entry != nullptr) check_entry(*entry);
+    const std::string before = text_in(setting, running), now = text_in(setting, fresh);
+    if (before == now) return;
+    (needs_restart(row) ? plan.needs_restart : plan.changed)
+        .push_back(fmt::format("{} = {} (was {})", row.name, or_default(now, row), or_default(before, row)));
+}
+
+}  // namespace
+
+ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ServeConfig& config) {
+    ReloadPlan plan;
+    const std::optional<ConfigFile> fresh = read_again(in_use.given);
+    for (const Setting& setting : in_use.settings)
+        if (is_from_file(setting)) note_change(setting, running.file, fresh, plan);
+    plan.handover.file = merged(running.file, fresh);
+
+    const std::string key_file = text_in(in_use, "auth-key-file", fresh);
+    static_cast<void>(served_address(config.listen, key_file));
+    if (!key_file.empty()) plan.handover.key_file = KeyRing::read_file(key_file);
+    if (plan.handover.key_file != running.key_file) plan.changed.push_back("the keys in the key file");
+
+    const std::string workers = text_in(in_use, "workers", fresh), level = text_in(in_use, "log-level", fresh);
+    plan.workers = parse_workers(workers.empty() ? option_row("workers").default_text : workers);
+    plan.log_level = level.empty() ? usual_log_level : level;
+    return plan;
+}
+
+void Reloader::ask(WorkerCrew::Clock::time_point now) {
+    terminal_.note_hangup(now);
+    asked_ = true;
+}
+
+void Reloader::step(WorkerCrew& workers, WorkerCrew::Clock::time_point now) {
+    terminal_.look(now);
+    if (workers.is_replacing()) return;
+    if (reloading_) end(workers.replacement_failed());
+    if (std::exchange(asked_, false)) begin(workers);
+}
+
+void Reloader::begin(WorkerCrew& workers) try {
+    ReloadPlan plan = plan_reload(settings_in_use(), running_, config_);
+    for (const std::string& change : plan.needs_restart)
+        spdlog::warn("Needs a restart, and stays as it was: {}", change);
+    if (plan.changed.empty()) return spdlog::info("Reloaded: nothing has changed that a running service can take");
+    std::string changes;
+    for (const std::string& change : plan.changed) changes += (changes.empty() ? "" : "; ") + change;
+    spdlog::info("Reloading, worker by worker: {}", changes);
+    workers.replace(plan.workers, plan.handover);
+    log_level_before_ = log_level();
+    before_ = std::exchange(running_, std::move(plan.handover));
+    reloading_ = true;
+    set_log_level(plan.log_level);
+} catch (const std::exception& error) {
+    spdlog::error("Not reloaded, everything stays as it was: {}", escaped(error.what()));
+}
+
+void Reloader::end(bool failed) {
+    reloading_ = false;
+    if (!failed) return spdlog::info("Reloaded: all workers are new");
+    running_ = std::move(before_);
+    set_log_level(log_level_before_);
+    spdlog::error("Not reloaded: the workers have the settings that they had before");
+}
+
+std::string Reloader::log_level() const {
+    const std::string level = text_in(settings_in_use(), "log-level", running_.file);
+    return level.empty() ? std::string(usual_log_level) : level;
+}
+
+}  // namespace larder::tools
