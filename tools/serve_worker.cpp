@@ -4,12 +4,14 @@
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <optional>
+#include <vector>
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/warm_queue.hpp"
@@ -46,6 +48,19 @@ void raise_descriptor_limit() {
     static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+// Up to the first descriptor that is none.
+std::vector<int> inherited_listeners() {
+    std::vector<int> listeners;
+    for (int fd = inherited_listener_fd; fd < inherited_listener_fd + static_cast<int>(max_workers); ++fd) {
+        int is_listening = 0;
+        socklen_t size = sizeof is_listening;
+        if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &size) != 0 || is_listening == 0) break;
+        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+        listeners.push_back(fd);
+    }
+    return listeners;
+}
+
 Health health_of(const ServeStatus& status) {
     if (status.draining.load(std::memory_order_relaxed) != 0) return Health::draining;
     return status.relay_caught_up.load(std::memory_order_relaxed) != 0 ? Health::ok : Health::starting;
@@ -74,8 +89,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     ControlService control(stats, cache, jobs, audit);
     ApiService service(pages, control);
 
-    ::fcntl(inherited_listener_fd, F_SETFD, FD_CLOEXEC);
-    Server server({}, inherited_listener_fd, service, keys ? &*keys : nullptr,
+    Server server({}, inherited_listeners(), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
     const bool all_done = server.run([&] {
         stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room

@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "tools/serve_config.hpp"
 #include "tools/serve_worker.hpp"
 
 extern char** environ;
@@ -31,7 +32,8 @@ std::vector<std::string> own_command_line() {
 
 // A copy above all numbers at which a worker finds its descriptors, so that installing one overwrites no other.
 shm::system::Descriptor raised(int fd) {
-    constexpr int lowest = 16;
+    constexpr int lowest = 256;
+    static_assert(lowest > inherited_listener_fd + static_cast<int>(max_workers));
     shm::system::Descriptor copy(::fcntl(fd, F_DUPFD_CLOEXEC, lowest));
     if (!copy.is_open()) throw std::system_error(errno, std::generic_category(), "a worker could not be started");
     return copy;
@@ -116,13 +118,12 @@ void WorkerCrew::start_due(Clock::time_point now) {
 
 bool WorkerCrew::start(std::size_t slot, Worker& worker, Clock::time_point now) {
     const WorkerTicket ticket{.supervisor = ::getpid(), .port = address_.port(), .slot = slot};
-    shm::system::Descriptor& listener = slots_[slot].listener;
     try {
-        if (passed_listener_ < 0 && !listener.is_open()) listener = shm::system::Descriptor(open_listener(address_));
-        worker.pid = spawn(worker_command_line(arguments_, ticket),
-                           {{status_.fd(), ServeStatusPage::inherited_fd},
-                            {current_.handover.number(), Handover::inherited_fd},
-                            {passed_listener_ < 0 ? listener.number() : passed_listener_, inherited_listener_fd}});
+        std::vector<Installed> descriptors{{status_.fd(), ServeStatusPage::inherited_fd},
+                                           {current_.handover.number(), Handover::inherited_fd}};
+        for (const int fd : open_listeners(slot))
+            descriptors.push_back({fd, inherited_listener_fd + static_cast<int>(descriptors.size()) - 2});
+        worker.pid = spawn(worker_command_line(arguments_, ticket), descriptors);
         worker.generation = current_.number;
         worker.start_at = now;
         return true;
@@ -134,6 +135,21 @@ bool WorkerCrew::start(std::size_t slot, Worker& worker, Clock::time_point now) 
     }
 }
 
+/// The slot's own, made when it is needed, and its share of those that are nobody's own.
+std::vector<int> WorkerCrew::open_listeners(std::size_t slot) {
+    if (passed_listener_ >= 0) return {passed_listener_};
+    if (listeners_.size() <= slot) listeners_.resize(slot + 1);
+    if (!listeners_[slot].is_open()) listeners_[slot] = shm::system::Descriptor(open_listener(address_));
+    std::vector<int> open;
+    for (std::size_t i = slot; i < listeners_.size(); i += current_.count)
+        if (listeners_[i].is_open()) open.push_back(listeners_[i].number());
+    return open;
+}
+
+void WorkerCrew::close_listeners(std::size_t slot) {
+    for (std::size_t i = slot; i < listeners_.size(); i += current_.count) listeners_[i] = shm::system::Descriptor();
+}
+
 bool WorkerCrew::has_ended(pid_t pid, int& status) const { return pid != 0 && ::waitpid(pid, &status, WNOHANG) == pid; }
 
 void WorkerCrew::reap(Clock::time_point now) {
@@ -142,7 +158,7 @@ void WorkerCrew::reap(Clock::time_point now) {
 }
 
 void WorkerCrew::reap_worker(std::size_t slot, Clock::time_point now) {
-    auto& [worker, successor, listener] = slots_[slot];
+    auto& [worker, successor] = slots_[slot];
     const bool draining = status_->draining.load(std::memory_order_relaxed) != 0;
     int status = 0;
     if (const pid_t pid = successor.pid; has_ended(pid, status)) {
@@ -158,7 +174,7 @@ void WorkerCrew::reap_worker(std::size_t slot, Clock::time_point now) {
     if (draining) return;
     back_off_.note_death(now);
     worker.start_at = now + back_off_.pause();
-    if (back_off_.pause().count() != 0) listener = shm::system::Descriptor();
+    if (back_off_.pause().count() != 0) close_listeners(slot);
     spdlog::warn("Worker {} {}; it is replaced {}", pid, describe_end(status), describe_pause(back_off_.pause()));
 }
 
@@ -181,7 +197,7 @@ void WorkerCrew::replace(std::size_t count, const Handover& handover) {
 }
 
 void WorkerCrew::go_on(Clock::time_point now) {
-    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    for (std::size_t slot = 0; slot < std::min(slots_.size(), current_.count); ++slot) {
         const Worker& worker = slots_[slot].worker;
         const bool is_old = worker.pid != 0 && worker.generation != current_.number;
         if (is_old || slots_[slot].successor.pid != 0) return go_on_in(slot, now);
@@ -190,12 +206,15 @@ void WorkerCrew::go_on(Clock::time_point now) {
 }
 
 void WorkerCrew::go_on_in(std::size_t slot, Clock::time_point now) {
-    auto& [worker, successor, listener] = slots_[slot];
+    auto& [worker, successor] = slots_[slot];
+    const pid_t listening = status_->listening[slot].load(std::memory_order_relaxed);
     if (successor.pid == 0) {
+        // One that is only starting would say that it listens over its successor.
+        if (listening != worker.pid && now - worker.start_at <= longest_start) return;
         if (!start(slot, successor, now)) give_up("it could not be started");
         return;
     }
-    if (status_->listening[slot].load(std::memory_order_relaxed) == successor.pid) {
+    if (listening == successor.pid) {
         if (worker.pid != 0) retire(slot, now);
         worker = std::exchange(successor, {});
     } else if (now - successor.start_at > longest_start) {
@@ -237,9 +256,7 @@ void WorkerCrew::signal_all(int signal) const {
     for (const pid_t pid : pids()) ::kill(pid, signal);
 }
 
-void WorkerCrew::close_listeners() {
-    for (Slot& slot : slots_) slot.listener = shm::system::Descriptor();
-}
+void WorkerCrew::close_listeners() { listeners_.clear(); }
 
 std::vector<pid_t> WorkerCrew::pids() const {
     std::vector<pid_t> all;

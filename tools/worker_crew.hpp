@@ -44,8 +44,9 @@ std::vector<std::string> worker_command_line(std::vector<std::string> supervisor
 /// that has threads could inherit locks that nobody will open. They are direct children. One thread, which must live as
 /// long as the workers, since they die with the thread that started them.
 ///
-/// A slot's listening socket is made here and outlives its workers, so that a client who is connected but not yet
-/// accepted is served by the next of them; only a pause before the next one closes it.
+/// The listening sockets are made here and outlive the workers, so that a client who is connected but not yet accepted
+/// is served by the next of them; only a pause before the next one closes them. Where the workers become fewer, those
+/// that stay take the sockets of the others besides their own: closing one would reset who waits there.
 class WorkerCrew {
 public:
     using Clock = BackOff::Clock;
@@ -93,7 +94,6 @@ private:
     struct Slot {
         Worker worker;
         Worker successor;
-        shm::system::Descriptor listener;
     };
     struct Retired {
         pid_t pid = 0;
@@ -101,6 +101,8 @@ private:
     };
     std::vector<pid_t> pids() const;
     bool start(std::size_t slot, Worker& worker, Clock::time_point now);
+    std::vector<int> open_listeners(std::size_t slot);
+    void close_listeners(std::size_t slot);
     bool has_ended(pid_t pid, int& status) const;
     void reap_worker(std::size_t slot, Clock::time_point now);
     void reap_retired(Clock::time_point now);
@@ -115,6 +117,7 @@ private:
     const ServeStatusPage& status_;
     const int passed_listener_;
     std::vector<Slot> slots_;
+    std::vector<shm::system::Descriptor> listeners_;  // the first by slot
     std::vector<Retired> retired_;
     Generation current_;   // of who is started now
     Generation previous_;  // while replacing: what to return to

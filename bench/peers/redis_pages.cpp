@@ -97,7 +97,7 @@ private:
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         try {
             PageService service(connect(server_.socket()));
-            tools::Server server({}, listener, service, nullptr, [] { return tools::Health::ok; });
+            tools::Server server({}, {listener}, service, nullptr, [] { return tools::Health::ok; });
             server.run([slot] { tools::stay_on_own_processor(slot, kWorkers); });
         } catch (...) {}
         ::_exit(EXIT_FAILURE);

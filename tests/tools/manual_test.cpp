@@ -245,7 +245,7 @@ ask 'larder token --role te' 'acher'
 ask 'larder --log-level debug replay --stri' 'ct'
 zpty -d z
 )";
-    CHECK(lines_of("zsh -f", script, completions + "/zsh") ==
-          Words{"larder to -> ken", "larder token --ro -> le", "larder token --role te -> acher",
-                "larder --log-level debug replay --stri -> ct"});
+    CHECK(lines_of("zsh -f", script, completions + "/zsh") == Words{"larder to -> ken", "larder token --ro -> le",
+                                                                    "larder token --role te -> acher",
+                                                                    "larder --log-level debug replay --stri -> ct"});
 }

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <string>
 
-#include "tests/tools/running_service.hpp"
+#include "tests/tools/serve_scene.hpp"
 #include "tools/http/router.hpp"
 
 using namespace larder;

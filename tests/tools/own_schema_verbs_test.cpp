@@ -7,7 +7,7 @@
 #include <string>
 
 #include "tests/support/larder_command.hpp"
-#include "tests/tools/running_service.hpp"
+#include "tests/tools/serve_scene.hpp"
 
 using namespace larder;
 using namespace larder::test;

@@ -45,6 +45,10 @@ TEST_CASE("As many workers as processors have one each, and the processors are a
 TEST_CASE("Fewer or more workers than processors go where the kernel puts them") {
     const cpu_set_t all = usable();
     const auto processors = static_cast<std::size_t>(CPU_COUNT(&all));
+    for (const std::size_t slot : {processors, processors + 7}) {
+        const cpu_set_t own = usable_after([&] { stay_on_own_processor(slot, processors); });
+        CHECK(CPU_EQUAL(&own, &all));
+    }
     for (const std::size_t workers : {processors + 1, processors + 7}) {
         const cpu_set_t own = usable_after([&] { stay_on_own_processor(0, workers); });
         CHECK(CPU_EQUAL(&own, &all));

@@ -46,7 +46,7 @@ public:
           reservation_(address_),
           child_(ChildProcess::start([this, options, health](Channel& test) {
               FakeService service(test);
-              tools::Server server(options, tools::open_listener(address_), service, nullptr,
+              tools::Server server(options, {tools::open_listener(address_)}, service, nullptr,
                                    [health] { return health; });
               test.tell('l');
               return server.run([] {}) ? 0 : 1;

@@ -10,7 +10,7 @@
 
 #include "core/cache_keys.hpp"
 #include "core/warm_queue.hpp"
-#include "tests/tools/running_service.hpp"
+#include "tests/tools/serve_scene.hpp"
 
 using namespace larder;
 using namespace larder::test;

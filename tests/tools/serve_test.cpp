@@ -1,15 +1,9 @@
-#include <fcntl.h>
-#include <unistd.h>
+// `larder serve` as its users meet it.
+#include "tests/tools/serve_scene.hpp"
 
-#include <catch2/catch.hpp>
-#include <chrono>
 #include <functional>
-#include <set>
-#include <string>
-#include <vector>
 
 #include "core/cache_keys.hpp"
-#include "tests/tools/running_service.hpp"
 
 using namespace larder;
 using namespace larder::test;

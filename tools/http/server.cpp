@@ -93,16 +93,17 @@ private:
 
 class Loop final : public ConnectionHost {
 public:
-    Loop(const ServerOptions& options, int listening_fd, Service& service, const KeyRing* keys,
+    Loop(const ServerOptions& options, const std::vector<int>& listening_fds, Service& service, const KeyRing* keys,
          const std::function<Health()>& health)
         : options_(options),
           service_(service),
           keys_(keys),
           health_(health),
-          listener_(io_, listening_fd),
           signals_(io_, SIGTERM, SIGUSR1),
           timer_(io_),
-          pool_(io_, service, options.compute_threads, options.max_queued_computations) {}
+          pool_(io_, service, options.compute_threads, options.max_queued_computations) {
+        for (const int fd : listening_fds) doors_.push_back(std::make_unique<Door>(Door{{io_, fd}}));
+    }
 
     bool run(const std::function<void()>& ready);
 
@@ -113,8 +114,12 @@ public:
     void on_closed(Connection& connection) override { connections_.erase(&connection); }
 
 private:
-    void await_clients();
-    void accept_clients();
+    struct Door {
+        asio::posix::stream_descriptor listener;
+        bool is_paused = false;  // until the next tick
+    };
+    void await_clients(Door& door);
+    void accept_clients(Door& door);
     void take(int fd);
     bool make_room();
     void tick();
@@ -131,7 +136,7 @@ private:
     const KeyRing* keys_;
     const std::function<Health()>& health_;
     asio::io_context io_{1};
-    asio::posix::stream_descriptor listener_;
+    std::vector<std::unique_ptr<Door>> doors_;
     asio::signal_set signals_;
     asio::steady_timer timer_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
@@ -139,14 +144,13 @@ private:
     Connection::Clock::time_point unused_deadline_;  // while draining: for connections that nobody uses
     bool draining_ = false;
     bool retiring_ = false;  // a successor serves: a kind of draining
-    bool accept_paused_ = false;
     LogLimiter rejections_{max_rejection_lines, rejection_window};
     ComputePool pool_;  // the last member: its threads end first
 };
 
 bool Loop::run(const std::function<void()>& ready) {
     await_end();
-    await_clients();
+    for (const auto& door : doors_) await_clients(*door);
     tick();
     ready();
     io_.run();
@@ -189,24 +193,24 @@ Answer Loop::health_answer() const {
     return json_answer(R"({"status":"ok"})");
 }
 
-void Loop::await_clients() {
-    listener_.async_wait(asio::posix::stream_descriptor::wait_read, [this](error_code error) {
+void Loop::await_clients(Door& door) {
+    door.listener.async_wait(asio::posix::stream_descriptor::wait_read, [this, &door](error_code error) {
         if (error || draining_) return;
-        accept_clients();
-        if (!accept_paused_) await_clients();
+        accept_clients(door);
+        if (!door.is_paused) await_clients(door);
     });
 }
 
-void Loop::accept_clients() {
+void Loop::accept_clients(Door& door) {
     for (int i = 0; i < max_accepts_in_a_row; ++i) {
-        const int fd = ::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = ::accept4(door.listener.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             take(fd);
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
         // No descriptors or no memory: the next tick tries again, since readiness would be reported without end.
-        if (errno != EAGAIN && errno != EWOULDBLOCK) accept_paused_ = true;
+        if (errno != EAGAIN && errno != EWOULDBLOCK) door.is_paused = true;
         return;
     }
 }
@@ -241,10 +245,8 @@ void Loop::tick() {
     for (const auto& [connection, owner] : connections_)
         if (connection->deadline() <= now) due.push_back(owner);
     for (const auto& connection : due) connection->tick(now);
-    if (accept_paused_ && !draining_) {
-        accept_paused_ = false;
-        await_clients();
-    }
+    for (const auto& door : doors_)
+        if (!draining_ && std::exchange(door->is_paused, false)) await_clients(*door);
     if (draining_ && now >= unused_deadline_) close_where(&Connection::is_unused);
     if (is_done() || (draining_ && now >= drain_deadline_)) return io_.stop();
     timer_.expires_after(draining_ ? tick_interval / 10 : tick_interval);
@@ -276,9 +278,9 @@ void Loop::retire() {
 
 void Loop::stop_accepting() {
     if (draining_) return;
-    accept_clients();  // who was already connected to us is still served
+    for (const auto& door : doors_) accept_clients(*door);  // who was already connected to us is still served
     draining_ = true;
-    listener_.close();
+    for (const auto& door : doors_) door->listener.close();
 }
 
 void Loop::close_where(bool (Connection::*condition)() const) {
@@ -290,12 +292,16 @@ void Loop::close_where(bool (Connection::*condition)() const) {
 
 }  // namespace
 
-Server::Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
+Server::Server(ServerOptions options, std::vector<int> listening_fds, Service& service, const KeyRing* keys,
                std::function<Health()> health)
-    : options_(options), listening_fd_(listening_fd), service_(service), keys_(keys), health_(std::move(health)) {}
+    : options_(options),
+      listening_fds_(std::move(listening_fds)),
+      service_(service),
+      keys_(keys),
+      health_(std::move(health)) {}
 
 bool Server::run(const std::function<void()>& ready) {
-    auto loop = std::make_unique<Loop>(options_, listening_fd_, service_, keys_, health_);
+    auto loop = std::make_unique<Loop>(options_, listening_fds_, service_, keys_, health_);
     if (loop->run(ready)) return true;
     static_cast<void>(loop.release());  // its threads are still at work on what it owns
     return false;

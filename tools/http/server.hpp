@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <vector>
 
 #include "tools/http/connection.hpp"
 #include "tools/http/service.hpp"
@@ -23,13 +24,13 @@ struct ServerOptions {
 
 class Server {
 public:
-    /// `listening_fd`: a listening, non-blocking socket, closed by the server. `keys` null: nobody needs a token.
+    /// `listening_fds`: listening, non-blocking sockets, closed by the server. `keys` null: nobody needs a token.
     /// `health` is asked on every /healthz. All of them outlive the server.
-    Server(ServerOptions options, int listening_fd, Service& service, const KeyRing* keys,
+    Server(ServerOptions options, std::vector<int> listening_fds, Service& service, const KeyRing* keys,
            std::function<Health()> health);
 
     /// Serves until SIGTERM, then drains: no connection is kept. Or until SIGUSR1, then retires, which no client
-    /// notices: another process has the same listening socket, each connection is closed with its next answer, and one
+    /// notices: another process has the same listening sockets, each connection is closed with its next answer, and one
     /// that is not used for drain_time is over. Calls `ready` when nothing stands in the way of that any more. False:
     /// something was still being done when the time was over; the process then ends at once (std::_Exit), since its
     /// threads cannot be waited for. One call.
@@ -37,7 +38,7 @@ public:
 
 private:
     ServerOptions options_;
-    int listening_fd_;
+    std::vector<int> listening_fds_;
     Service& service_;
     const KeyRing* keys_;
     std::function<Health()> health_;
