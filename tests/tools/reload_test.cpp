@@ -196,7 +196,10 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
     CHECK(log.find("1GiB") == std::string::npos);  // hidden by --size
     CHECK(log.find("/absent") == std::string::npos);
     CHECK(scene.ttls() == ttl(77));
-    CHECK(scene.reload("Reloaded: nothing has changed"));
+    const std::size_t before = log.size();
+    CHECK(scene.reload("Reloaded: nothing has changed"));  // and it still does not have what needs a restart
+    CHECK(scene.service().log().find("Needs a restart, and stays as it was: shards = 2 (was 1)", before) !=
+          std::string::npos);
 }
 
 TEST_CASE("a worker that is replaced because it died knows what the others know", "[serve][reload]") {
