@@ -203,7 +203,7 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
 }
 
 TEST_CASE("a worker that is replaced because it died knows what the others know", "[serve][reload]") {
-    Reloading scene("[behaviour]\nttl = 300\n");
+    Reloading scene("[behaviour]\nttl = 250\n");
     const std::set<pid_t> before = scene.service().workers();
     scene.write("no TOML");
     for (const pid_t pid : before) ::kill(pid, SIGKILL);
@@ -211,7 +211,7 @@ TEST_CASE("a worker that is replaced because it died knows what the others know"
         const std::set<pid_t> now = scene.service().workers();
         return now.size() == 2 && before.count(*now.begin()) == 0 && before.count(*now.rbegin()) == 0;
     }));
-    CHECK(scene.ttls() == ttl(300));
+    CHECK(scene.ttls() == ttl(250));
 }
 
 TEST_CASE("new keys are taken at SIGHUP, with a configuration file and without", "[serve][reload]") {
