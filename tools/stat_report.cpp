@@ -156,26 +156,17 @@ json::array processes_json(const shm::SegmentView& view, std::int64_t now_ns) {
     return processes;
 }
 
-double per_second(std::uint64_t from, std::uint64_t to, double seconds) {
-    return to < from || seconds <= 0 ? 0.0 : static_cast<double>(to - from) / seconds;
-}
-
 /// Rates by name, in the order of the columns.
-std::vector<std::pair<const char*, double>> rates(const Sample& from, const Sample& to) {
-    const double seconds = std::chrono::duration<double>(to.at - from.at).count();
-    const bool same = from.incarnation == to.incarnation;
-    const auto rate = [&](std::uint64_t a, std::uint64_t b) { return same ? per_second(a, b, seconds) : 0.0; };
-    const auto of = [&](Counter counter) { return rate(from.totals[counter], to.totals[counter]); };
-    const double lookups = rate(from.totals.lookups(), to.totals.lookups()), hits = of(Counter::hits);
-    return {{"lookups", lookups},
-            {"hits", hits},
-            {"hit_percentage", lookups == 0 ? 0.0 : 100 * hits / lookups},
-            {"misses", rate(from.totals.misses(), to.totals.misses())},
-            {"puts", of(Counter::puts)},
-            {"evictions", of(Counter::evictions)},
-            {"expirations", of(Counter::expirations)},
-            {"invalidations", of(Counter::invalidations)},
-            {"computations", of(Counter::computations)}};
+std::vector<std::pair<const char*, double>> rates_by_name(const Rates& rates) {
+    return {{"lookups", rates.lookups()},
+            {"hits", rates[Counter::hits]},
+            {"hit_percentage", rates.hit_percentage()},
+            {"misses", rates.misses()},
+            {"puts", rates[Counter::puts]},
+            {"evictions", rates[Counter::evictions]},
+            {"expirations", rates[Counter::expirations]},
+            {"invalidations", rates[Counter::invalidations]},
+            {"computations", rates[Counter::computations]}};
 }
 
 }  // namespace
@@ -214,10 +205,10 @@ json::object stat_json(const Inspection& inspection, std::int64_t now_ns) {
             {"lookup_ns", histogram_json(header.lookup_ns)}};
 }
 
-Sample take_sample(const Inspection& inspection) {
-    const shm::SegmentView& view = inspection.view();
-    return {std::chrono::steady_clock::now(), view.header().incarnation, shm::read_totals(view),
-            shm::read_gauges(view)};
+std::string rates_title(const Inspection& inspection, std::int64_t now_ns, std::chrono::milliseconds interval) {
+    return fmt::format("cache {}, made {} ago: the first line is the mean since then, each other one that of {}\n",
+                       inspection.location.name, ago(inspection.view().header().created_ns, now_ns),
+                       duration_text(interval));
 }
 
 std::string rates_header() {
@@ -226,20 +217,22 @@ std::string rates_header() {
 }
 
 std::string rates_line(const Sample& from, const Sample& to) {
-    static constexpr int kWidths[] = {10, 10, 6, 9, 8, 8, 8, 8, 8};
+    static constexpr std::size_t kWidths[] = {10, 10, 6, 9, 8, 8, 8, 8, 8};
     std::string text;
     std::size_t column = 0;
-    for (const auto& [name, rate] : rates(from, to)) {
-        const int precision = std::string_view(name) == "hit_percentage" || (rate > 0 && rate < 10) ? 1 : 0;
-        text += fmt::format("{:>{}.{}f} ", rate, kWidths[column++], precision);
+    for (const auto& [name, rate] : rates_by_name({from, to})) {
+        const std::size_t width = kWidths[column++];
+        const bool share = std::string_view(name) == "hit_percentage";
+        text += fmt::format("{:>{}} ", share ? fmt::format("{:.1f}", rate) : rate_text(rate, width), width);
     }
-    return text + fmt::format("{:>10} {:>10}\n", to.gauges.entries, size_text(to.gauges.payload_bytes));
+    return text + fmt::format("{:>10} {:>10}\n", count_text(to.gauges.entries, 10),
+                              size_text(to.gauges.payload_bytes));
 }
 
 json::object rates_json(const Sample& from, const Sample& to) {
     json::object object{
         {"interval_ms", std::chrono::duration_cast<std::chrono::milliseconds>(to.at - from.at).count()}};
-    for (const auto& [name, rate] : rates(from, to)) {
+    for (const auto& [name, rate] : rates_by_name({from, to})) {
         const bool share = std::string_view(name) == "hit_percentage";
         object[share ? std::string(name) : fmt::format("{}_per_second", name)] = rate;
     }

@@ -6,9 +6,8 @@
 #include <cstdint>
 #include <string>
 
-#include "shm/counters.hpp"
-#include "shm/inspector.hpp"
 #include "tools/inspection.hpp"
+#include "tools/rates.hpp"
 
 namespace larder::tools {
 
@@ -16,16 +15,9 @@ namespace larder::tools {
 std::string stat_text(const Inspection& inspection, std::int64_t now_ns, bool shards);
 boost::json::object stat_json(const Inspection& inspection, std::int64_t now_ns);
 
-/// All totals at one moment.
-struct Sample {
-    std::chrono::steady_clock::time_point at;
-    std::uint64_t incarnation = 0;
-    shm::CounterTotals totals;
-    shm::Gauges gauges;
-};
-Sample take_sample(const Inspection& inspection);
-
 // What happened a second between two samples; zeros when the segment is another one.
+/// What the first line of rates is: a mean since the cache was made.
+std::string rates_title(const Inspection& inspection, std::int64_t now_ns, std::chrono::milliseconds interval);
 std::string rates_header();
 std::string rates_line(const Sample& from, const Sample& to);
 boost::json::object rates_json(const Sample& from, const Sample& to);

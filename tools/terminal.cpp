@@ -1,6 +1,7 @@
 #include "tools/terminal.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,11 @@ void append_bytes(std::string& out, const char* begin, const char* end) {
 }  // namespace
 
 bool is_terminal(int fd) { return isatty(fd) == 1; }
+
+std::size_t terminal_rows(int fd) {
+    winsize size{};
+    return is_terminal(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
 
 bool wants_colour(int fd) {
     const char* const no_colour = std::getenv("NO_COLOR");

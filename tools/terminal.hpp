@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -10,6 +11,9 @@ namespace larder::tools {
 
 /// The file descriptor is a terminal.
 bool is_terminal(int fd);
+
+/// Its height; 0: it is no terminal, or does not say.
+std::size_t terminal_rows(int fd);
 
 /// Colours are welcome on it: a terminal, no NO_COLOR in the environment, TERM not `dumb`.
 bool wants_colour(int fd);
