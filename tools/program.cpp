@@ -18,9 +18,10 @@ std::string footer() {
 }
 
 void add_verbs(CLI::App& program, Action& action) {
-    for (const auto add : {add_serve,  add_import, add_analytics,  add_hit_rate, add_ls,     add_stat,   add_dump,
-                           add_get,    add_put,    add_invalidate, add_listen,   add_doctor, add_rm,     add_replay,
-                           add_advise, add_record, add_warm,       add_triggers, add_token,  add_config, add_help})
+    for (const auto add :
+         {add_serve,  add_import, add_analytics,  add_hit_rate, add_ls,     add_stat, add_top,    add_dump,
+          add_get,    add_put,    add_invalidate, add_listen,   add_doctor, add_rm,   add_replay, add_advise,
+          add_record, add_warm,   add_triggers,   add_token,    add_config, add_help})
         add(program, action);
 }
 

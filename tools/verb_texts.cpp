@@ -91,6 +91,16 @@ std::vector<VerbText> looking_texts() {
          "With `--watch` it prints a line of rates each so often, as vmstat does.",
          {{"Look once.", "larder stat"}, {"Ten lines of rates, one a second.", "larder stat --watch 1s --count 10"}},
          {"dump", "doctor", "ls"}},
+        {"top",
+         "A live view of a cache on a terminal: rates, hit rate and misses by reason, entries and bytes, the hottest "
+         "keys "
+         "and prefixes, processes, and a verdict in words where something is wrong. It reads a bounded part of the "
+         "segment at each refresh, takes no lock and counts nothing. `q` ends it, `h` shows all keys. Without a "
+         "terminal, "
+         "`larder stat --watch` prints the same rates line by line.",
+         {{"The usual cache.", "larder top"},
+          {"Another one, five times a second.", "larder top -c pages --interval 200ms"}},
+         {"stat", "dump"}},
         {"dump",
          "Lists entries with their size, age, time to live, last use, hits of the last 24 hours and tags. Expired, "
          "invalidated and damaged ones are left out unless they are asked for. It takes no lock and counts nothing; "

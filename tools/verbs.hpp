@@ -37,6 +37,7 @@ void add_analytics(CLI::App& program, Action& action);
 void add_hit_rate(CLI::App& program, Action& action);
 void add_ls(CLI::App& program, Action& action);
 void add_stat(CLI::App& program, Action& action);
+void add_top(CLI::App& program, Action& action);
 void add_dump(CLI::App& program, Action& action);
 void add_get(CLI::App& program, Action& action);
 void add_put(CLI::App& program, Action& action);

@@ -12,9 +12,9 @@ using larder::test::ScopedDirectory;
 
 namespace {
 
-const std::vector<std::string> verbs = {"import", "serve",  "token",  "analytics", "hit-rate", "ls",
-                                        "stat",   "dump",   "get",    "put",       "rm",       "invalidate",
-                                        "listen", "doctor", "replay", "advise",    "record",   "config"};
+const std::vector<std::string> verbs = {
+    "import",     "serve",  "token",  "analytics", "hit-rate", "ls",     "stat",   "dump", "get",  "put",      "rm",
+    "invalidate", "listen", "doctor", "replay",    "advise",   "record", "config", "top",  "warm", "triggers", "help"};
 
 }  // namespace
 
