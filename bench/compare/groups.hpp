@@ -41,7 +41,7 @@ inline const std::vector<Group> kGroups = {
     {"recency", "S11: eviction beside an exact LRU", measure_recency},
     {"http", "S12: pages over HTTP, beside the same service on Redis", compare_http},
     {"pages", "hits in pages of 2 MiB and of 4 KiB", compare_huge_pages},
-    {"tools", "a reader, looked at by stat, dump and record", measure_tools},
+    {"tools", "a reader, looked at by stat, top, dump and record", measure_tools},
     {"crowd", "a cold key that eight processes ask for at once", measure_crowd},
 };
 

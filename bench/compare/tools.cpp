@@ -27,6 +27,8 @@ struct Tool {
 const std::vector<Tool> kTools = {
     {"nothing: what chance does", "exec sleep 1000"},
     {"stat --watch, each second", "exec $larder stat $selection --watch 1s"},
+    // On a terminal that nobody looks at.
+    {"top, each second", "exec script -qfec \"TERM=xterm exec $larder top $selection\" /dev/null"},
     {"dump, each second", "while kill -0 $PPID; do $larder dump $selection; sleep 1; done"},
     {"record, a hundred times a second", "exec $larder record $selection --output \"$directory/trace.csv\""},
 };
