@@ -98,8 +98,9 @@ void HotKeys::look_at(std::uint32_t index, std::uint64_t hash, std::int64_t now_
     const auto hits = static_cast<std::uint32_t>(counted.hits), misses = static_cast<std::uint32_t>(counted.misses);
     Seen& seen = seen_[index];
     const std::uint32_t mark = static_cast<std::uint32_t>(hash) | 1;
-    const bool is_other = seen.hash != mark && seen.hash != 0;  // what was counted before was another key's
-    const std::uint32_t new_hits = is_other ? 0 : hits - seen.hits, new_misses = is_other ? 0 : misses - seen.misses;
+    // Counts go on when the entry is given to another key: what is new is that key's, since the one before had none in
+    // 24 hours.
+    const std::uint32_t new_hits = hits - seen.hits, new_misses = misses - seen.misses;
     seen = {mark, hits, misses, seen.hash == mark ? seen.prefix : 0};
     if (seconds == 0) return candidates.push_back({index, hash, counted.hits + counted.misses, 0, 0, 0});
     if (new_hits == 0 && new_misses == 0) return;

@@ -197,7 +197,7 @@ TEST_CASE("A cache that tracks no keys has none to show", "[top]") {
     CHECK(hot.prefixes().empty());
 }
 
-TEST_CASE("An entry of the table that another key was given counts for neither", "[top]") {
+TEST_CASE("An entry of the table that another key was given counts for that one from then on", "[top]") {
     Options options;
     options.tracked_keys = 16;
     Scene scene(options);
@@ -206,8 +206,15 @@ TEST_CASE("An entry of the table that another key was given counts for neither",
         scene.ask("old:" + std::to_string(n), 50);
     }
     scene.look_after(1s);
+    CHECK(scene.prefixes().count("old") == 1);
     scene.scoped.clock->advance(49h);
     for (int n = 0; n < 100; ++n) scene.scoped.cache.put("new:" + std::to_string(n), "v");
     scene.look_after(1s);
-    for (const KeyHeat& key : scene.hot.keys()) CHECK(key.lookups() <= 1);
+    for (int n = 0; n < 100; ++n) scene.ask("new:" + std::to_string(n), 2);
+    scene.look_after(1s);
+    const auto prefixes = scene.prefixes();
+    CHECK(prefixes.count("old") == 0);
+    REQUIRE(prefixes.count("new") == 1);
+    CHECK(prefixes.at("new").hits == 2.0 * static_cast<double>(prefixes.at("new").keys));
+    for (const KeyHeat& key : scene.hot.keys()) CHECK(key.lookups() <= 2);
 }
