@@ -9,6 +9,7 @@
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
+#include "tools/service_manager.hpp"
 #include "tools/terminal.hpp"
 
 namespace larder::tools {
@@ -107,7 +108,10 @@ void Reloader::step(WorkerCrew& workers, WorkerCrew::Clock::time_point now) {
     terminal_.look(now);
     if (workers.is_replacing()) return;
     if (reloading_) end(workers.replacement_failed());
-    if (std::exchange(asked_, false)) begin(workers);
+    if (!std::exchange(asked_, false)) return;
+    notify_reloading();
+    begin(workers);
+    if (!reloading_) notify_reloaded();
 }
 
 void Reloader::begin(WorkerCrew& workers) try {
@@ -129,6 +133,7 @@ void Reloader::begin(WorkerCrew& workers) try {
 
 void Reloader::end(bool failed) {
     reloading_ = false;
+    notify_reloaded();
     if (!failed) return spdlog::info("Reloaded: all workers are new");
     running_ = std::move(before_);
     set_log_level(log_level_before_);

@@ -17,9 +17,14 @@ struct ServeStatus {
     std::atomic<std::uint32_t> relay_caught_up{0};            ///< written by the supervisor
     std::atomic<std::uint32_t> draining{0};                   ///< written by the supervisor
     std::array<std::atomic<pid_t>, max_workers> listening{};  ///< by slot: the worker that takes connections; 0: none
+    std::array<std::atomic<std::int64_t>, max_workers> turned_ms{};  ///< by slot: when its thread last turned, steady
 };
-static_assert(std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free,
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free && std::atomic<pid_t>::is_always_lock_free &&
+                  std::atomic<std::int64_t>::is_always_lock_free,
               "a lock of one process is none for the others");
+
+/// Now, for turned_ms: the same clock in all processes.
+std::int64_t steady_ms();
 
 /// The page, mapped from an anonymous file. Owns the mapping and the descriptor.
 class ServeStatusPage {

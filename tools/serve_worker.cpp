@@ -91,10 +91,13 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
 
     Server server({}, inherited_listeners(), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });
-    const bool all_done = server.run([&] {
+    const auto turned = [&] { status->turned_ms.at(ticket.slot).store(steady_ms(), std::memory_order_relaxed); };
+    const auto ready = [&] {
         stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room
+        turned();
         status->listening.at(ticket.slot).store(::getpid(), std::memory_order_relaxed);
-    });
+    };
+    const bool all_done = server.run(ready, turned);
     spdlog::default_logger()->flush();
     if (!all_done) std::_Exit(kOk);
     return kOk;

@@ -25,7 +25,7 @@ public:
 
     /// For every turn of the supervisor's loop. Says once that the service is ready: a worker listens and the relay has
     /// caught up; says how it stands when that changes; and keeps the watchdog content, at half its interval, while a
-    /// worker listens: neither a loop that stands still nor a service that nobody can reach does.
+    /// worker listens and is not stuck: neither a loop that stands still nor a service that nobody can reach does.
     void tell(const ServiceState& state, Clock::time_point now);
 
 private:

@@ -225,8 +225,7 @@ std::string rates_line(const Sample& from, const Sample& to) {
         const bool share = std::string_view(name) == "hit_percentage";
         text += fmt::format("{:>{}} ", share ? fmt::format("{:.1f}", rate) : rate_text(rate, width), width);
     }
-    return text + fmt::format("{:>10} {:>10}\n", count_text(to.gauges.entries, 10),
-                              size_text(to.gauges.payload_bytes));
+    return text + fmt::format("{:>10} {:>10}\n", count_text(to.gauges.entries, 10), size_text(to.gauges.payload_bytes));
 }
 
 json::object rates_json(const Sample& from, const Sample& to) {

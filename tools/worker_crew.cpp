@@ -270,9 +270,13 @@ std::vector<pid_t> WorkerCrew::pids() const {
 bool WorkerCrew::any_alive() const { return !pids().empty(); }
 
 std::size_t WorkerCrew::listening() const {
-    return static_cast<std::size_t>(
-        std::count_if(status_->listening.begin(), status_->listening.end(),
-                      [](const auto& pid) { return pid.load(std::memory_order_relaxed) != 0; }));
+    const std::int64_t oldest_ms = steady_ms() - stuck_after.count();
+    std::size_t count = 0;
+    for (std::size_t slot = 0; slot < status_->listening.size(); ++slot)
+        if (status_->listening[slot].load(std::memory_order_relaxed) != 0 &&
+            status_->turned_ms[slot].load(std::memory_order_relaxed) >= oldest_ms)
+            ++count;
+    return count;
 }
 
 }  // namespace larder::tools

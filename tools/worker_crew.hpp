@@ -52,6 +52,7 @@ public:
     using Clock = BackOff::Clock;
     static constexpr std::chrono::milliseconds longest_start{10'000};       ///< of a successor; then it has failed
     static constexpr std::chrono::milliseconds longest_retirement{60'000};  ///< above what a worker takes by itself
+    static constexpr std::chrono::milliseconds stuck_after{2'000};          ///< they turn ten times a second
 
     /// `passed_listener`: the socket that all workers share; below 0: each slot has one of its own. Throws
     /// std::system_error.
@@ -75,6 +76,7 @@ public:
 
     bool any_alive() const;
     std::size_t size() const { return slots_.size(); }
+    /// Those that take connections and are not stuck: their threads turned a moment ago.
     std::size_t listening() const;
     bool any_listening() const { return listening() != 0; }
     std::size_t deaths() const { return back_off_.total_deaths(); }

@@ -131,6 +131,12 @@ ChildProcess start_service(const Place& place, const std::vector<std::pair<std::
     });
 }
 
+void signal_workers(pid_t service, int signal) {
+    const std::string process = std::to_string(service);
+    std::ifstream children("/proc/" + process + "/task/" + process + "/children");
+    for (pid_t child = 0; children >> child;) ::kill(child, signal);
+}
+
 /// A socket as a socket unit makes it.
 struct UnitSocket {
     int fd;
@@ -233,15 +239,28 @@ TEST_CASE("the watchdog is let down when no worker can listen any more", "[servi
     const std::string cache = place.directory.file("cache");
     std::filesystem::rename(cache, place.directory.file("moved"));
     std::ofstream(cache) << "in the way";
-    std::ifstream children("/proc/" + std::to_string(service.pid()) + "/task/" + std::to_string(service.pid()) +
-                           "/children");
-    for (pid_t child = 0; children >> child;) ::kill(child, SIGKILL);
+    signal_workers(service.pid(), SIGKILL);
     REQUIRE(!notify.up_to("STATUS=0 of 2 workers listen").empty());
     REQUIRE(eventually([&] { return place.deaths() >= 6; }));  // the loop goes on
     service.kill(SIGTERM);
     const auto rest = notify.up_to("STOPPING=1\n");
     REQUIRE(!rest.empty());
     for (const std::string& message : rest) CHECK_FALSE(has(message, "WATCHDOG=1"));
+}
+
+TEST_CASE("the watchdog is let down when all workers are stuck, until one goes on", "[service manager][serve]") {
+    const Place place;
+    const NotifySocket notify(place.directory.file("notify"));
+    ChildProcess service = start_service(place, {{"NOTIFY_SOCKET", notify.path()}, {"WATCHDOG_USEC", "20000"}});
+    INFO(place.log());
+    REQUIRE(!notify.up_to("2 of 2 workers listen").empty());
+    signal_workers(service.pid(), SIGSTOP);
+    REQUIRE(!notify.up_to("STATUS=0 of 2 workers listen").empty());
+    signal_workers(service.pid(), SIGCONT);
+    const auto meanwhile = notify.up_to(" of 2 workers listen");
+    REQUIRE(!meanwhile.empty());
+    for (std::size_t i = 0; i + 1 < meanwhile.size(); ++i) CHECK_FALSE(has(meanwhile[i], "WATCHDOG=1"));
+    CHECK(!notify.up_to("WATCHDOG=1\n").empty());
 }
 
 TEST_CASE("all workers serve from the passed socket", "[service manager][serve]") {

@@ -105,7 +105,7 @@ public:
         for (const int fd : listening_fds) doors_.push_back(std::make_unique<Door>(Door{{io_, fd}}));
     }
 
-    bool run(const std::function<void()>& ready);
+    bool run(const std::function<void()>& ready, std::function<void()> turned);
 
     Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
     void on_rejected(std::string_view reason, std::string_view client) override;
@@ -140,6 +140,7 @@ private:
     asio::signal_set signals_;
     asio::steady_timer timer_;
     std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+    std::function<void()> turned_;  // empty: nobody asks
     Connection::Clock::time_point drain_deadline_;
     Connection::Clock::time_point unused_deadline_;  // while draining: for connections that nobody uses
     bool draining_ = false;
@@ -148,11 +149,12 @@ private:
     ComputePool pool_;  // the last member: its threads end first
 };
 
-bool Loop::run(const std::function<void()>& ready) {
+bool Loop::run(const std::function<void()>& ready, std::function<void()> turned) {
     await_end();
     for (const auto& door : doors_) await_clients(*door);
     tick();
     ready();
+    turned_ = std::move(turned);
     io_.run();
     return connections_.empty() && pool_.is_idle();
 }
@@ -240,6 +242,7 @@ bool Loop::make_room() {
 }
 
 void Loop::tick() {
+    if (turned_) turned_();
     const auto now = Connection::Clock::now();
     std::vector<std::shared_ptr<Connection>> due;  // a connection that closes leaves the map
     for (const auto& [connection, owner] : connections_)
@@ -300,9 +303,9 @@ Server::Server(ServerOptions options, std::vector<int> listening_fds, Service& s
       keys_(keys),
       health_(std::move(health)) {}
 
-bool Server::run(const std::function<void()>& ready) {
+bool Server::run(const std::function<void()>& ready, const std::function<void()>& turned) {
     auto loop = std::make_unique<Loop>(options_, listening_fds_, service_, keys_, health_);
-    if (loop->run(ready)) return true;
+    if (loop->run(ready, turned)) return true;
     static_cast<void>(loop.release());  // its threads are still at work on what it owns
     return false;
 }

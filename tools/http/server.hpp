@@ -31,10 +31,11 @@ public:
 
     /// Serves until SIGTERM, then drains: no connection is kept. Or until SIGUSR1, then retires, which no client
     /// notices: another process has the same listening sockets, each connection is closed with its next answer, and one
-    /// that is not used for drain_time is over. Calls `ready` when nothing stands in the way of that any more. False:
+    /// that is not used for drain_time is over. Calls `ready` when nothing stands in the way of that any more, and
+    /// `turned` about ten times a second from then on, as long as its thread is not stuck. False:
     /// something was still being done when the time was over; the process then ends at once (std::_Exit), since its
     /// threads cannot be waited for. One call.
-    bool run(const std::function<void()>& ready);
+    bool run(const std::function<void()>& ready, const std::function<void()>& turned = {});
 
 private:
     ServerOptions options_;
