@@ -89,7 +89,7 @@ OwnSchema OwnSchema::from_file(const std::string& path) {
     const std::string statements{std::istreambuf_iterator<char>(file), {}};
     if (!file || statements.empty())
         throw SourceError("the schema " + path +
-                          " cannot be read: name a file of `CREATE TEMP VIEW` statements, see `larder help schema`");
+                          " cannot be read: name a file of `CREATE TEMP VIEW` statements, see `larder help integrate`");
     return {path, statements};
 }
 

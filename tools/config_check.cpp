@@ -5,8 +5,8 @@
 #include <functional>
 #include <set>
 
-#include "core/submission_source.hpp"
 #include "shm/geometry.hpp"
+#include "tools/database_option.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/serve_config.hpp"
@@ -21,18 +21,21 @@ public:
     std::vector<std::string> run() {
         for (const ConfigEntry& entry : file_.entries()) check_entry(entry);
         with(geometry_key(), [this](const std::string&) { check_geometry(); });
-        with("db", [](const std::string& url) { static_cast<void>(open_source(url)); });
+        with("db", [this](const std::string& url) { DatabaseOption(url, text_of("schema")).check(); });
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
         });
         with("listen", [this](const std::string& listen) {
-            const ConfigEntry* const keys = file_.find("auth-key-file");
-            static_cast<void>(served_address(listen, keys == nullptr ? std::string() : keys->text));
+            static_cast<void>(served_address(listen, text_of("auth-key-file")));
         });
         return std::move(problems_);
     }
 
 private:
+    std::string text_of(std::string_view name) const {
+        const ConfigEntry* const entry = file_.find(name);
+        return entry == nullptr ? std::string() : entry->text;
+    }
     void check_entry(const ConfigEntry& entry) {
         std::string error = entry.error;
         try {

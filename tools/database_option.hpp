@@ -17,6 +17,11 @@ namespace larder::tools {
 /// `--db`, and `--schema` where it is another program's. Members throw SourceError. Copies share what was read.
 class DatabaseOption {
 public:
+    DatabaseOption() = default;
+    /// As given elsewhere; an empty file: none.
+    DatabaseOption(std::string url, std::string schema_file)
+        : url_(std::move(url)), schema_file_(std::move(schema_file)) {}
+
     /// --db is required; returns it.
     CLI::Option* add_to(CLI::App& verb);
 

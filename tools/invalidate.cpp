@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "core/assignment.hpp"
+#include "core/cache_keys.hpp"
 #include "shm/socket/listener_role.hpp"
 #include "shm/socket/notifier.hpp"
 #include "shm/socket/protocol.hpp"
@@ -21,7 +23,9 @@ using shm::Verb;
 struct Arguments {
     Options cache;
     std::vector<std::string> keys;
-    std::string tag, name_space;
+    std::vector<AssignmentId> assignments;
+    UserId author = 0;
+    std::string tag, name_space, course;
     bool all = false, json = false;
 };
 
@@ -86,15 +90,28 @@ std::string without_colon(std::string name) {
     return name;
 }
 
+std::vector<std::string> keys_of(const std::vector<AssignmentId>& assignments) {
+    std::vector<std::string> keys;
+    for (const AssignmentId id : assignments) {
+        keys.push_back(stats_key(id));
+        keys.push_back(access_key(id));
+    }
+    return keys;
+}
+
 /// An empty name is a mistake (a shell's unset variable, mostly), not an option that is absent.
-Change change_of(const Arguments& arguments, bool has_tag, bool has_namespace) {
+Change change_of(const Arguments& arguments, bool has_tag, bool has_namespace, bool has_course) {
     std::vector<Change> named;
+    if (!arguments.assignments.empty()) named.push_back({Verb::invalidate, keys_of(arguments.assignments)});
+    if (arguments.author != 0) named.push_back({Verb::invalidate_tag, {author_tag(arguments.author)}});
+    if (has_course) named.push_back({Verb::invalidate_tag, {course_tag(arguments.course)}});
     if (!arguments.keys.empty()) named.push_back({Verb::invalidate, arguments.keys});
     if (has_tag) named.push_back({Verb::invalidate_tag, {arguments.tag}});
     if (has_namespace) named.push_back({Verb::invalidate_namespace, {without_colon(arguments.name_space)}});
     if (arguments.all) named.push_back({Verb::invalidate_all, {}});
     if (named.size() != 1)
-        throw CLI::ValidationError("invalidate", "name either KEYs, or --tag, or --namespace, or --all");
+        throw CLI::ValidationError(
+            "invalidate", "name one thing: KEYs, --assignment, --author, --course, --tag, --namespace or --all");
     if (const std::string refusal = shm::refusal_of(named.front().verb, named.front().views()); !refusal.empty())
         throw CLI::ValidationError("invalidate", refusal);
     return named.front();
@@ -113,10 +130,18 @@ void add_invalidate(CLI::App& program, Action& action) {
     CLI::Option* const tag = verb->add_option("--tag", arguments->tag, "All entries with this tag")->type_name("TEXT");
     CLI::Option* const name_space =
         verb->add_option("--namespace", arguments->name_space, "All keys NAME:...")->type_name("NAME");
+    verb->add_option("--assignment", arguments->assignments, "The statistics of these assignments")
+        ->type_name("ID")
+        ->check(CLI::PositiveNumber);
+    verb->add_option("--author", arguments->author, "Those of all assignments of this author")
+        ->type_name("ID")
+        ->check(CLI::PositiveNumber);
+    CLI::Option* const course =
+        verb->add_option("--course", arguments->course, "Those of all assignments of this course")->type_name("NAME");
     verb->add_flag("--all", arguments->all, "Everything");
     verb->add_flag("--json", arguments->json, "{keys, notice, through: socket|segment}");
-    verb->callback([&action, arguments, tag, name_space] {
-        const Change change = change_of(*arguments, tag->count() != 0, name_space->count() != 0);
+    verb->callback([&action, arguments, tag, name_space, course] {
+        const Change change = change_of(*arguments, tag->count() != 0, name_space->count() != 0, course->count() != 0);
         action = [arguments, change] { return run(*arguments, change); };
     });
 }

@@ -301,6 +301,31 @@ TEST_CASE("invalidate goes to the segment while nobody listens", "[cli]") {
     CHECK_THAT(scene.run({"invalidate", "--all"}).out, Catch::StartsWith("ok notice="));
 }
 
+TEST_CASE("invalidate names assignments, their author or their course as the service keeps them", "[cli]") {
+    Scene scene;
+    const auto left_after = [&scene](const std::vector<std::string>& arguments) {
+        scene.cache.put("assignment_stats:1", "v", {.tags = {"author:7", "course:Law"}});
+        scene.cache.put("assignment_access:1", "v");
+        std::vector<std::string> all{"invalidate"};
+        all.insert(all.end(), arguments.begin(), arguments.end());
+        CHECK(scene.run(all).code == 0);
+        return scene.cache.contains("assignment_stats:1") + 2 * scene.cache.contains("assignment_access:1");
+    };
+    CHECK(left_after({"--assignment", "2", "3"}) == 3);
+    CHECK(left_after({"--assignment", "2", "1"}) == 0);
+    CHECK(left_after({"--author", "7"}) == 2);
+    CHECK(left_after({"--author", "8"}) == 3);
+    CHECK(left_after({"--course", "Law"}) == 2);
+    for (const std::vector<std::string>& wrong : {std::vector<std::string>{"--assignment", "x"},
+                                                  {"--author", "0"},
+                                                  {"--course", ""},
+                                                  {"--author", "7", "--all"}}) {
+        std::vector<std::string> all{"invalidate"};
+        all.insert(all.end(), wrong.begin(), wrong.end());
+        CHECK(scene.run(all).code == 2);
+    }
+}
+
 TEST_CASE("invalidate goes through the socket while somebody listens", "[cli]") {
     Scene scene;
     LarderCommand listener(scene.directory.path(), {"listen"});
