@@ -88,16 +88,19 @@ std::vector<VerbText> looking_texts() {
         {"stat",
          "Sizes, counters and processes of a cache, read without a lock: neither the order of eviction nor a counter "
          "changes, and it works while others hang. Each counter stands beside its meaning.\n\n"
-         "With `--watch` it prints a line of rates each so often, as vmstat does.",
+         "With `--watch` it prints a line of rates each so often, as vmstat does: the first is the mean since the "
+         "cache was made.",
          {{"Look once.", "larder stat"}, {"Ten lines of rates, one a second.", "larder stat --watch 1s --count 10"}},
-         {"dump", "doctor", "ls"}},
+         {"top", "dump", "doctor", "ls"}},
         {"top",
          "A live view of a cache on a terminal: rates, hit rate and misses by reason, entries and bytes, the hottest "
-         "keys "
-         "and prefixes, processes, and a verdict in words where something is wrong. It reads a bounded part of the "
-         "segment at each refresh, takes no lock and counts nothing. `q` ends it, `h` shows all keys. Without a "
-         "terminal, "
-         "`larder stat --watch` prints the same rates line by line.",
+         "keys and prefixes, processes, and a verdict in words where something is wrong. `q` ends it, `h` shows all "
+         "keys. A cache that is removed meanwhile is waited for. Without a terminal, `larder stat --watch` prints the "
+         "same rates line by line.\n\n"
+         "A look goes through at most 16,384 entries of the key table, takes no lock and counts nothing. A larger "
+         "table "
+         "is walked in several looks, and the rates of prefixes are as old as such a walk. Only keys with counts of "
+         "their own (`--tracked-keys`) are seen.",
          {{"The usual cache.", "larder top"},
           {"Another one, five times a second.", "larder top -c pages --interval 200ms"}},
          {"stat", "dump"}},
