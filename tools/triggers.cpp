@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/change_triggers.hpp"
+#include "core/schema.hpp"
 #include "core/sqlite_source.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/options.hpp"

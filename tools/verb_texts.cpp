@@ -27,6 +27,11 @@ std::vector<VerbText> service_texts() {
          {{"Make a database of two files.",
            "larder import --db school.db --assignments assignments.csv --submissions submissions.csv.gz"}},
          {"serve", "analytics"}},
+    };
+}
+
+std::vector<VerbText> statistics_texts() {
+    return {
         {"analytics",
          "Prints the same document as the service gives, through the same cache: a hit where it is there, else "
          "computed and stored. Changes that nobody has announced yet are announced first when no service runs. An "
@@ -197,7 +202,7 @@ std::vector<VerbText> all_texts() {
          {{"The caches of this host, and how the usual one does.", "larder ls\nlarder stat"},
           {"Is all well?", "larder doctor"}},
          {}}};
-    for (std::vector<VerbText> part : {service_texts(), looking_texts(), changing_texts()})
+    for (std::vector<VerbText> part : {service_texts(), statistics_texts(), looking_texts(), changing_texts()})
         for (VerbText& text : part) texts.push_back(std::move(text));
     return texts;
 }
