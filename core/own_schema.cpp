@@ -33,7 +33,7 @@ private:
 };
 
 /// Views of the connection alone: to make one, SQLite writes its own temporary catalogue.
-int allow_temporary_views(void*, int action, const char* first, const char*, const char* schema, const char*) {
+int judge(int action, const char* first, const char* schema) {
     switch (action) {
     case SQLITE_CREATE_TEMP_VIEW:
     case SQLITE_DROP_TEMP_VIEW:
@@ -52,6 +52,12 @@ int allow_temporary_views(void*, int action, const char* first, const char*, con
     default:
         return SQLITE_DENY;
     }
+}
+
+int allow_temporary_views(void* denied, int action, const char* first, const char*, const char* schema, const char*) {
+    const int answer = judge(action, first, schema);
+    if (answer != SQLITE_OK) *static_cast<bool*>(denied) = true;
+    return answer;
 }
 
 int note_tables(void* state, int action, const char* table, const char*, const char* schema, const char*) {
@@ -94,13 +100,13 @@ OwnSchema OwnSchema::from_file(const std::string& path) {
 }
 
 void OwnSchema::apply(SQLite::Database& database) const {
+    bool denied = false;
     try {
-        const Authorizer authorizer(database, allow_temporary_views, nullptr);
+        const Authorizer authorizer(database, allow_temporary_views, &denied);
         database.exec(statements_);
     } catch (const SQLite::Exception& error) {
-        const std::string what = error.getErrorCode() == SQLITE_AUTH
-                                     ? std::string("nothing but CREATE TEMP VIEW is possible in it")
-                                     : std::string(error.what());
+        const std::string what =
+            denied ? std::string("nothing but CREATE TEMP VIEW is possible in it") : std::string(error.what());
         throw SourceError("the schema " + path_ + ": " + what);
     }
     for (const char* view : view_names) {

@@ -104,6 +104,7 @@ Change change_of(const Arguments& arguments, bool has_tag, bool has_namespace, b
     std::vector<Change> named;
     if (!arguments.assignments.empty()) named.push_back({Verb::invalidate, keys_of(arguments.assignments)});
     if (arguments.author != 0) named.push_back({Verb::invalidate_tag, {author_tag(arguments.author)}});
+    if (has_course && arguments.course.empty()) throw CLI::ValidationError("--course", "the name is empty");
     if (has_course) named.push_back({Verb::invalidate_tag, {course_tag(arguments.course)}});
     if (!arguments.keys.empty()) named.push_back({Verb::invalidate, arguments.keys});
     if (has_tag) named.push_back({Verb::invalidate_tag, {arguments.tag}});

@@ -101,6 +101,12 @@ int show_scheduled(const WarmResult& result, bool json) {
     return kOk;
 }
 
+void require_one_choice(const Arguments& arguments) {
+    const int choices = !arguments.ids.empty() + (arguments.teacher != 0) + (arguments.active.count() != 0) +
+                        arguments.all + (arguments.job != 0);
+    if (choices != 1) throw CLI::ValidationError("warm", "name one thing: IDs, --teacher, --active, --all or --job");
+}
+
 int run(const Arguments& arguments) {
     const Log log{LogLevel::debug, log_line};
     arguments.database.check();  // a database that cannot be read makes no cache
@@ -132,25 +138,26 @@ void add_warm(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("warm", "Compute what is missing in the cache before anybody asks");
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb);
-    CLI::Option_group* const which = verb->add_option_group("Which");
-    which->add_option("ID", arguments->ids, "These assignments");
-    which->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author")
+    verb->add_option("ID", arguments->ids, "These assignments");
+    verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author")
         ->type_name("ID")
         ->check(CLI::PositiveNumber);
-    add_duration(*which, "--active", arguments->active,
+    add_duration(*verb, "--active", arguments->active,
                  "Those asked for within 24 hours, or with a submission handed in or graded within this time");
-    which->add_flag("--all", arguments->all, "All of them");
-    which->add_option("--job", arguments->job, "Follow a job that was made before")
+    verb->add_flag("--all", arguments->all, "All of them");
+    verb->add_option("--job", arguments->job, "Follow a job that was made before")
         ->type_name("ID")
         ->check(CLI::PositiveNumber);
-    which->require_option(1);
     add_count(*verb, "--batch-size", arguments->batch_size, "Assignments in a turn of a job [default: 10]");
     verb->add_flag("--detach", arguments->detach, "Do not wait for a job's end: print its number");
     verb->add_flag("--json", arguments->json, "{total, warmed, failed, async_scheduled, duration_seconds}");
     verb->footer(
         "What takes at most 2 seconds by the measured times is done at once. The rest becomes a job in the database,\n"
         "which a running service works at; where none runs, this command does. Exit code 1: one of them failed.");
-    verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
+    verb->callback([&action, arguments] {
+        require_one_choice(*arguments);
+        action = [arguments] { return run(*arguments); };
+    });
 }
 
 }  // namespace larder::tools

@@ -12,17 +12,9 @@
 #include "core/assignment_stats_cache.hpp"
 #include "core/outbox_relay.hpp"
 #include "tests/core/school.hpp"
+#include "tests/support/manual_clock.hpp"
 
 namespace larder::test {
-
-class ManualClock final : public Clock {
-public:
-    std::int64_t now_ns() override { return now_ns_.load(); }
-    void advance(std::chrono::nanoseconds time) { now_ns_ += time.count(); }
-
-private:
-    std::atomic<std::int64_t> now_ns_{std::chrono::nanoseconds(std::chrono::hours{1'000}).count()};
-};
 
 /// The log lines of one cache.
 class LogBook {
@@ -138,7 +130,8 @@ struct CachedSchool : School {
     }
 
     ScopedDirectory cache_directory;
-    std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
+    std::shared_ptr<ManualClock> clock =
+        std::make_shared<ManualClock>(std::chrono::nanoseconds(std::chrono::hours{1'000}).count());
     WatchedSource::Watch watch;
     LogBook book;
     Cache cache;

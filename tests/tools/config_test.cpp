@@ -206,7 +206,7 @@ TEST_CASE("the example has every option, and is a good file with and without its
     scene.write(std::regex_replace(example, std::regex("\n#(?=[a-z])"), "\n"));
     const CommandResult bare = scene.run({"config", "--check"});
     CHECK(bare.code == 2);
-    for (const char* const line : {"db: cannot open the database URL", "auth-key-file: key file FILE: No such file"})
+    for (const char* const line : {"db: the schema FILE cannot be read", "auth-key-file: key file FILE: No such file"})
         CHECK_THAT(bare.err, Catch::Contains(line));
     CHECK(std::count(bare.err.begin(), bare.err.end(), '\n') == 2);
 }

@@ -123,6 +123,8 @@ TEST_CASE("the running service answers as it is described", "[serve]") {
         CHECK(description.check(path, method, answer) == "");
         CHECK_FALSE(answer.header("X-Worker").empty());
     };
+    // Nothing was measured so far: five are too many to be warmed at once.
+    expect("/api/cache/warm/", "post", 202, service.post("/api/cache/warm/", R"({"ids":[1,2,3,1,2]})", admin));
     for (const auto& path : description.paths()) {
         const std::string pattern(path.key());
         if (path.value().as_object().contains("post")) {
@@ -144,9 +146,6 @@ TEST_CASE("the running service answers as it is described", "[serve]") {
     expect("/api/cache/warm/", "post", 200, service.post("/api/cache/warm/", R"({"ids":[1,99]})", admin));
     expect("/api/teachers/{id}/warm/", "post", 200, service.post("/api/teachers/7/warm/", "", admin));
     expect("/api/cache/invalidate/", "post", 200, service.post("/api/cache/invalidate/", R"({"author":7})", admin));
-    std::string many = "{\"ids\":[1";
-    for (int i = 0; i < 5'000; ++i) many += ",1";
-    expect("/api/cache/warm/", "post", 202, service.post("/api/cache/warm/", many + "]}", admin));
     expect("/api/cache/jobs/", "get", 200, service.get("/api/cache/jobs/", admin));
     expect("/api/cache/jobs/{id}", "get", 200, service.get("/api/cache/jobs/1", admin));
     expect("/api/cache/jobs/{id}", "get", 404, service.get("/api/cache/jobs/77", admin));

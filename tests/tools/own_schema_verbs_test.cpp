@@ -80,6 +80,7 @@ TEST_CASE("a service before another program's database relays its changes, and r
     const Office office;
     office.install_triggers();
     for (int id = 2; id <= 20; ++id) office.sql("INSERT INTO tasks VALUES (" + std::to_string(id) + ", 'x')");
+    for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(directories.file("school.db") + end);
     std::filesystem::rename(office.file("other.db"), directories.file("school.db"));
     const Service service(directories, {"--schema", office.file("views.sql")});
     CHECK(boost::json::parse(service.get(analytics(1)).body).at("statistics").at("mean") == 85.0);
