@@ -75,10 +75,14 @@ std::vector<std::string> lines_of(const std::string& shell, const std::string& s
     return result.lines();
 }
 
+/// `words` as bash parts them: `=` and `:` are words of their own.
 std::vector<std::string> ask_bash(const std::string& words, const std::string& directory = "/") {
+    std::string line = words;
+    for (const char* const parted : {" = ", " : "})
+        for (std::size_t at = 0; (at = line.find(parted, at)) != std::string::npos;) line.replace(at, 3, 1, parted[1]);
     return lines_of("bash",
-                    "set -u; source \"$1\"; COMP_WORDS=(" + words +
-                        "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _larder; printf '%s\\n' \"${COMPREPLY[@]}\"",
+                    "set -u; COMP_LINE=\"" + line + "\"; COMP_POINT=${#COMP_LINE}; source \"$1\"; COMP_WORDS=(" +
+                        words + "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _larder; printf '%s\\n' \"${COMPREPLY[@]}\"",
                     completions + "/bash/larder", directory);
 }
 
@@ -90,6 +94,13 @@ std::vector<std::string> ask_fish(const std::string& line, const std::string& di
 }
 
 using Words = std::vector<std::string>;
+
+/// A cache `default` with a key that can be offered and one that a shell would run, and a cache `pages` with two.
+void put_keys(const ScopedDirectory& directory) {
+    for (const auto& [cache, key] : std::vector<std::pair<std::string, std::string>>{
+             {"default", "k"}, {"default", "k$(id)"}, {"pages", "page:1"}, {"pages", "page:2"}})
+        REQUIRE(run_larder(directory.path(), {"put", key, "-c", cache, "--size", "16MiB"}, "v").code == 0);
+}
 
 }  // namespace
 
@@ -180,8 +191,7 @@ TEST_CASE("mandoc and man find nothing wrong with the pages", "[manual]") {
 TEST_CASE("bash offers verbs, options, choices, files and caches", "[manual]") {
     if (!is_installed("bash")) return;
     const ScopedDirectory directory;
-    for (const char* const cache : {"default", "pages"})
-        REQUIRE(run_larder(directory.path(), {"put", "k", "-c", cache, "--size", "16MiB"}, "v").code == 0);
+    put_keys(directory);
     CHECK(lines_of("bash", "source \"$1\"; complete -p larder", completions + "/bash/larder") ==
           Words{"complete -F _larder larder"});
     CHECK(ask_bash("larder to") == Words{"token"});
@@ -196,6 +206,10 @@ TEST_CASE("bash offers verbs, options, choices, files and caches", "[manual]") {
     CHECK(ask_bash("larder stat --log-level e") == Words{"error"});
     CHECK(ask_bash("larder advise " + completions + "/ba") == Words{completions + "/bash"});
     CHECK(ask_bash("larder get -- --") == Words{""});
+    CHECK(ask_bash("larder get k", directory.path()) == Words{"k"});
+    CHECK(ask_bash("larder get -c pages p", directory.path()) == Words{"page:1", "page:2"});
+    CHECK(ask_bash("larder invalidate --cache = pages page : 1", directory.path()) == Words{"1"});
+    CHECK(ask_bash("larder get -c pages page : x", directory.path()) == Words{""});
     CHECK(ask_bash("larder nonsense --") == Words{""});
 }
 
@@ -214,12 +228,15 @@ TEST_CASE("bash offers every option of every verb", "[manual]") {
 TEST_CASE("fish offers verbs, options, choices, files and caches", "[manual]") {
     if (!is_installed("fish")) return;
     const ScopedDirectory directory;
-    REQUIRE(run_larder(directory.path(), {"put", "k", "-c", "pages", "--size", "16MiB"}, "v").code == 0);
+    put_keys(directory);
     CHECK(run_shell("/", "fish -n " + completions + "/fish/larder.fish").code == 0);
     CHECK(ask_fish("larder to") == Words{"token"});
     CHECK(ask_fish("larder --log-level debug to") == Words{"token"});
     CHECK(ask_fish("larder get --ca") == Words{"--cache"});
-    CHECK(ask_fish("larder get -c ", directory.path()) == Words{"pages"});
+    CHECK(ask_fish("larder get -c ", directory.path()) == Words{"default", "pages"});
+    CHECK(ask_fish("larder get ", directory.path()) == Words{"k"});
+    CHECK(ask_fish("larder get -c pages page:", directory.path()) == Words{"page:1", "page:2"});
+    CHECK(ask_fish("larder get --cache=pages page:2", directory.path()) == Words{"page:2"});
     CHECK(ask_fish("larder token --role ") == Words{"admin", "student", "teacher", "tutor"});
     CHECK(ask_fish("larder advise " + completions + "/ba") == Words{completions + "/bash/"});
     CHECK(ask_fish("larder put --size ").empty());
@@ -243,9 +260,12 @@ ask 'larder to' 'ken'
 ask 'larder token --ro' 'le'
 ask 'larder token --role te' 'acher'
 ask 'larder --log-level debug replay --stri' 'ct'
+ask 'larder get -c pages pa' 'ge:'
 zpty -d z
 )";
-    CHECK(lines_of("zsh -f", script, completions + "/zsh") == Words{"larder to -> ken", "larder token --ro -> le",
-                                                                    "larder token --role te -> acher",
-                                                                    "larder --log-level debug replay --stri -> ct"});
+    const ScopedDirectory directory;
+    put_keys(directory);
+    CHECK(lines_of("zsh -f", script, completions + "/zsh", directory.path()) ==
+          Words{"larder to -> ken", "larder token --ro -> le", "larder token --role te -> acher",
+                "larder --log-level debug replay --stri -> ct", "larder get -c pages pa -> ge:"});
 }

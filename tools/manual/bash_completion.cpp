@@ -25,6 +25,8 @@ std::string action_of(const Argument& argument) {
         return "_larder_paths -d";
     case Fill::caches:
         return "_larder_words \"$(_larder_caches)\"";
+    case Fill::keys:
+        return "_larder_keys";
     case Fill::nothing:
         break;
     }
@@ -110,6 +112,23 @@ _larder_paths() {
     compopt -o filenames 2>/dev/null
 }
 
+# Keys that begin as the word does, which bash has parted at its colons, of the cache that the line names.
+_larder_keys() {
+    local line=${COMP_LINE-} i word
+    local -a chosen=()
+    for ((i = 1; i < COMP_CWORD; ++i)); do
+        [[ ${COMP_WORDS[i]} == @SELECTION@ ]] || continue
+        word=${COMP_WORDS[i + 1]}
+        [[ $word == = ]] && word=${COMP_WORDS[i + 2]-}
+        chosen+=("${COMP_WORDS[i]}" "$word")
+    done
+    line=${line:0:${COMP_POINT:-0}}
+    word=${line##*[[:space:]]}
+    [[ $word == -* ]] && return
+    mapfile -t COMPREPLY < <(larder dump --json --limit 200 --prefix "$word" "${chosen[@]}" 2>/dev/null | @KEYS@ | sort)
+    [[ $word == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${word%"${word##*:}"}"}")
+}
+
 )";
 
 // A value stands behind its flag as a word of its own or behind `=`, at which bash parts words.
@@ -151,8 +170,9 @@ std::string shell_quoted(const std::string& text) {
 }
 
 std::string bash_completion(const CommandTree& tree) {
-    return replaced(helpers, "@CACHES@", list_caches) + replaced(analysis, "@VALUED@", program_flags_with_value(tree)) +
-           value_cases(tree) +
+    const std::string functions = replaced(replaced(helpers, "@CACHES@", list_caches), "@KEYS@", sed_keys);
+    return replaced(functions, "@SELECTION@", "@(-c|--cache|--directory)") +
+           replaced(analysis, "@VALUED@", program_flags_with_value(tree)) + value_cases(tree) +
            "        esac\n"
            "        if [[ $current == -* ]]; then\n"
            "            case $verb in\n" +

@@ -25,6 +25,7 @@ Fill fill_of(const Argument& argument) {
     };
     if (!argument.choices.empty()) return Fill::choices;
     if (is_named("--cache")) return Fill::caches;
+    if (is_named("KEY")) return Fill::keys;
     for (const char* const type : {"FILE", "URL", "PATH", "TRACE"})
         if (argument.value == type) return Fill::files;
     return argument.value == "DIR" ? Fill::directories : Fill::nothing;

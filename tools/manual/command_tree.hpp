@@ -7,7 +7,7 @@
 namespace larder::tools::manual {
 
 /// What a shell offers for a value.
-enum class Fill { nothing, choices, files, directories, caches };
+enum class Fill { nothing, choices, files, directories, caches, keys };
 
 struct Argument {
     std::vector<std::string> names;  ///< `-c`, `--cache`; of a positional, `KEY`

@@ -35,6 +35,7 @@ std::string value_switches(const Argument& argument) {
         return " -x -a '(__fish_complete_directories)'";
     case Fill::caches:
         return " -x -a '(__larder_caches)'";
+    case Fill::keys:
     case Fill::nothing:
         break;
     }
@@ -55,6 +56,8 @@ std::string verb_lines(const Verb& verb) {
     for (const Argument& option : verb.options) text += option_line(condition, option);
     for (const Argument& positional : verb.positionals) {
         if (positional.fill == Fill::files) text += fmt::format("complete -c larder{} -F\n", condition);
+        if (positional.fill == Fill::keys)
+            text += fmt::format("complete -c larder{} -a '(__larder_keys)'\n", condition);
         if (positional.fill == Fill::choices)
             text += fmt::format("complete -c larder{} -a {}\n", condition, quoted(words_of(positional)));
     }
@@ -77,6 +80,22 @@ std::string fish_completion(const CommandTree& tree) {
 
 function __larder_caches
     {}
+end
+
+# Keys that begin as the word does, of the cache that the line names.
+function __larder_keys
+    set -l chosen
+    set -l words (commandline -opc)
+    for i in (seq 2 (count $words))
+        if contains -- $words[$i] -c --cache --directory; and test $i -lt (count $words)
+            set -a chosen $words[$i] $words[(math $i + 1)]
+        else if string match -q -r -- '^--(cache|directory)=' $words[$i]
+            set -a chosen $words[$i]
+        end
+    end
+    set -l word (commandline -ct)
+    string match -q -- '-*' $word; and return
+    larder dump --json --limit 200 --prefix "$word" $chosen 2>/dev/null | {}
 end
 
 function __larder_verb
@@ -103,7 +122,7 @@ end
 
 complete -c larder -f
 )",
-                                   list_caches, valued(tree));
+                                   list_caches, sed_keys, valued(tree));
     for (const Argument& option : tree.program.options)
         text += option_line(option.value.empty() ? " -n 'not __larder_verb >/dev/null'" : "", option);
     for (const Verb& verb : tree.verbs)

@@ -31,11 +31,30 @@ std::string action_of(const Argument& argument) {
         return "_files -/";
     case Fill::caches:
         return "_larder_caches";
+    case Fill::keys:
+        return "_larder_keys";
     case Fill::nothing:
         break;
     }
     return " ";
 }
+
+// Keys that begin as the word does, of the cache that the line names.
+constexpr const char* keys_function = R"~(_larder_keys() {{
+    local -a chosen keys
+    local i
+    for ((i = 2; i < CURRENT; ++i)); do
+        case $words[i] in
+        -c | --cache | --directory) chosen+=($words[i] ${{words[i + 1]}}) ;;
+        --cache=* | --directory=*) chosen+=($words[i]) ;;
+        esac
+    done
+    [[ $PREFIX == -* ]] && return 1
+    keys=(${{(f)"$(larder dump --json --limit 200 --prefix "$PREFIX" $chosen 2>/dev/null | {})"}})
+    compadd -a keys
+}}
+
+)~";
 
 std::string option_specification(const Argument& option) {
     std::string others, names, spec;
@@ -82,6 +101,7 @@ std::string zsh_completion(const CommandTree& tree) {
     std::string text = "#compdef larder\n# Completion of larder(1) for zsh.\n\n";
     text += fmt::format("_larder_caches() {{\n    local -a caches=(${{(f)\"$({})\"}})\n    compadd -a caches\n}}\n\n",
                         list_caches);
+    text += fmt::format(keys_function, sed_keys);
     text += verb_list(tree);
     text += "_larder() {\n    local context state state_descr line\n    typeset -A opt_args\n    _arguments -C -s";
     for (const Argument& option : tree.program.options) text += " \\\n        " + option_specification(option);
