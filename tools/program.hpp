@@ -18,7 +18,8 @@ struct ExitCodeText {
 inline constexpr std::array exit_code_table = {
     ExitCodeText{kOk, "ok", "It was done, or the answer is yes."},
     ExitCodeText{kNegative, "not found or a negative answer", "What was asked for is not there, or the answer is no."},
-    ExitCodeText{kUsage, "usage", "The command line or a variable is wrong; the message says what to write."},
+    ExitCodeText{kUsage, "usage",
+                 "The command line, a variable or the configuration is wrong; the message says what to write."},
     ExitCodeText{kFailure, "failure", "It could not be done; the message says why."},
 };
 

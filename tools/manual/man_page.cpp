@@ -104,7 +104,10 @@ void write_environment(Roff& page, const std::vector<Argument>& options, bool of
             if (!option.environment.empty())
                 page.item(bold(option.environment), fmt::format("In place of `{}`.", option.names.back()));
     page.item(bold("NO_COLOR"), "Where it is set, nothing is coloured.");
-    if (of_program) page.paragraph("An option that is given goes before its variable; an empty variable is none.");
+    if (of_program)
+        page.paragraph(
+            "An option that is given goes before its variable, and that before the configuration file; an empty "
+            "variable is none.");
 }
 
 void write_exit_status(Roff& page, const std::string& footer) {
@@ -157,6 +160,8 @@ void write_files(Roff& page) {
     page.item(italic("NAME") + ".sock", "The socket that takes invalidations.");
     page.item(italic("NAME") + ".lock", "Which processes have it open and are alive.");
     page.item(italic("NAME") + ".listen", "Who listens on the socket.");
+    page.paragraph("And the configuration, where nothing names another one:");
+    page.item(italic("/etc/larder/larder.toml"), "See `larder config --example`.");
 }
 
 }  // namespace
