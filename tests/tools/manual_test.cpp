@@ -47,7 +47,11 @@ struct Definition {
 };
 
 std::vector<const CLI::Option*> visible_options(const CLI::App& verb) {
-    return verb.get_options([](const CLI::Option* option) { return !option->get_group().empty(); });
+    const auto is_visible = [](const CLI::Option* option) { return !option->get_group().empty(); };
+    std::vector<const CLI::Option*> options = verb.get_options(is_visible);
+    for (const CLI::App* const group : verb.get_subcommands({}))  // CLI11's groups of options
+        for (const CLI::Option* const option : group->get_options(is_visible)) options.push_back(option);
+    return options;
 }
 
 std::string page_of(const CLI::App& verb) { return text_of(pages + "/larder-" + verb.get_name() + ".1"); }

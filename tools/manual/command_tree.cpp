@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "tools/program.hpp"
 
@@ -51,13 +52,28 @@ Argument argument_of(const CLI::Option& option) {
     return argument;
 }
 
-Verb verb_of(const CLI::App& app) {
-    Verb verb{.name = app.get_name(), .summary = app.get_description(), .footer = app.get_footer()};
+// `group`: where the options of `app` stand; empty: each where it says itself.
+void add_arguments(Verb& verb, const CLI::App& app, const std::string& group) {
     for (const CLI::Option* const option : app.get_options()) {
         if (option->get_group().empty()) continue;  // hidden
-        (option->get_positional() ? verb.positionals : verb.options).push_back(argument_of(*option));
+        Argument argument = argument_of(*option);
+        if (!group.empty()) argument.group = group;
+        (option->get_positional() ? verb.positionals : verb.options).push_back(std::move(argument));
     }
+}
+
+// A group of options of which some go together is a verb without a name to CLI11.
+Verb verb_of(const CLI::App& app) {
+    Verb verb{.name = app.get_name(), .summary = app.get_description(), .footer = app.get_footer()};
+    add_arguments(verb, app, {});
+    for (const CLI::App* const group : app.get_subcommands({}))
+        if (group->get_name().empty() && !group->get_group().empty()) add_arguments(verb, *group, group->get_group());
     return verb;
+}
+
+bool has_verbs(const CLI::App& app) {
+    const auto parts = app.get_subcommands({});
+    return std::any_of(parts.begin(), parts.end(), [](const CLI::App* part) { return !part->get_name().empty(); });
 }
 
 }  // namespace
@@ -80,7 +96,7 @@ CommandTree read_command_tree() {
     const std::string inherited = tree.program.footer;
     for (const CLI::App* const verb : static_cast<const CLI::App&>(app).get_subcommands({})) {
         if (verb->get_group().empty()) continue;  // hidden
-        if (!verb->get_subcommands({}).empty())
+        if (has_verbs(*verb))
             throw std::logic_error(verb->get_name() +
                                    " has verbs of its own, which neither pages nor completions show");
         tree.verbs.push_back(verb_of(*verb));
