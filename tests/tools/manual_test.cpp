@@ -198,7 +198,7 @@ TEST_CASE("bash offers verbs, options, choices, files and caches", "[manual]") {
     put_keys(directory);
     CHECK(lines_of("bash", "source \"$1\"; complete -p larder", completions + "/bash/larder") ==
           Words{"complete -F _larder larder"});
-    CHECK(ask_bash("larder to") == Words{"token"});
+    CHECK(ask_bash("larder tok") == Words{"token"});
     CHECK(ask_bash("larder ''").size() > 15);
     CHECK(ask_bash("larder --log-level debug st") == Words{"stat"});
     CHECK(ask_bash("larder --log-level = debug st") == Words{"stat"});
@@ -234,8 +234,8 @@ TEST_CASE("fish offers verbs, options, choices, files and caches", "[manual]") {
     const ScopedDirectory directory;
     put_keys(directory);
     CHECK(run_shell("/", "fish -n " + completions + "/fish/larder.fish").code == 0);
-    CHECK(ask_fish("larder to") == Words{"token"});
-    CHECK(ask_fish("larder --log-level debug to") == Words{"token"});
+    CHECK(ask_fish("larder tok") == Words{"token"});
+    CHECK(ask_fish("larder --log-level debug tok") == Words{"token"});
     CHECK(ask_fish("larder get --ca") == Words{"--cache"});
     CHECK(ask_fish("larder get -c ", directory.path()) == Words{"default", "pages"});
     CHECK(ask_fish("larder get ", directory.path()) == Words{"k"});
@@ -260,7 +260,7 @@ ask() {
     zpty -r -m z out "*$2*" && print -r -- "$1 -> $2"
     zpty -w -n z $'\C-u'
 }
-ask 'larder to' 'ken'
+ask 'larder tok' 'en'
 ask 'larder token --ro' 'le'
 ask 'larder token --role te' 'acher'
 ask 'larder --log-level debug replay --stri' 'ct'
@@ -270,6 +270,6 @@ zpty -d z
     const ScopedDirectory directory;
     put_keys(directory);
     CHECK(lines_of("zsh -f", script, completions + "/zsh", directory.path()) ==
-          Words{"larder to -> ken", "larder token --ro -> le", "larder token --role te -> acher",
+          Words{"larder tok -> en", "larder token --ro -> le", "larder token --role te -> acher",
                 "larder --log-level debug replay --stri -> ct", "larder get -c pages pa -> ge:"});
 }
