@@ -106,12 +106,21 @@ int show(const Arguments& arguments) {
     return problems.empty() ? kOk : kUsage;
 }
 
+/// By a flag or variable; empty: the file may.
+std::string other_key_file(const Arguments& arguments) {
+    for (const Setting& setting : arguments.settings)
+        if (setting.row->name == "auth-key-file" &&
+            (setting.origin == Origin::flag || setting.origin == Origin::environment))
+            return setting.text;
+    return {};
+}
+
 int check(const Arguments& arguments) {
     if (!arguments.file)
         throw Refusal(kUsage, fmt::format("there is no {} to check; name another file with --config, or begin one with "
                                           "`larder config --example`",
                                           usual_config_path));
-    const std::vector<std::string> problems = config_problems(*arguments.file);
+    const std::vector<std::string> problems = config_problems(*arguments.file, other_key_file(arguments));
     if (arguments.json) {
         boost::json::array list;
         for (const std::string& problem : problems) list.emplace_back(problem);

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <set>
+#include <utility>
 
 #include "shm/geometry.hpp"
 #include "tools/database_option.hpp"
@@ -16,7 +17,11 @@ namespace {
 
 class Check {
 public:
-    explicit Check(const ConfigFile& file) : file_(file), problems_(file.problems()) {}
+    Check(const ConfigFile& file, std::string key_file)
+        : file_(file), key_file_(std::move(key_file)), problems_(file.problems()) {
+        const ConfigEntry* const named = file_.find("auth-key-file");
+        if (key_file_.empty() && named != nullptr) key_file_ = named->text;
+    }
 
     std::vector<std::string> run() {
         for (const ConfigEntry& entry : file_.entries()) check_entry(entry);
@@ -25,9 +30,7 @@ public:
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
         });
-        with("listen", [this](const std::string& listen) {
-            static_cast<void>(served_address(listen, text_of("auth-key-file")));
-        });
+        with("listen", [this](const std::string& listen) { static_cast<void>(served_address(listen, key_file_)); });
         return std::move(problems_);
     }
 
@@ -81,12 +84,15 @@ private:
     }
 
     const ConfigFile& file_;
+    std::string key_file_;
     std::vector<std::string> problems_;
     std::set<std::string_view> good_;
 };
 
 }  // namespace
 
-std::vector<std::string> config_problems(const ConfigFile& file) { return Check(file).run(); }
+std::vector<std::string> config_problems(const ConfigFile& file, const std::string& other_key_file) {
+    return Check(file, other_key_file).run();
+}
 
 }  // namespace larder::tools

@@ -188,6 +188,9 @@ TEST_CASE("config --check finds everything, as serve would", "[config]") {
     CHECK_THAT(open.err, Catch::Contains(":3: auth-key-file: key file ") && Catch::Contains("chmod 600"));
     ::chmod(scene.file("key").c_str(), 0600);
     const CommandResult good = scene.run({"config", "--check"});
+    scene.write("[serve]\nlisten = \"0.0.0.0:80\"\n");
+    CHECK(scene.run({"config", "--check"}).code == 2);
+    CHECK(scene.run({"config", "--check"}, {{"LARDER_AUTH_KEY_FILE", scene.file("key")}}).code == 0);
     CHECK(good.code == 0);
     CHECK(good.out == "ok " + scene.path() + "\n");
     CHECK(good.err.empty());
