@@ -81,7 +81,7 @@ void note_change(const Setting& setting, const std::optional<ConfigFile>& runnin
 
 }  // namespace
 
-ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ServeConfig& config) {
+ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ListenAddress& address) {
     ReloadPlan plan;
     const std::optional<ConfigFile> fresh = read_again(in_use.given);
     for (const Setting& setting : in_use.settings)
@@ -89,7 +89,7 @@ ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, con
     plan.handover.file = merged(running.file, fresh);
 
     const std::string key_file = text_in(in_use, "auth-key-file", fresh);
-    static_cast<void>(served_address(config.listen, key_file));
+    refuse_open_house(address, key_file);
     if (!key_file.empty()) plan.handover.key_file = KeyRing::read_file(key_file);
     if (plan.handover.key_file != running.key_file) plan.changed.push_back("the keys in the key file");
 
@@ -115,7 +115,7 @@ void Reloader::step(WorkerCrew& workers, WorkerCrew::Clock::time_point now) {
 }
 
 void Reloader::begin(WorkerCrew& workers) try {
-    ReloadPlan plan = plan_reload(settings_in_use(), running_, config_);
+    ReloadPlan plan = plan_reload(settings_in_use(), running_, address_);
     for (const std::string& change : plan.needs_restart)
         spdlog::warn("Needs a restart, and stays as it was: {}", change);
     if (plan.changed.empty()) return spdlog::info("Reloaded: nothing has changed that a running service can take");

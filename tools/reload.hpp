@@ -23,15 +23,15 @@ struct ReloadPlan {
     std::vector<std::string> needs_restart;  ///< the same
 };
 
-/// Flags and variables stay as they are, and the file's changes of them are not seen. `config`: what the service was
-/// started with. Throws ConfigFileError, KeyFileError, AddressError, or std::invalid_argument, of whatever is wrong.
-ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ServeConfig& config);
+/// Flags and variables stay as they are, and the file's changes of them are not seen. `address`: where is listened, on
+/// whichever socket. Throws ConfigFileError, KeyFileError, AddressError, or std::invalid_argument, of whatever is
+/// wrong.
+ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ListenAddress& address);
 
 /// One thread. Says in the log what it does.
 class Reloader {
 public:
-    /// `config` outlives it.
-    Reloader(const ServeConfig& config, Handover running) : config_(config), running_(std::move(running)) {}
+    Reloader(const ListenAddress& address, Handover running) : address_(address), running_(std::move(running)) {}
 
     /// A SIGHUP came.
     void ask(WorkerCrew::Clock::time_point now);
@@ -47,7 +47,7 @@ private:
     void end(bool failed);
     std::string log_level() const;
 
-    const ServeConfig& config_;
+    const ListenAddress address_;
     Handover running_;
     Handover before_;  // while reloading: what is returned to if the workers cannot do with the new
     std::string log_level_before_;

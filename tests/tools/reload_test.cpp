@@ -9,6 +9,7 @@
 
 #include "tests/tools/serve_scene.hpp"
 #include "tools/handover.hpp"
+#include "tools/reload.hpp"
 #include "tools/terminal_watch.hpp"
 
 using namespace larder;
@@ -341,4 +342,20 @@ TEST_CASE("what is handed over arrives as it was, whatever the bytes", "[serve][
     CHECK(whole.file->find("cache")->place() == "a:b:2: cache");
     CHECK_THAT(whole.file->find("ttl")->error, Catch::Contains("of this kind"));
     for (const char* const wrong : {"", "x", "1", "5:abc", "0:3:abc1:"}) CHECK_THROWS(Handover::parse(wrong));
+}
+
+TEST_CASE("a file that names no key file any more is refused where others than this host can connect",
+          "[serve][reload]") {
+    using namespace larder::tools;
+    const ScopedDirectory directory;
+    std::ofstream(directory.file("larder.toml")) << "[serve]\nworkers = 3\n";
+    const SettingsInUse in_use{.given = directory.file("larder.toml"),
+                               .file = std::nullopt,
+                               .settings = {{&option_row("auth-key-file"), Origin::file, directory.file("key"), {}},
+                                            {&option_row("workers"), Origin::fallback, "2", {}}}};
+    CHECK_THROWS_WITH(plan_reload(in_use, {}, ListenAddress::parse("0.0.0.0:80")),
+                      Catch::Contains("everybody would be let in"));
+    const ReloadPlan plan = plan_reload(in_use, {}, ListenAddress::parse("127.0.0.1:80"));
+    CHECK(plan.workers == 3);
+    CHECK(plan.changed == std::vector<std::string>{"workers = 3 (was 2)"});
 }
