@@ -6,8 +6,10 @@
 #include <set>
 #include <utility>
 
+#include "core/own_schema.hpp"
 #include "shm/geometry.hpp"
 #include "tools/database_option.hpp"
+#include "tools/durations_sizes.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/serve_config.hpp"
@@ -19,14 +21,20 @@ class Check {
 public:
     Check(const ConfigFile& file, std::string key_file)
         : file_(file), key_file_(std::move(key_file)), problems_(file.problems()) {
-        const ConfigEntry* const named = file_.find("auth-key-file");
-        if (key_file_.empty() && named != nullptr) key_file_ = named->text;
+        if (key_file_.empty()) key_file_ = text_of("auth-key-file");
     }
 
     std::vector<std::string> run() {
         for (const ConfigEntry& entry : file_.entries()) check_entry(entry);
         with(geometry_key(), [this](const std::string&) { check_geometry(); });
-        with("db", [this](const std::string& url) { DatabaseOption(url, text_of("schema")).check(); });
+        with("schema", [](const std::string& path) {
+            if (!path.empty()) static_cast<void>(OwnSchema::from_file(path));
+        });
+        with("db", [this](const std::string& url) {
+            const bool is_said = file_.find("schema") != nullptr && good_.count("schema") == 0;
+            if (!is_said) DatabaseOption(url, text_of("schema")).check();
+        });
+        check_pair("ttl-min", "ttl-max");
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
         });
@@ -66,6 +74,17 @@ private:
             complain(*entry, error.what());
         }
     }
+    /// Two durations that serve takes only together.
+    void check_pair(std::string_view smaller, std::string_view larger) {
+        const ConfigEntry *const one = file_.find(smaller), *const other = file_.find(larger);
+        if (one == nullptr && other == nullptr) return;
+        if (one == nullptr || other == nullptr)
+            return complain(one == nullptr ? *other : *one,
+                            fmt::format("{} and {} belong together: give both", smaller, larger));
+        if (good_.count(smaller) == 0 || good_.count(larger) == 0) return;
+        if (parse_duration(one->text) > parse_duration(other->text))
+            complain(*one, fmt::format("it is above {}: write a shorter time", larger));
+    }
     /// The key to blame where the sizes of a cache do not go together; any name: the file has none.
     std::string_view geometry_key() const {
         if (file_.find("size") != nullptr) return "size";
@@ -80,6 +99,7 @@ private:
         static_cast<void>(shm::plan_geometry(options));
     }
     void complain(const ConfigEntry& entry, const std::string& what) {
+        good_.erase(entry.row->name);
         problems_.push_back(fmt::format("{}: {}", entry.place(), what));
     }
 

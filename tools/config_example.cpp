@@ -43,7 +43,7 @@ std::string_view specimen(const OptionRow& row) {
     if (row.unit.find('|') != std::string_view::npos)
         if (const std::string_view choice = choice_of(row); !choice.empty()) return choice;
     if (row.unit == "SIZE" || row.unit == "DURATION" || row.unit == "N" || row.unit == "HH:MM")
-        for (const std::string_view usual : {"256MiB", "60s", "10000", "16", "00:00"})
+        for (const std::string_view usual : {"256MiB", "60s", "10000", "16", "04:00"})
             if (is_text(row, usual)) return usual;
     return row.unit;
 }
