@@ -1,6 +1,7 @@
 // What a client of the service sends, in pieces of any size, through the connection, the router and the service.
 //
 //     flags: u8 (1: no token is needed), size of the pieces, less 1: u8, then what is sent
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,9 +17,12 @@
 #include <variant>
 
 #include "core/sqlite_source.hpp"
+#include "core/warm_queue.hpp"
 #include "tests/core/school.hpp"
 #include "tests/fuzz/fuzz.hpp"
+#include "tools/http/api_service.hpp"
 #include "tools/http/connection.hpp"
+#include "tools/http/control_service.hpp"
 #include "tools/http/stats_service.hpp"
 
 using namespace larder;
@@ -87,8 +91,13 @@ class Scene final : public ConnectionHost {
 public:
     Scene()
         : cache_(Cache::open(options())),
-          stats_(cache_, [path = school_.path()] { return std::make_unique<SqliteSource>(path); }),
-          service_(stats_) {
+          jobs_(school_.path()),
+          stats_(cache_, [path = school_.path()] { return std::make_unique<SqliteSource>(path); },
+                 {.warm_queue = &jobs_}),
+          pages_(stats_),
+          control_(stats_, cache_, jobs_, audit_),
+          service_(pages_, control_) {
+        spdlog::set_level(spdlog::level::off);
         school_.add_assignment(1, "7", "'Law'");
         school_.add_assignment(2, "8");
         school_.add_score(10, 1, "78.25");
@@ -123,6 +132,9 @@ public:
             require(call->endpoint == Endpoint::health || call->caller.role != Role::student,
                     "no student gets through");
         return decision;
+    }
+    void on_rejected(std::string_view reason, std::string_view) override {
+        require(!reason.empty(), "whoever is not let in is told to the log with a reason");
     }
     void execute(const Call& call, Reply reply) override {
         if (call.endpoint == Endpoint::health) return reply(json_answer(R"({"status":"ok"})"));
@@ -163,8 +175,12 @@ private:
 
     test::School school_{scratch_parent()};
     Cache cache_;
+    WarmQueue jobs_;
     AssignmentStatsCache stats_;
-    StatsService service_;
+    AuditLog audit_{""};
+    StatsService pages_;
+    ControlService control_;
+    ApiService service_;
     const KeyRing keys_ = KeyRing::parse("0123456789abcdef0123456789abcdef");
     const WallClock::time_point now_{std::chrono::seconds(1'700'000'000)};
     boost::asio::io_context io_{1};
