@@ -3,7 +3,7 @@
 //     larder_smart_ttl SUBMISSIONS.csv[.gz] [REQUESTS]
 //
 // Each assignment is asked for at random times from 30 days before its first submission to 30 days after its last one.
-// A hit is stale when a submission was handed in since the document was computed. A history whose times are whole days
+// A hit is stale when a submission was handed in since the document was computed. A history that knows days only
 // is spread over each day at random.
 #include <fmt/format.h>
 
@@ -14,6 +14,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@
 namespace larder::bench {
 namespace {
 
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using Times = std::vector<Timestamp>;  // ascending
@@ -31,23 +33,40 @@ using Times = std::vector<Timestamp>;  // ascending
 constexpr minutes kDay{24 * 60};
 constexpr minutes kAround = 30 * kDay;
 
+/// All of it happened at one time of the day: then that time means nothing.
+bool knows_days_only(const std::map<std::int64_t, Times>& history) {
+    std::optional<microseconds> first;
+    for (const auto& [id, times] : history)
+        for (const Timestamp time : times) {
+            const microseconds of_day = time - std::chrono::floor<std::chrono::days>(time);
+            if (of_day != first.value_or(of_day)) return false;
+            first = of_day;
+        }
+    return true;
+}
+
 std::map<std::int64_t, Times> read_history(const std::string& path, std::mt19937_64& random) {
     constexpr std::array columns{
         CsvColumn{"submission_id"},  CsvColumn{"assignment_id"}, CsvColumn{"student_id", false},
         CsvColumn{"status", false},  CsvColumn{"score", false},  CsvColumn{"max_score", false},
         CsvColumn{"is_late", false}, CsvColumn{"submitted_at"},  CsvColumn{"graded_at", false},
     };
-    std::uniform_int_distribution<std::int64_t> within_day(0, std::chrono::microseconds(kDay).count() - 1);
+    std::uniform_int_distribution<std::int64_t> within_day(0, microseconds(kDay).count() - 1);
     CsvTable table(path, columns);
     std::map<std::int64_t, Times> history;
     while (table.next()) {
         const auto text = table.time(7);
         const auto time = text ? parse_timestamp(*text) : std::nullopt;
         if (!time) continue;
-        const bool is_whole_day = std::chrono::floor<std::chrono::days>(*time) == *time;
-        history[table.id(1)].push_back(*time + std::chrono::microseconds(is_whole_day ? within_day(random) : 0));
+        history[table.id(1)].push_back(*time);
     }
-    for (auto& [id, times] : history) std::sort(times.begin(), times.end());
+    const bool has_days_only = knows_days_only(history);
+    for (auto& [id, times] : history) {
+        if (has_days_only)
+            for (Timestamp& time : times)
+                time = std::chrono::floor<std::chrono::days>(time) + microseconds(within_day(random));
+        std::sort(times.begin(), times.end());
+    }
     return history;
 }
 
@@ -70,8 +89,9 @@ struct Outcome {
     double hits = 0, stale = 0;  // shares of all requests
 };
 
-/// How long a document lives that is computed now, after these changes.
+/// How long a document lives that is computed now, after these changes (the last ones: it looks at no more).
 using Ttl = std::function<milliseconds(const Times& changes, Timestamp now)>;
+constexpr std::ptrdiff_t kLookedAt = 8;
 
 Outcome replay(const std::map<std::int64_t, Times>& history, const std::map<std::int64_t, Times>& requests,
                const Ttl& ttl) {
@@ -88,7 +108,7 @@ Outcome replay(const std::map<std::int64_t, Times>& history, const std::map<std:
                 continue;
             }
             known = after - changes.begin();
-            expires = now + ttl(Times(changes.begin(), after), now);
+            expires = now + ttl(Times(after - std::min(known, kLookedAt), after), now);
         }
     }
     return {static_cast<double>(hits) / static_cast<double>(total),
