@@ -12,6 +12,9 @@
 namespace larder {
 namespace {
 
+/// A notice, or a shard whose lock is not to be had in time, may keep the first document from being kept.
+constexpr int warm_attempts = 3;
+
 /// The assignment was deleted between the look at its access entry and the computation.
 struct UnknownAssignment : std::runtime_error {
     UnknownAssignment() : std::runtime_error("no such assignment") {}
@@ -139,10 +142,12 @@ bool AssignmentStatsCache::warm_one(AssignmentId id) {
     const std::string key = stats_key(id);
     EntryOptions warmed = entry_options();
     warmed.jitter = warm_jitter;
-    cache_.warm(
-        key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, warmed);
-    if (cache_.contains(key)) return true;
-    throw std::runtime_error("the cache did not keep the document: it is full, or the assignment has just changed");
+    for (int attempt = 0; attempt < warm_attempts; ++attempt) {
+        cache_.warm(
+            key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, warmed);
+        if (cache_.contains(key)) return true;
+    }
+    throw std::runtime_error("the cache did not keep the document: it is full, or the assignment changes all the time");
 }
 
 WarmResult AssignmentStatsCache::warm(std::vector<AssignmentId> ids, std::size_t batch_size) {

@@ -18,6 +18,7 @@
 
 #include "shm/system.hpp"
 #include "tools/terminal.hpp"
+#include "tools/terminal_kind.hpp"
 #include "tools/top_input.hpp"
 #include "tools/verbs.hpp"
 
@@ -160,7 +161,7 @@ private:
     SCREEN* open_screen() const {
         if (!signals_.is_open()) throw Refusal(kFailure, "no descriptor is left for signals");
         const char* const name = std::getenv("TERM");
-        SCREEN* const screen = name == nullptr || *name == '\0' ? nullptr : ::newterm(name, stdout, stdin);
+        SCREEN* const screen = is_known_terminal(name) ? ::newterm(name, stdout, stdin) : nullptr;
         if (screen == nullptr)
             throw Refusal(kFailure,
                           "the kind of this terminal is not known " + kind_text() + ": set TERM, or " + kElsewhere);

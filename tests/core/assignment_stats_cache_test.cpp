@@ -232,6 +232,16 @@ TEST_CASE("a document warmed from what was read before a change is not kept") {
     CHECK(school.stats.warm({1}).failed == 1);
     school.watch.after_load = {};
     CHECK(school.page(1) == "miss 55.0");
+
+    school.stats.invalidate_assignment(1);
+    bool has_changed = false;
+    school.watch.after_load = [&school, &has_changed] {
+        if (std::exchange(has_changed, true)) return;
+        school.sql("UPDATE submissions SET score = 44 WHERE submission_id = 10");
+        school.relay();
+    };
+    CHECK(school.stats.warm({1}).warmed == 1);  // the second document is kept
+    CHECK(school.page(1) == "hit 44.0");
 }
 
 TEST_CASE("five unmeasured assignments are warmed in the background, measured ones at once") {

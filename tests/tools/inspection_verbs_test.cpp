@@ -116,9 +116,9 @@ TEST_CASE("dump lists live, stale and negative entries, and dead ones on request
     scene.cache.put("live", "value", {.ttl = 60s, .tags = {"t"}});
     scene.cache.put("stale", "value", {.ttl = 60s, .soft_ttl = 1ms});
     scene.cache.put("negative", "", {.ttl = 60s, .negative = true});
-    scene.cache.put("expired", "value", {.ttl = 1ms});
     scene.cache.put("invalidated", "value", {.ttl = 60s});
     scene.cache.invalidate("invalidated");
+    scene.cache.put("expired", "value", {.ttl = 1ms});  // last: the next put might sweep it away
     REQUIRE(test::eventually(
         [&scene] { return !scene.cache.contains("expired") && scene.cache.peek("stale").state() == State::stale; }));
     const auto states = [&scene](std::vector<std::string> arguments) {
