@@ -1,0 +1,69 @@
+// What numbers and foreign bytes look like. Pure.
+
+const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+export const count = (n) => grouped.format(n);
+
+export function rate(perSecond) {
+    if (perSecond > 0 && perSecond < 0.05) return '< 0.1';
+    return perSecond > 0 && perSecond < 9.95 ? perSecond.toFixed(1) : grouped.format(perSecond);
+}
+
+export const percent = (share) => `${share.toFixed(1)} %`;
+
+export function bytes(n) {
+    if (n < 1024) return `${Math.round(n)} B`;
+    const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+    let at = 0;
+    for (n /= 1024; n >= 1024 && at < units.length - 1; ++at) n /= 1024;
+    return `${n < 10 ? n.toFixed(1) : Math.round(n)} ${units[at]}`;
+}
+
+/// Two units at most: `41 s`, `3 min 10 s`, `2 h 5 min`, `7 d 3 h`; below a second `250 ms`, `1.5 us`, `40 ns`.
+export function duration(seconds) {
+    if (seconds < 0) return `-${duration(-seconds)}`;
+    if (seconds === 0) return '0 s';
+    const short = (value, unit) => `${value < 9.95 ? Number(value.toFixed(1)) : Math.round(value)} ${unit}`;
+    if (seconds < 0.9995e-6) return short(seconds * 1e9, 'ns');
+    if (seconds < 0.9995e-3) return short(seconds * 1e6, 'us');
+    if (seconds < 0.9995) return short(seconds * 1e3, 'ms');
+    if (seconds < 59.5) return short(seconds, 's');
+    const whole = Math.round(seconds);
+    for (const [size, unit, part, name] of [[86400, 'd', 3600, 'h'], [3600, 'h', 60, 'min'], [60, 'min', 1, 's']])
+        if (whole >= size) {
+            const rest = Math.floor((whole % size) / part);
+            return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${name}` : ''}`;
+        }
+    return `${whole} s`;
+}
+
+/// What is not seen, or turns what stands around it, is written as `\u{NNNN}`: controls, format marks (the ones of
+/// direction among them), what is unassigned or private, and every space but the plain one.
+export function visible(text) {
+    return text.replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|\p{M}{3,}/gu, (found) =>
+        [...found].map((c) => `\\u{${c.codePointAt(0).toString(16)}}`).join(''));
+}
+
+/// Bytes that are no text: printable ASCII as it is, the others as `\xNN`.
+export function visibleBytes(base64) {
+    const hex = (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
+    return [...atob(base64)].map((c) => (c >= ' ' && c <= '~' ? c : hex(c))).join('');
+}
+
+/// The text of `row[name]`, or of the bytes of `row[name + '_base64']`.
+export function foreign(row, name) {
+    if (typeof row[`${name}_base64`] === 'string') return visibleBytes(row[`${name}_base64`]);
+    return visible(String(row[name] ?? ''));
+}
+
+export function shortened(text, most) {
+    const characters = [...text];
+    return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
+}
+
+/// `12, 15 16` as numbers; null where something else stands there, or nothing.
+export function ids(text) {
+    const words = text.split(/[\s,;]+/).filter((word) => word !== '');
+    const numbers = words.map((word) => (/^[0-9]{1,15}$/.test(word) ? Number(word) : 0));
+    return numbers.length > 0 && numbers.every((n) => n > 0) ? numbers : null;
+}
