@@ -26,6 +26,8 @@ public:
 
     /// A cache that was removed or replaced is looked for by its name.
     TopSnapshot look();
+    /// What look() looked at; null: there was no cache. Good until the next look.
+    const shm::SegmentView* view() const { return inspection_ == nullptr ? nullptr : &inspection_->view(); }
     /// See HotKeys.
     void follow_only(const std::string& beginning);
 
