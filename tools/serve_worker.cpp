@@ -19,7 +19,9 @@
 #include "tools/http/api_service.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/control_service.hpp"
+#include "tools/http/dashboard_service.hpp"
 #include "tools/http/server.hpp"
+#include "tools/http/snapshot_feed.hpp"
 #include "tools/http/stats_service.hpp"
 #include "tools/processors.hpp"
 #include "tools/serve_status.hpp"
@@ -87,7 +89,10 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     if (!config.auth_key_file.empty()) keys = KeyRing::parse(Handover::inherited().key_file);
     StatsService pages(stats);
     ControlService control(stats, cache, jobs, audit);
-    ApiService service(pages, control);
+    SnapshotFeed feed(options, config.database.sources(), jobs);
+    DashboardService dashboard(options, keys.has_value(), jobs, feed,
+                               [&status] { return status->relay_caught_up.load(std::memory_order_relaxed) != 0; });
+    ApiService service(pages, control, dashboard);
 
     Server server({}, inherited_listeners(), service, keys ? &*keys : nullptr,
                   [&status] { return health_of(*status.operator->()); });

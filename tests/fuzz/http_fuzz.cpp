@@ -129,7 +129,8 @@ public:
     Decision decide(const RequestHead& head) override {
         Decision decision = route(head, needs_token_ ? &keys_ : nullptr, now_);
         if (const auto* call = std::get_if<Call>(&decision))
-            require(call->endpoint == Endpoint::health || call->caller.role != Role::student,
+            require(call->endpoint == Endpoint::health || call->endpoint == Endpoint::page ||
+                        call->caller.role != Role::student,
                     "no student gets through");
         return decision;
     }

@@ -77,6 +77,20 @@ public:
         return answer;
     }
 
+    /// Reads on until that came. False: it did not come. `before`: what came before it.
+    bool receives_until(std::string_view text, std::string& before) {
+        std::size_t at = 0;
+        while ((at = buffer_.find(text)) == std::string::npos)
+            if (!read_more()) return false;
+        before = buffer_.substr(0, at);
+        buffer_.erase(0, at + text.size());
+        return true;
+    }
+    bool receives(std::string_view text) {
+        std::string before;
+        return receives_until(text, before);
+    }
+
     /// The other side ended the connection, and nothing more came before.
     bool is_ended() { return buffer_.empty() && !read_more() && ended_; }
 

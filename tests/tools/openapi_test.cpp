@@ -138,6 +138,10 @@ TEST_CASE("the running service answers as it is described", "[serve]") {
     }
     const std::string page = "/api/assignments/{id}/analytics/", rate = "/api/assignments/{id}/cache_hit_rate/";
     expect("/healthz", "get", 200, service.get("/healthz"));
+    expect("/metrics", "get", 401, service.get("/metrics"));
+    expect("/metrics", "get", 403, service.get("/metrics", teacher));
+    expect("/metrics", "get", 200, service.get("/metrics", admin));
+    expect("/api/cache/events/", "get", 200, service.get("/api/cache/events/", teacher));
     expect(page, "get", 200, service.get(with_id(page, "1"), admin));
     expect(page, "get", 403, service.get(with_id(page, "1"), teacher));
     expect(page, "get", 404, service.get(with_id(page, "99"), admin));

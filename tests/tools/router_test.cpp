@@ -55,8 +55,16 @@ TEST_CASE("known paths are found and no others", "[http]") {
     CHECK(open("/api/assignments/1/cache_hit_rate/") == 200);
     CHECK(open("/api/assignments/1/analytics/?x=1&y=/") == 200);
     CHECK(open("http://localhost:8080/api/assignments/1/analytics/") == 200);
+    for (const char* target : {"/", "/?x=1", "http://localhost", "/web/main.js", "/metrics", "/api/cache/events/"})
+        CHECK(open(target) == 200);
     for (const char* target : {"",
-                               "/",
+                               "/index.html",
+                               "/web",
+                               "/web/",
+                               "/web/index.html",
+                               "/web/../tools/web/main.js",
+                               "/web/main.js/",
+                               "/metrics/",
                                "*",
                                "/healthz/",
                                "/healthzz",
@@ -72,8 +80,6 @@ TEST_CASE("known paths are found and no others", "[http]") {
                                "//api/assignments/1/analytics/",
                                "/API/assignments/1/analytics/",
                                "https://localhost/healthz",
-                               "http://",
-                               "http://localhost",
                                "/api/assignments/1/analytics/more/"})
         CHECK(open(target) == 404);
 }

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,19 @@ inline constexpr std::int64_t slow_id = 1'000;   // answered when the test says 
 inline constexpr std::int64_t foreign_id = 998;  // of another author
 inline constexpr std::size_t large_size = 3'000'000;
 
+/// Counts, in events of a megabyte.
+class FakeStream final : public tools::EventStream {
+public:
+    static constexpr std::size_t event_bytes = 1'000'000;
+    std::shared_ptr<const std::string> next() override {
+        return std::make_shared<const std::string>("data: " + std::string(event_bytes, 'x') + std::to_string(++count_) +
+                                                   "\n\n");
+    }
+
+private:
+    int count_ = 0;
+};
+
 /// Ids below 1000 are ready, with a body of `id` in digits; the others wait for a byte from the test.
 class FakeService final : public tools::Service {
 public:
@@ -26,6 +40,12 @@ public:
     tools::Answer answer(const tools::Call& call) override {
         if (call.id == foreign_id) return tools::error_answer(tools::Fault::forbidden, "Not yours.");
         if (call.check_only) return {};
+        if (call.endpoint == tools::Endpoint::events) {
+            tools::Answer stream;
+            stream.content_type = "text/event-stream";
+            stream.events = std::make_shared<FakeStream>();
+            return stream;
+        }
         if (call.id >= slow_id) {
             test_.tell('s');
             test_.hear();

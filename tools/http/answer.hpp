@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "shm/cache.hpp"
+#include "tools/http/event_stream.hpp"
 
 namespace larder::tools {
 
@@ -32,7 +34,8 @@ struct Answer {
     std::string text;
     std::string_view content_type = "application/json; charset=utf-8";  ///< a literal
     Pinned document;                                                    ///< where it has a value, the body is that
-    bool stale = false;  ///< Service::refresh is to be called for the same call
+    std::shared_ptr<EventStream> events;  ///< where there is one, the answer goes on with it, and has no other body
+    bool stale = false;                   ///< Service::refresh is to be called for the same call
 
     std::string_view body() const { return document ? document.value() : std::string_view(text); }
 };

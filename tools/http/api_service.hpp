@@ -9,8 +9,9 @@ namespace larder::tools {
 
 class ApiService final : public Service {
 public:
-    /// Both outlive it.
-    ApiService(Service& stats, Service& control) : stats_(stats), control_(control) {}
+    /// All of them outlive it.
+    ApiService(Service& stats, Service& control, Service& dashboard)
+        : stats_(stats), control_(control), dashboard_(dashboard) {}
 
     std::optional<Answer> answer_at_once(const Call& call) override { return of(call.endpoint).answer_at_once(call); }
     Answer answer(const Call& call) override { return of(call.endpoint).answer(call); }
@@ -18,10 +19,21 @@ public:
 
 private:
     Service& of(Endpoint endpoint) const {
-        return endpoint == Endpoint::analytics || endpoint == Endpoint::hit_rate ? stats_ : control_;
+        switch (endpoint) {
+        case Endpoint::analytics:
+        case Endpoint::hit_rate:
+            return stats_;
+        case Endpoint::page:
+        case Endpoint::events:
+        case Endpoint::metrics:
+            return dashboard_;
+        default:
+            return control_;
+        }
     }
     Service& stats_;
     Service& control_;
+    Service& dashboard_;
 };
 
 }  // namespace larder::tools

@@ -31,6 +31,7 @@ using Response = http::response<http::span_body<const char>>;
 constexpr std::size_t read_ahead_bytes = 4 * 1024;
 constexpr std::size_t max_discarded_bytes = 256 * 1024;
 constexpr unsigned status_ok = 200;
+constexpr std::chrono::milliseconds event_interval{100};  // in which a stream is asked for its next event
 
 std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -51,7 +52,7 @@ public:
     void close() override;
 
 private:
-    enum class Phase { idle, reading, answering, writing, lingering, closed };
+    enum class Phase { idle, reading, answering, writing, streaming, lingering, closed };
 
     void enter(Phase phase, std::chrono::milliseconds time) {
         phase_ = phase;
@@ -77,6 +78,9 @@ private:
     void send(Answer answer, bool keep_alive);
     void fill_response(bool keep_alive);
     void on_sent(error_code error, bool keep_alive);
+    void begin_stream();
+    void on_event_sent(error_code error);
+    void send_next_event();
     void linger();
     void discard(std::size_t so_far);
 
@@ -95,7 +99,8 @@ private:
     std::optional<RequestParser> parser_;
     std::optional<Response> response_;
     std::optional<Call> call_;
-    Answer answer_;  // holds its pin until the last byte is sent
+    Answer answer_;                             // holds its pin until the last byte is sent
+    std::shared_ptr<const std::string> event_;  // that is being sent
     std::array<char, read_ahead_bytes> scratch_{};
     std::size_t body_bytes_ = 0;
     std::uint64_t request_number_ = 0;
@@ -125,6 +130,9 @@ void HttpConnection::tick(Clock::time_point now) {
     case Phase::answering:
         ++request_number_;  // a late reply is nobody's
         send_fault(Fault::unavailable, "The answer takes too long; try again in a moment.");
+        break;
+    case Phase::streaming:
+        send_next_event();
         break;
     default:
         close();
@@ -275,6 +283,7 @@ void HttpConnection::send_fault(Fault fault, std::string_view message) { send(er
 void HttpConnection::send(Answer answer, bool keep_alive) {
     keep_alive = keep_alive && !host_.is_draining();
     answer_ = std::move(answer);
+    if (answer_.events != nullptr && !is_head_) return begin_stream();
     fill_response(keep_alive);
     enter(Phase::writing, limits_.write_time);
     http::async_write(socket_, *response_,
@@ -290,9 +299,9 @@ void HttpConnection::fill_response(bool keep_alive) {
     for (const auto& [name, value] : answer_.headers) response_->set({name.data(), name.size()}, value);
     response_->set("X-Worker", std::to_string(::getpid()));
     response_->set(http::field::cache_control, "no-store");
-    if (!body.empty())
+    if (!body.empty() || answer_.events != nullptr)
         response_->set(http::field::content_type, {answer_.content_type.data(), answer_.content_type.size()});
-    response_->content_length(body.size());
+    if (answer_.events == nullptr) response_->content_length(body.size());
     response_->keep_alive(keep_alive);
     if (!is_head_) response_->body() = {body.data(), body.size()};
 }
@@ -303,6 +312,37 @@ void HttpConnection::on_sent(error_code error, bool keep_alive) {
     if (error && error != http::error::end_of_stream) return close();
     if (keep_alive) return await_request();
     linger();
+}
+
+// Its length is not known before: it ends with the connection.
+void HttpConnection::begin_stream() {
+    fill_response(false);
+    enter(Phase::writing, limits_.write_time);
+    http::async_write(socket_, *response_, alive([this](error_code error, std::size_t) {
+                          response_.reset();
+                          on_event_sent(error);
+                      }));
+}
+
+void HttpConnection::on_event_sent(error_code error) {
+    event_.reset();
+    if (error && error != http::error::end_of_stream) return close();
+    enter(Phase::streaming, event_interval);
+}
+
+// Who may ask no more, because his token has run out, is told no more. A reader so slow that an event cannot be written
+// in time is dropped as any other, by the deadline.
+void HttpConnection::send_next_event() {
+    event_ = answer_.events->next();
+    const bool is_refused = event_ != nullptr && std::holds_alternative<Rejection>(host_.decide(head()));
+    if (host_.is_draining() || is_refused) {
+        answer_ = Answer();
+        return linger();
+    }
+    if (event_ == nullptr) return enter(Phase::streaming, event_interval);
+    enter(Phase::writing, limits_.write_time);
+    asio::async_write(socket_, asio::buffer(*event_),
+                      alive([this](error_code error, std::size_t) { on_event_sent(error); }));
 }
 
 // Closing with unread bytes would reset the connection, and the client might never see its answer.

@@ -36,7 +36,11 @@ constexpr std::array routes{
     Route{"/api/cache/jobs/", look, Endpoint::jobs, Right::staff},
     Route{"/api/cache/jobs/{id}", look, Endpoint::job, Right::staff},
     Route{"/api/cache/jobs/{id}/", look, Endpoint::job, Right::staff},
+    Route{"/api/cache/events/", look, Endpoint::events, Right::staff},
+    Route{"/metrics", look, Endpoint::metrics, Right::admin},
 };
+
+constexpr Route web_route{"/", look, Endpoint::page, Right::anybody};
 
 bool equal_ignoring_case(std::string_view text, std::string_view lower) {
     if (text.size() != lower.size()) return false;
@@ -63,9 +67,11 @@ struct Match {
     const Route* route = nullptr;
     std::string_view id;
     bool lacks_slash = false;
+    const WebFile* file = nullptr;
 };
 
 std::optional<Match> match(std::string_view path) {
+    if (const WebFile* const file = find_web_file(path)) return Match{&web_route, {}, false, file};
     for (const Route& route : routes)
         if (const auto id = match(route.pattern, path)) return Match{&route, *id, false};
     for (const Route& route : routes)
@@ -200,7 +206,7 @@ Decision route(const RequestHead& head, const KeyRing* keys, WallClock::time_poi
     if (matched->lacks_slash) return Rejection{redirect_to_slash(target, path.size()), {}};
     const Route& found = *matched->route;
     if (!allows(found.methods, head.method)) return Rejection{not_allowed(found.methods), {}};
-    if (found.right == Right::anybody) return Call{.endpoint = found.endpoint};
+    if (found.right == Right::anybody) return Call{.endpoint = found.endpoint, .file = matched->file};
 
     std::string_view reason;
     const auto caller = authenticate(head, keys, now, reason);

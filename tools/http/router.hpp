@@ -11,6 +11,7 @@
 #include "tools/http/answer.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/token.hpp"
+#include "tools/http/web_files.hpp"
 
 namespace larder::tools {
 
@@ -23,7 +24,19 @@ struct RequestHead {
     std::optional<std::string_view> origin{};  ///< a browser sends it with what a page of that origin asks for
 };
 
-enum class Endpoint : std::uint8_t { health, analytics, hit_rate, warm, warm_teacher, invalidate, job, jobs };
+enum class Endpoint : std::uint8_t {
+    health,
+    analytics,
+    hit_rate,
+    warm,
+    warm_teacher,
+    invalidate,
+    job,
+    jobs,
+    page,
+    events,
+    metrics
+};
 
 /// Its requests change something, and may have a body that says what.
 bool takes_body(Endpoint endpoint);
@@ -35,7 +48,8 @@ struct Call {
     Caller caller;
     bool check_only = false;  ///< existence and author alone: an empty 200, or why not; the request's body comes next
     std::string body{};       ///< where the endpoint takes one
-    std::string client{};     ///< address of who asks, where the endpoint takes a body
+    const WebFile* file = nullptr;  ///< of Endpoint::page
+    std::string client{};           ///< address of who asks, where the endpoint takes a body
 };
 
 /// `reason` is for the log: why a token was not accepted, or a role not enough; empty where nobody needs to know.
