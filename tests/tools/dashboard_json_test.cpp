@@ -29,10 +29,10 @@ struct Scene {
         return json::parse(moment_json(moment, role, {{7, 5, 1}})).as_object();
     }
     Options options_in_directory() const {
-        Options options;
-        options.directory = directory.path();
-        options.size_bytes = 16ULL << 20;
-        return options;
+        Options made;
+        made.directory = directory.path();
+        made.size_bytes = 16ULL << 20;
+        return made;
     }
     const test::ScopedDirectory directory;
     const Options options = options_in_directory();
