@@ -86,6 +86,13 @@ private:
     std::string_view left_;
 };
 
+/// In place of what reads the segment's file, which this cache has not.
+class NoDashboard final : public Service {
+public:
+    std::optional<Answer> answer_at_once(const Call& call) override { return answer(call); }
+    Answer answer(const Call&) override { return error_answer(Fault::not_found, "There is no dashboard."); }
+};
+
 /// The service of a small school, its cache and its clock.
 class Scene final : public ConnectionHost {
 public:
@@ -96,7 +103,7 @@ public:
                  {.warm_queue = &jobs_}),
           pages_(stats_),
           control_(stats_, cache_, jobs_, audit_),
-          service_(pages_, control_) {
+          service_(pages_, control_, dashboard_) {
         spdlog::set_level(spdlog::level::off);
         school_.add_assignment(1, "7", "'Law'");
         school_.add_assignment(2, "8");
@@ -181,6 +188,7 @@ private:
     AuditLog audit_{""};
     StatsService pages_;
     ControlService control_;
+    NoDashboard dashboard_;
     ApiService service_;
     const KeyRing keys_ = KeyRing::parse("0123456789abcdef0123456789abcdef");
     const WallClock::time_point now_{std::chrono::seconds(1'700'000'000)};
