@@ -50,14 +50,7 @@ public:
         watch("grades", "task_id");
         take_outbox();
     }
-    std::vector<std::int64_t> take_outbox() {
-        std::vector<std::int64_t> ids;
-        SQLite::Statement rows(database_, "SELECT DISTINCT assignment_id FROM outbox ORDER BY assignment_id");
-        while (rows.executeStep()) ids.push_back(rows.getColumn(0).getInt64());
-        rows.reset();
-        sql("DELETE FROM outbox");
-        return ids;
-    }
+    std::vector<std::int64_t> take_outbox() { return test::take_outbox(database_); }
     std::vector<std::int64_t> changed_by(const std::string& statements) {
         sql(statements);
         return take_outbox();

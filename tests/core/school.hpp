@@ -21,6 +21,16 @@ inline std::string write_file(const ScopedDirectory& directory, const std::strin
     return directory.file(name);
 }
 
+/// The assignments that the outbox names, each once, and empties it.
+inline std::vector<std::int64_t> take_outbox(SQLite::Database& database) {
+    std::vector<std::int64_t> ids;
+    SQLite::Statement rows(database, "SELECT DISTINCT assignment_id FROM outbox ORDER BY assignment_id");
+    while (rows.executeStep()) ids.push_back(rows.getColumn(0).getInt64());
+    rows.reset();
+    database.exec("DELETE FROM outbox");
+    return ids;
+}
+
 class School {
 public:
     explicit School(const std::string& parent = ScopedDirectory::default_parent())
@@ -44,15 +54,7 @@ public:
             ", 100)");
     }
 
-    /// The assignments that the outbox names, each once, and empties it.
-    std::vector<std::int64_t> take_outbox() {
-        std::vector<std::int64_t> ids;
-        SQLite::Statement rows(database_, "SELECT DISTINCT assignment_id FROM outbox ORDER BY assignment_id");
-        while (rows.executeStep()) ids.push_back(rows.getColumn(0).getInt64());
-        rows.reset();
-        sql("DELETE FROM outbox");
-        return ids;
-    }
+    std::vector<std::int64_t> take_outbox() { return test::take_outbox(database_); }
 
 private:
     static SQLite::Database make(const std::string& path) {
