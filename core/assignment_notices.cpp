@@ -31,12 +31,7 @@ std::uint64_t AssignmentNotices::announce(std::span<const AssignmentId> ids) {
         log_(LogLevel::info, "Invalidated stats cache for all assignments: " + std::to_string(ids.size()) + " changed");
         return notice;
     }
-    std::vector<std::string> keys;
-    keys.reserve(2 * ids.size());
-    for (const AssignmentId id : ids) {
-        keys.push_back(stats_key(id));
-        keys.push_back(access_key(id));
-    }
+    const std::vector<std::string> keys = assignment_keys(ids);
     const std::vector<std::string_view> views(keys.begin(), keys.end());
     const std::uint64_t notice = cache_.invalidate(std::span<const std::string_view>(views));
     for (const AssignmentId id : ids)

@@ -90,19 +90,10 @@ std::string without_colon(std::string name) {
     return name;
 }
 
-std::vector<std::string> keys_of(const std::vector<AssignmentId>& assignments) {
-    std::vector<std::string> keys;
-    for (const AssignmentId id : assignments) {
-        keys.push_back(stats_key(id));
-        keys.push_back(access_key(id));
-    }
-    return keys;
-}
-
 /// An empty name is a mistake (a shell's unset variable, mostly), not an option that is absent.
 Change change_of(const Arguments& arguments, bool has_tag, bool has_namespace, bool has_course) {
     std::vector<Change> named;
-    if (!arguments.assignments.empty()) named.push_back({Verb::invalidate, keys_of(arguments.assignments)});
+    if (!arguments.assignments.empty()) named.push_back({Verb::invalidate, assignment_keys(arguments.assignments)});
     if (arguments.author != 0) named.push_back({Verb::invalidate_tag, {author_tag(arguments.author)}});
     if (has_course && arguments.course.empty()) throw CLI::ValidationError("--course", "the name is empty");
     if (has_course) named.push_back({Verb::invalidate_tag, {course_tag(arguments.course)}});
