@@ -134,10 +134,17 @@ void Reloader::begin(WorkerCrew& workers) try {
 void Reloader::end(bool failed) {
     reloading_ = false;
     notify_reloaded();
-    if (!failed) return spdlog::info("Reloaded: all workers are new");
+    if (!failed) return succeed();
     running_ = std::move(before_);
     set_log_level(log_level_before_);
     spdlog::error("Not reloaded: the workers have the settings that they had before");
+}
+
+void Reloader::succeed() try {
+    on_reloaded_([this](std::string_view name) { return text_in(settings_in_use(), name, running_.file); });
+    spdlog::info("Reloaded: all workers are new");
+} catch (const std::exception& error) {
+    spdlog::error("Reloaded: all workers are new, but what is warmed is computed as before: {}", escaped(error.what()));
 }
 
 std::string Reloader::log_level() const {

@@ -2,6 +2,7 @@
 // what they say now.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,9 @@ ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, con
 /// One thread. Says in the log what it does.
 class Reloader {
 public:
-    Reloader(const ListenAddress& address, Handover running) : address_(address), running_(std::move(running)) {}
+    /// `on_reloaded` hears what all options say when the workers are new.
+    Reloader(const ListenAddress& address, Handover running, std::function<void(const SettingText&)> on_reloaded)
+        : address_(address), running_(std::move(running)), on_reloaded_(std::move(on_reloaded)) {}
 
     /// A SIGHUP came.
     void ask(WorkerCrew::Clock::time_point now);
@@ -45,10 +48,12 @@ public:
 private:
     void begin(WorkerCrew& workers);
     void end(bool failed);
+    void succeed();
     std::string log_level() const;
 
     const ListenAddress address_;
     Handover running_;
+    const std::function<void(const SettingText&)> on_reloaded_;
     Handover before_;  // while reloading: what is returned to if the workers cannot do with the new
     std::string log_level_before_;
     TerminalWatch terminal_;

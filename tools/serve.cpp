@@ -3,7 +3,9 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <charconv>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -22,6 +24,8 @@
 namespace larder::tools {
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr const char* endpoints =
     "GET /api/assignments/{id}/analytics/ and /api/assignments/{id}/cache_hit_rate/ (Authorization: Bearer TOKEN, see\n"
     "`larder token`), GET /healthz; POST /api/cache/warm/, /api/teachers/{id}/warm/ and /api/cache/invalidate/, GET\n"
@@ -33,14 +37,17 @@ constexpr const char* endpoints =
 
 struct ServeArguments {
     ServeConfig config;
-    std::string workers{option_row("workers").default_text};
-    std::string soft_ttl, stale_if_error, recompute_interval, ttl_min, ttl_max, warm_daily, warm_on_publish;
-    std::string ticket;  // empty: this is the supervisor
+    std::map<std::string_view, std::string> texts;  // of the options that are parsed here
+    std::string ticket;                             // empty: this is the supervisor
 };
+
+constexpr std::array parsed_here{"workers"sv, "soft-ttl"sv, "stale-if-error"sv, "recompute-interval"sv,
+                                 "ttl-min"sv, "ttl-max"sv,  "warm-daily"sv,     "warm-on-publish"sv};
 
 /// What was given, into `target`.
 template <class Parse, class Target>
-void take(std::string_view name, const std::string& text, Parse parse, Target& target) {
+void take(std::string_view name, const SettingText& text_of, Parse parse, Target& target) {
+    const std::string text = text_of(name);
     if (text.empty()) return;
     try {
         target = parse(text);
@@ -49,18 +56,24 @@ void take(std::string_view name, const std::string& text, Parse parse, Target& t
     }
 }
 
+void take_documents(const SettingText& text_of, StatsCacheOptions& documents) {
+    take("soft-ttl", text_of, parse_duration, documents.soft_ttl);
+    take("stale-if-error", text_of, parse_duration, documents.stale_if_error);
+    take("recompute-interval", text_of, parse_duration, documents.recompute_interval);
+    TtlRange& range = documents.smart_ttl;
+    take("ttl-min", text_of, parse_duration, range.shortest);
+    take("ttl-max", text_of, parse_duration, range.longest);
+    if (text_of("ttl-min").empty() != text_of("ttl-max").empty() || range.shortest > range.longest)
+        throw UsageError("--ttl-min and --ttl-max belong together: give both, the smaller one first");
+}
+
 int serve(ServeArguments arguments) {
     ServeConfig config = std::move(arguments.config);
-    take("workers", arguments.workers, parse_workers, config.workers);
-    take("soft-ttl", arguments.soft_ttl, parse_duration, config.soft_ttl);
-    take("stale-if-error", arguments.stale_if_error, parse_duration, config.stale_if_error);
-    take("recompute-interval", arguments.recompute_interval, parse_duration, config.recompute_interval);
-    take("ttl-min", arguments.ttl_min, parse_duration, config.smart_ttl.shortest);
-    take("ttl-max", arguments.ttl_max, parse_duration, config.smart_ttl.longest);
-    if (arguments.ttl_min.empty() != arguments.ttl_max.empty() || config.smart_ttl.shortest > config.smart_ttl.longest)
-        throw UsageError("--ttl-min and --ttl-max belong together: give both, the smaller one first");
-    take("warm-daily", arguments.warm_daily, DailyTime::parse, config.warm_daily);
-    take("warm-on-publish", arguments.warm_on_publish, parse_switch, config.warm_on_publish);
+    const SettingText text_of = [&texts = arguments.texts](std::string_view name) { return texts.at(name); };
+    take("workers", text_of, parse_workers, config.workers);
+    take_documents(text_of, config.documents);
+    take("warm-daily", text_of, DailyTime::parse, config.warm_daily);
+    take("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
     config.cache.log = log_line;
     try {
         config.cache.identity = config.database.identity();
@@ -118,12 +131,22 @@ WorkerTicket WorkerTicket::parse(const std::string& text) {
 }
 
 StatsCacheOptions ServeConfig::stats_options() const {
-    return {.ttl = cache.ttl,
-            .soft_ttl = soft_ttl,
-            .stale_if_error = stale_if_error,
-            .recompute_interval = recompute_interval,
-            .smart_ttl = smart_ttl,
-            .log = core_log()};
+    StatsCacheOptions options = documents;
+    options.ttl = cache.ttl;
+    options.log = core_log();
+    return options;
+}
+
+ServeConfig ServeConfig::reloaded(const SettingText& text_of) const {
+    ServeConfig fresh = *this;
+    for (const OptionRow& row : option_table()) {
+        if (row.group != OptionGroup::behaviour) continue;
+        const std::string text = text_of(row.name);
+        row.apply(fresh.cache, text.empty() ? row.default_text : text);
+    }
+    fresh.documents = usual_documents();
+    take_documents(text_of, fresh.documents);
+    return fresh;
 }
 
 Log core_log() {
@@ -137,16 +160,9 @@ void add_serve(CLI::App& program, Action& action) {
     arguments->config.listen = option_row("listen").default_text;
     arguments->config.database.add_to(*verb);
     add_text_option(*verb, "listen", arguments->config.listen);
-    add_text_option(*verb, "workers", arguments->workers);
     add_text_option(*verb, "auth-key-file", arguments->config.auth_key_file);
     add_text_option(*verb, "audit-log", arguments->config.audit_log);
-    add_text_option(*verb, "soft-ttl", arguments->soft_ttl);
-    add_text_option(*verb, "stale-if-error", arguments->stale_if_error);
-    add_text_option(*verb, "recompute-interval", arguments->recompute_interval);
-    add_text_option(*verb, "ttl-min", arguments->ttl_min);
-    add_text_option(*verb, "ttl-max", arguments->ttl_max);
-    add_text_option(*verb, "warm-daily", arguments->warm_daily);
-    add_text_option(*verb, "warm-on-publish", arguments->warm_on_publish);
+    for (const std::string_view name : parsed_here) add_text_option(*verb, name, arguments->texts[name]);
     verb->add_option("--port-file", arguments->config.port_file, "Where the port is written once a worker listens")
         ->type_name("FILE");
     verb->add_option("--worker", arguments->ticket)->group("");  // from the supervisor to the workers that it starts

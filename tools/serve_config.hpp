@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ struct WorkerTicket {
     static WorkerTicket parse(const std::string& text);
 };
 
+/// What the option of this name was told; empty: nothing.
+using SettingText = std::function<std::string(std::string_view name)>;
+
 struct ServeConfig {
     Options cache;  ///< with the database's identity, and logging
     DatabaseOption database;
@@ -37,13 +41,16 @@ struct ServeConfig {
     std::string port_file;      ///< empty: none
     std::string audit_log;      ///< empty: none
     std::size_t workers = 2;
-    std::chrono::milliseconds soft_ttl{0}, stale_if_error{0};  ///< 0: never
-    std::chrono::milliseconds recompute_interval{100};
-    TtlRange smart_ttl;
+    StatsCacheOptions documents = usual_documents();
     std::optional<DailyTime> warm_daily;  ///< absent: never
     bool warm_on_publish = false;
 
+    /// Of documents that no option speaks of.
+    static StatsCacheOptions usual_documents() { return {.recompute_interval = std::chrono::milliseconds{100}}; }
+    /// `documents`, with the cache's ttl and the log.
     StatsCacheOptions stats_options() const;
+    /// With all that a reload changes of documents and of how the cache behaves. Throws UsageError.
+    ServeConfig reloaded(const SettingText& text_of) const;
 };
 
 inline constexpr std::size_t max_workers = 64;

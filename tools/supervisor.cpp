@@ -167,7 +167,11 @@ int run_supervisor(ServeConfig config) {
         on_published = [&warming](std::span<const AssignmentId> ids) { warming.warm_published(ids); };
     const RelayThread relay(config.database.path(), cache, on_published);
     WorkerCrew workers(config.workers, address, status, handover, passed_listener.number());
-    Reloader reloader(address, std::move(handover));
+    Reloader reloader(address, std::move(handover), [&](const SettingText& text_of) {
+        ServeConfig fresh = config.reloaded(text_of);
+        fresh.cache.listen = false;  // `cache` does
+        warming.reload(fresh, Cache::open(fresh.cache));
+    });
     const bool served = supervise_and_drain(port_file, address, workers, status, relay, reloader, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
     return kOk;

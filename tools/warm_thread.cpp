@@ -15,16 +15,31 @@ constexpr std::size_t batch_size = 10;
 // The wall clock may be set while one sleeps: so it is looked at.
 constexpr std::chrono::seconds look_interval{1};
 
+std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache cache) {
+    return std::make_shared<AssignmentStatsCache>(std::move(cache), config.database.sources(), config.stats_options());
+}
+
 }  // namespace
 
 WarmThread::WarmThread(const ServeConfig& config, Cache cache)
     : queue_(config.database.path()),
-      stats_(std::move(cache), config.database.sources(), config.stats_options()),
+      stats_(stats_of(config, std::move(cache))),
       runner_(
-          queue_, [this](AssignmentId id) { return stats_.warm_one(id); }, core_log()),
+          queue_, [this](AssignmentId id) { return stats()->warm_one(id); }, core_log()),
       daily_(config.warm_daily),
       running_([this](const std::stop_token& stop) { runner_.run(stop); }) {
     if (daily_) waiting_ = std::jthread([this](const std::stop_token& stop) { run_daily(stop); });
+}
+
+void WarmThread::reload(const ServeConfig& config, Cache cache) {
+    auto fresh = stats_of(config, std::move(cache));
+    const std::lock_guard lock(mutex_);
+    stats_.swap(fresh);
+}
+
+std::shared_ptr<AssignmentStatsCache> WarmThread::stats() {
+    const std::lock_guard lock(mutex_);
+    return stats_;
 }
 
 void WarmThread::push(std::span<const AssignmentId> ids, const char* why) {
@@ -45,7 +60,7 @@ void WarmThread::warm_published(std::span<const AssignmentId> ids) noexcept {
 
 void WarmThread::warm_active() noexcept {
     try {
-        push(stats_.active_ids(active_period), "once a day");
+        push(stats()->active_ids(active_period), "once a day");
     } catch (const std::exception& error) {
         spdlog::error("{}", error.what());
     }

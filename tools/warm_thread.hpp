@@ -2,6 +2,8 @@
 // for what was published.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <thread>
@@ -20,6 +22,9 @@ public:
     static constexpr std::chrono::hours active_period{24 * 7};  ///< what is warmed once a day
 
     WarmThread(const ServeConfig& config, Cache cache);
+    /// Computes as another configuration says from now on, each assignment that has not begun; the time of day and what
+    /// it works at stay.
+    void reload(const ServeConfig& config, Cache cache);
     WarmThread(const WarmThread&) = delete;
     WarmThread& operator=(const WarmThread&) = delete;
 
@@ -31,8 +36,11 @@ private:
     void warm_active() noexcept;
     void push(std::span<const AssignmentId> ids, const char* why);
 
+    std::shared_ptr<AssignmentStatsCache> stats();
+
     WarmQueue queue_;
-    AssignmentStatsCache stats_;
+    std::mutex mutex_;
+    std::shared_ptr<AssignmentStatsCache> stats_;  // of the last reload
     WarmRunner runner_;
     const std::optional<DailyTime> daily_;
     std::jthread running_, waiting_;  // the last members: they end first

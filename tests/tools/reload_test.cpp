@@ -4,9 +4,13 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
+#include "core/cache_keys.hpp"
+#include "core/warm_queue.hpp"
+#include "tests/support/larder_command.hpp"
 #include "tests/tools/serve_scene.hpp"
 #include "tools/handover.hpp"
 #include "tools/reload.hpp"
@@ -201,6 +205,21 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
     CHECK(scene.reload("Reloaded: nothing has changed"));  // and it still does not have what needs a restart
     CHECK(scene.service().log().find("Needs a restart, and stays as it was: shards = 2 (was 1)", before) !=
           std::string::npos);
+}
+
+TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][reload]") {
+    Reloading scene("[behaviour]\nttl = 300\n");
+    WarmQueue jobs(scene.school().file("school.db"));
+    const auto warmed_ttl = [&](AssignmentId id) {
+        jobs.push(std::array{id}, 1);
+        REQUIRE(eventually([&] { return scene.school().cache().contains(stats_key(id)); }));
+        const CommandResult line = run_larder(scene.school().file("cache"), {"get", stats_key(id), "--meta", "--json"});
+        return line.json().at("ttl_ms").to_number<std::int64_t>();
+    };
+    CHECK(warmed_ttl(1) > 9'000);
+    scene.write("[behaviour]\nttl = 9\n");
+    REQUIRE(scene.reload());
+    CHECK(warmed_ttl(2) <= 9'000);
 }
 
 TEST_CASE("a worker that is replaced because it died knows what the others know", "[serve][reload]") {
