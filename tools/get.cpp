@@ -22,8 +22,9 @@ struct Arguments {
 
 std::string meta_text(const shm::Entry& entry, const EntryLine& line) {
     const auto time = [](std::int64_t ms) { return duration_text(std::chrono::milliseconds(ms)); };
-    std::string text = fmt::format("key        {}\nsize       {}\nttl left   {}\nage        {}\n", escaped(entry.key),
-                                   size_text(entry.value_bytes), time(line.ttl_ms), time(line.age_ms));
+    std::string text = fmt::format("key        {}\nsize       {}\nttl left   {} of {}\nage        {}\n",
+                                   escaped(entry.key), size_text(entry.value_bytes), time(line.ttl_ms),
+                                   time(line.age_ms + line.ttl_ms), time(line.age_ms));
     text += fmt::format("last used  {}\nhits 24h   {}\nstate      {}\n",
                         line.last_used_ms ? time(*line.last_used_ms) + " ago" : "unknown",
                         line.hits ? fmt::format("{}", *line.hits) : "not tracked", shm::name_of(entry.state));
