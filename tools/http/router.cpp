@@ -131,13 +131,14 @@ std::string_view name_of_host(std::string_view host) {
 }
 
 /// A page of another origin can make a browser on this host send a request, and where no token is needed that would
-/// be enough. Its name may even lead here (DNS rebinding): so the name has to be one of loopback.
+/// be enough. Its name may even lead here (DNS rebinding), and it then reads the answer, too: so the name that is asked
+/// for has to be one of loopback. Only programs name none.
 bool comes_from_elsewhere(const RequestHead& head) {
-    if (!head.origin) return false;
     const std::string_view name = name_of_host(head.host);
     const bool is_ipv4 = name.find_first_not_of("0123456789.") == std::string_view::npos;
-    const bool is_loopback = name == "localhost" || name == "[::1]" || (is_ipv4 && name.substr(0, 4) == "127.");
-    return !is_loopback || *head.origin != "http://" + std::string(head.host);
+    const bool is_loopback =
+        name.empty() || name == "localhost" || name == "[::1]" || (is_ipv4 && name.substr(0, 4) == "127.");
+    return !is_loopback || (head.origin && *head.origin != "http://" + std::string(head.host));
 }
 
 std::optional<std::string_view> bearer_token(std::string_view authorization) {
@@ -213,8 +214,10 @@ Decision route(const RequestHead& head, const KeyRing* keys, WallClock::time_poi
     if (!caller)
         return Rejection{error_answer(Fault::unauthorized, "A valid token is needed: `Authorization: Bearer TOKEN`."),
                          reason};
-    if (found.methods == change && keys == nullptr && comes_from_elsewhere(head))
-        return forbidden("Pages of another origin may not do this.", "it comes from a page of another origin");
+    if (keys == nullptr && comes_from_elsewhere(head))
+        return forbidden(
+            "Without --auth-key-file only localhost, 127.0.0.1 and [::1] are answered, and no pages of other origins.",
+            "it comes from a page of another origin");
     if (auto refused = refuse_role(found.right, caller->role)) return std::move(*refused);
     if (found.pattern.find(id_mark) == std::string_view::npos)
         return Call{.endpoint = found.endpoint, .caller = *caller};

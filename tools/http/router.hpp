@@ -68,7 +68,7 @@ struct RoutedPath {
 std::vector<RoutedPath> routed_paths();
 
 /// Checks in this order: route, method, token, role, id. Without `keys` nobody needs a token and everybody is an admin;
-/// what changes something is then refused to pages of other origins.
+/// what pages of other origins ask for, or pages by another name than loopback's, is then refused.
 Decision route(const RequestHead& head, const KeyRing* keys, WallClock::time_point now);
 
 }  // namespace larder::tools
