@@ -31,7 +31,7 @@ struct ConfigEntry {
 /// Its sections are the groups of the table, its keys the names of the rows. Immutable after it was made.
 class ConfigFile {
 public:
-    static constexpr std::size_t max_bytes = 1 << 20;
+    static constexpr std::size_t max_bytes = 64 << 10;  ///< toml++ recurses where names are nested
 
     /// Throws ConfigFileError where the file cannot be read; what it says wrongly is among the problems.
     static ConfigFile read(const std::string& path);

@@ -7,6 +7,24 @@ namespace {
 
 constexpr std::size_t kMostEdits = 2;
 constexpr std::size_t kMostTyped = 32;  // longer than any word of ours: not worth comparing
+constexpr std::size_t kBeginning = 3;   // letters that say enough
+
+/// `one` is a whole part of `other`, between dashes.
+bool is_part(std::string_view one, std::string_view other) {
+    for (std::size_t at = other.find(one); at != std::string_view::npos; at = other.find(one, at + 1)) {
+        const std::size_t end = at + one.size();
+        if ((at == 0 || other[at - 1] == '-') && (end == other.size() || other[end] == '-')) return true;
+    }
+    return false;
+}
+
+/// The only word of which that is true; empty: there is none, or several.
+template <class Condition>
+std::string only_one(const std::vector<std::string>& words, Condition condition) {
+    const auto found = std::find_if(words.begin(), words.end(), condition);
+    if (found == words.end() || std::any_of(found + 1, words.end(), condition)) return {};
+    return *found;
+}
 
 }  // namespace
 
@@ -29,11 +47,8 @@ std::size_t edits_between(std::string_view one, std::string_view other) {
 
 std::string nearest_word(std::string_view typed, const std::vector<std::string>& words) {
     if (typed.empty() || typed.size() > kMostTyped) return {};
-    const auto begun = [typed](const std::string& word) {
-        return std::string_view(word).substr(0, typed.size()) == typed;
-    };
-    if (std::count_if(words.begin(), words.end(), begun) == 1) return *std::find_if(words.begin(), words.end(), begun);
-    std::string nearest;
+    std::string nearest = only_one(words, [typed](const std::string& word) { return word.starts_with(typed); });
+    if (!nearest.empty()) return nearest;
     std::size_t fewest = std::min(kMostEdits, typed.size() - 1) + 1;  // fewer than letters: something must be alike
     for (const std::string& word : words) {
         const std::size_t edits = edits_between(typed, word);
@@ -41,7 +56,10 @@ std::string nearest_word(std::string_view typed, const std::vector<std::string>&
         fewest = edits;
         nearest = word;
     }
-    return nearest;
+    if (!nearest.empty()) return nearest;
+    return only_one(words, [typed](const std::string& word) {
+        return is_part(typed, word) || is_part(word, typed) || (word.size() >= kBeginning && typed.starts_with(word));
+    });
 }
 
 }  // namespace larder::tools

@@ -11,7 +11,8 @@ namespace larder::tools {
 /// (Damerau-Levenshtein distance, optimal string alignment).
 std::size_t edits_between(std::string_view one, std::string_view other);
 
-/// The word nearest to `typed`, or the only one that it begins; empty: none is near.
+/// The word nearest to `typed`, or the only one that it begins or that shares a whole part with it; empty: none is
+/// near.
 std::string nearest_word(std::string_view typed, const std::vector<std::string>& words);
 
 }  // namespace larder::tools

@@ -1,6 +1,8 @@
 // What a configuration file says, and what is said of a wrong one.
 #include "tools/config_file.hpp"
 
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -80,8 +82,9 @@ TEST_CASE("a key that stands elsewhere is sent to its section", "[config]") {
 }
 
 TEST_CASE("what is no TOML says where, and is the only problem", "[config]") {
-    for (const std::string text : {"[cache]\ncache = \n", "[cache]\ncache = 'a'\ncache = 'b'", "[cache]\nx\n",
-                                   "[cache]\n\xff = 1\n", "[cache]\nttl = 99999999999999999999\n"}) {
+    for (const std::string text :
+         {"[cache]\ncache = \n", "[cache]\ncache = 'a'\ncache = 'b'", "[cache]\nx\n", "[cache]\n\xff = 1\n",
+          "[cache]\nttl = 99999999999999999999\n", "[cache]\n[.log]\n", "[cache]\n[[[x\n", "[cache]\n[=a]\n"}) {
         INFO(text);
         const ConfigFile file = parse("[nonsense]\n" + text);
         REQUIRE(file.problems().size() == 1);
@@ -97,10 +100,18 @@ TEST_CASE("the first problem tells how many there are besides", "[config]") {
                Catch::StartsWith("F:1: ") && Catch::EndsWith("(2 more: `larder config --check` has them all)"));
 }
 
+TEST_CASE("a file that is nested as deeply as its size allows is read", "[config]") {
+    std::string name = "a";
+    while (name.size() + 2 < ConfigFile::max_bytes) name += ".a";
+    CHECK(parse(name.substr(0, name.size() - 8) + " = 1\n").problems().size() == 1);
+}
+
 TEST_CASE("a file that cannot be read says why", "[config]") {
     const ScopedDirectory directory;
     CHECK_THROWS_WITH(ConfigFile::read(directory.file("absent")), Catch::Contains("there is none"));
     CHECK_THROWS_WITH(ConfigFile::read(directory.path()), Catch::Contains("it is a directory"));
-    CHECK_THROWS_WITH(ConfigFile::read("/dev/zero"), Catch::Contains("above 1 MiB"));
+    CHECK_THROWS_WITH(ConfigFile::read("/dev/zero"), Catch::Contains("above 64 KiB"));
+    REQUIRE(::mkfifo(directory.file("pipe").c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(ConfigFile::read(directory.file("pipe")), Catch::Contains("it is a pipe"));
     CHECK(ConfigFile::read("/dev/null").entries().empty());
 }

@@ -27,5 +27,11 @@ TEST_CASE("the nearest word is within two edits, or is the only one begun so", "
     CHECK(nearest_word("xy", words).empty());
     CHECK(nearest_word("nonsense", words).empty());
     CHECK(nearest_word("", words).empty());
+    const std::vector<std::string> keys = {"listen", "log-level", "log-format", "ttl-min", "ttl-max", "log"};
+    CHECK(nearest_word("level", keys) == "log-level");
+    CHECK(nearest_word("listen-address", keys) == "listen");
+    CHECK(nearest_word("logging", keys) == "log");
+    CHECK(nearest_word("ttl-", keys).empty());  // two
+    CHECK(nearest_word("evel-", keys).empty());
     CHECK(nearest_word(std::string(100'000, 's'), words).empty());
 }
