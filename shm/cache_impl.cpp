@@ -48,6 +48,7 @@ struct CacheImpl::Listening {
         options.lock_path = cache.location()->listen_path();
         options.tick = [&cache] { cache.tend(); };
         options.log = cache.options().log;
+        options.on_notice = cache.options().on_socket_notice;
         return options;
     }
     shm::CacheSink sink;
@@ -248,10 +249,24 @@ Pinned CacheImpl::missed(const Context& context, const shm::HashedKey& key, shm:
     return PinAccess::from(look, state_of(look.verdict), Source::hit);
 }
 
+bool CacheImpl::is_sample(const Context& context) {
+    return context.block != nullptr &&
+           (context.block->counts[0].load(std::memory_order_relaxed) & kSampleMask) == kSampleMask;
+}
+
+std::int64_t CacheImpl::sample_begin(const Context& context, bool counted) {
+    return counted && is_sample(context) ? shm::system::monotonic_ns() : 0;
+}
+
+void CacheImpl::end_sample(const Context& context, std::int64_t begin_ns) {
+    if (begin_ns != 0)
+        shm::add(context.view().header().lookup_ns, static_cast<std::uint64_t>(shm::system::monotonic_ns() - begin_ns));
+}
+
 Pinned CacheImpl::get_timed(const Context& context, std::string_view key) const {
-    const std::int64_t started_ns = shm::system::monotonic_ns();
+    const std::int64_t begin_ns = shm::system::monotonic_ns();
     Pinned pinned = get(context, key);
-    shm::add(context.view().header().lookup_ns, static_cast<std::uint64_t>(shm::system::monotonic_ns() - started_ns));
+    end_sample(context, begin_ns);
     return pinned;
 }
 
@@ -261,9 +276,7 @@ Pinned CacheImpl::get(std::string_view key) {
         count_unanswerable(context);
         return {};
     }
-    const bool timed = context.block != nullptr &&
-                       (context.block->counts[0].load(std::memory_order_relaxed) & kSampleMask) == kSampleMask;
-    if (timed) [[unlikely]]
+    if (is_sample(context)) [[unlikely]]
         return get_timed(context, key);
     return get(context, key);
 }
@@ -280,8 +293,13 @@ Pinned CacheImpl::peek(std::string_view key) {
 Pinned CacheImpl::find_present(std::string_view key, bool counted) {
     Context context;
     if (!is_key(key) || !enter(context)) return {};
+    const std::int64_t begin_ns = sample_begin(context, counted);
     shm::Look look = look_up(context, context.hashed(key));
-    if (is_hit(look.verdict)) return hit(context, look, counted);
+    if (is_hit(look.verdict)) {
+        Pinned found = hit(context, look, counted);
+        end_sample(context, begin_ns);
+        return found;
+    }
     shm::release(look);
     return {};
 }

@@ -150,6 +150,10 @@ private:
     void count_hit(const Context& context, shm::Record& record, bool stale) const;
     Pinned get(const Context& context, std::string_view key) const;
     Pinned get_timed(const Context& context, std::string_view key) const;
+    static bool is_sample(const Context& context);
+    /// The time, where the lookup is one that is timed; else 0.
+    static std::int64_t sample_begin(const Context& context, bool counted);
+    static void end_sample(const Context& context, std::int64_t begin_ns);
     Pinned missed(const Context& context, const shm::HashedKey& key, shm::Look& look) const;
     void count_unanswerable(const Context& context) const;
     void count_miss(const Context& context, const shm::HashedKey& key, const shm::Look& look) const;

@@ -80,8 +80,13 @@ public:
 
     Pinned run() {
         arrival_ = context_.attached->fences.now();
+        const std::int64_t begin_ns = sample_begin(context_, counted_);
         shm::Look look = cache_.look_up(context_, key_);
-        if (is_fresh(look.verdict)) return hit(look);
+        if (is_fresh(look.verdict)) {
+            Pinned found = hit(look);
+            end_sample(context_, begin_ns);
+            return found;
+        }
         if (look.verdict == shm::Verdict::stale) return refresh(look);
         count_miss(look);
         overtaken_ = look.verdict == shm::Verdict::invalidated;
@@ -111,7 +116,7 @@ private:
                     return hit(again);
                 }
                 shm::release(again);
-                context_.count(shm::Counter::refreshes);
+                if (options_.tracked) context_.count(shm::Counter::refreshes);
                 count_miss(look);
                 fallback_ = look;
                 return compute(&lease);
@@ -128,7 +133,7 @@ private:
             std::chrono::nanoseconds(std::min(options_.recompute_interval, kLongestRest)).count();
         const std::int64_t since_ns = shm::elapsed_ns(got.ended_ns, shm::system::coarse_ns());
         if (since_ns < 0 || since_ns >= interval_ns) return;
-        context_.count(shm::Counter::coalesced);
+        if (options_.tracked) context_.count(shm::Counter::coalesced);
         std::this_thread::sleep_for(std::chrono::nanoseconds(interval_ns - since_ns));
     }
 
@@ -203,7 +208,7 @@ private:
     }
 
     Pinned serve_fallback() {
-        context_.count(shm::Counter::stale_on_error);
+        if (options_.tracked) context_.count(shm::Counter::stale_on_error);
         return PinAccess::from(fallback_, State::stale, Source::hit);
     }
 
@@ -217,7 +222,7 @@ private:
             value = compute_(options);
         } catch (...) {
             if (was_forked()) throw;
-            context_.count(shm::Counter::compute_failures);
+            if (options.tracked) context_.count(shm::Counter::compute_failures);
             if (lease != nullptr) cache_.end_lease(*lease, shm::LeaseState::failed);
             if (has_fallback()) return serve_fallback();
             throw;

@@ -1,12 +1,14 @@
 // What the public face promises of one entry: results, times, fences, counts, limits. (Handles: pinned_test.cpp.)
 #include <array>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "shm/cache.hpp"
 #include "shm/geometry.hpp"
+#include "shm/histogram.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/invariants.hpp"
 #include "tests/support/scoped_cache.hpp"
@@ -404,4 +406,19 @@ TEST_CASE("get_many answers in the order of the keys and counts each", "[cache]"
     CHECK(scoped.count(Counter::hits) == 5);
     CHECK(scoped.totals().misses() == 2);
     CHECK(scoped.cache.get_many({}).empty());
+}
+
+TEST_CASE("One hit of about a thousand is timed, whichever way it is asked for", "[cache]") {
+    ScopedCache scoped;
+    scoped.cache.put("key", "value");
+    const auto timed = [&scoped](const std::function<void()>& ask) {
+        const std::uint64_t before = shm::snapshot(scoped.view().header().lookup_ns).count;
+        for (int i = 0; i < 10 * 1'024; ++i) ask();
+        return shm::snapshot(scoped.view().header().lookup_ns).count - before;
+    };
+    CHECK(timed([&] { scoped.cache.get("key"); }) == 10);
+    CHECK(timed([&] { scoped.cache.find("key"); }) == 10);
+    CHECK(timed([&] { scoped.cache.get_or_compute("key", [] { return std::optional<std::string>("other"); }); }) == 10);
+    CHECK(timed([&] { scoped.cache.find("key", false); }) == 0);
+    CHECK(timed([&] { scoped.cache.peek("key"); }) == 0);
 }
