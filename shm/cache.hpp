@@ -55,6 +55,14 @@ struct Clock {
     virtual std::int64_t now_ns() = 0;
 };
 
+/// A change that a client of the invalidation socket has announced, and which is applied; its ok comes next.
+struct SocketNotice {
+    std::uint32_t uid = 0;
+    std::int32_t pid = 0;      ///< 0: of another pid namespace
+    std::string_view request;  ///< the line, as it was sent; valid for the call
+    std::uint64_t number = 0;  ///< of the notice
+};
+
 /// How a cache is opened. Geometry counts only when the cache is made; who attaches to an existing one takes what is
 /// there.
 struct Options {
@@ -86,9 +94,10 @@ struct Options {
     std::chrono::milliseconds wait_time{10'000};     ///< longest wait for another's computation, then computed here too
     bool verify_checksums = false;                   ///< check value bytes on every read; damage is a miss
     bool listen = false;                             ///< compete for the role of the invalidation socket's listener
-    std::function<void(LogLevel, std::string_view)> log{};  ///< empty: silent. Called outside all locks
-    std::shared_ptr<Clock> clock{};                         ///< empty: CLOCK_MONOTONIC_COARSE
-    std::uint64_t random_seed = 0;                          ///< of jitter and hash seed; 0: from the kernel
+    std::function<void(LogLevel, std::string_view)> log{};        ///< empty: silent. Called outside all locks
+    std::function<void(const SocketNotice&)> on_socket_notice{};  ///< while this process listens; by its thread
+    std::shared_ptr<Clock> clock{};                               ///< empty: CLOCK_MONOTONIC_COARSE
+    std::uint64_t random_seed = 0;                                ///< of jitter and hash seed; 0: from the kernel
 };
 
 /// A point in the order of changes, read before a source is read: the value computed from it is dead once something it
@@ -112,7 +121,8 @@ struct EntryOptions {
     std::vector<std::string> tags{};  ///< at most 16 of 1..256 bytes
     std::optional<Stamp> as_of{};     ///< of the source's reading; absent: the stamp at the call
     bool negative = false;            ///< "known to be absent"; the value may be empty
-    bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times
+    bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times, nor in
+                          ///< what is counted of computations that wait, fail or refresh
 };
 
 /// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,

@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -71,12 +72,15 @@ int accept_guarded(int listening) {
     return descriptor;
 }
 
-bool is_foreign(int descriptor) {
+/// As it was when it connected; nothing: nobody knows.
+std::optional<ucred> peer_of(int descriptor) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return true;
-    return peer.uid != geteuid() && peer.uid != 0;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    return peer;
 }
+
+bool is_foreign(const std::optional<ucred>& peer) { return !peer || (peer->uid != geteuid() && peer->uid != 0); }
 
 class Session;
 
@@ -91,7 +95,12 @@ struct Host {
 /// One client: reads, answers, writes, one after the other. While answers wait to be written nothing more is read.
 class Session : public std::enable_shared_from_this<Session> {
 public:
-    explicit Session(Host& host) : host_(host), socket_(host.io), deadline_(host.io), last_use_(SteadyClock::now()) {}
+    Session(Host& host, const std::optional<ucred>& peer)
+        : host_(host),
+          peer_(peer.value_or(ucred{})),
+          socket_(host.io),
+          deadline_(host.io),
+          last_use_(SteadyClock::now()) {}
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() { close_guarded(socket_); }
@@ -150,7 +159,9 @@ private:
             const LineBuffer::Found found = input_.next(line);
             if (found == LineBuffer::Found::nothing) break;
             if (found == LineBuffer::Found::line) {
-                output_ += answer_to(line, host_.sink);
+                const std::string answer = answer_to(line, host_.sink);
+                report(line, answer);
+                output_ += answer;
             } else {
                 leave_with("a line has at most " + std::to_string(kMaxLineBytes) +
                            " bytes; send several, or name a tag or a namespace");
@@ -159,6 +170,17 @@ private:
         if (!output_.empty()) return write();
         if (input_.finished()) return close();
         read();
+    }
+
+    void report(std::string_view line, std::string_view answer) const noexcept {
+        if (!host_.options.on_notice) return;
+        try {
+            const std::optional<Answer> said = parse_answer(answer.substr(0, answer.size() - 1));
+            if (said && said->ok && said->notice != 0)
+                host_.options.on_notice({peer_.uid, peer_.pid, line, said->notice});
+        } catch (...) {
+            return;  // the notice is applied, whoever cannot be told of it
+        }
     }
 
     void leave_with(std::string_view reason) {
@@ -207,6 +229,7 @@ private:
     }
 
     Host& host_;
+    const ucred peer_;
     stream_protocol::socket socket_;
     asio::steady_timer deadline_;
     LineBuffer input_{kMaxLineBytes};
@@ -331,14 +354,14 @@ private:
 
     void accept_some() {
         for (int turn = 0; turn < kAcceptsPerTurn; ++turn) {
-            const auto session = std::make_shared<Session>(host_);
             const int descriptor = accept_guarded(acceptor_.native_handle());
             if (descriptor < 0 && errno == EAGAIN) break;
             if (descriptor < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
                 return accept_after_pause(why(errno));
             if (descriptor < 0) continue;  // the client is gone already
-            const bool foreign = is_foreign(descriptor);
-            if (session->adopt(descriptor)) admit(session, foreign);
+            const std::optional<ucred> peer = peer_of(descriptor);
+            const auto session = std::make_shared<Session>(host_, peer);
+            if (session->adopt(descriptor)) admit(session, is_foreign(peer));
         }
         accept_soon();
     }

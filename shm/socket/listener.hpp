@@ -25,6 +25,7 @@ struct ListenerOptions {
     std::string lock_path;       ///< NAME.listen
     std::function<void()> tick;  ///< called by the listener's thread each tick_interval while it has the role
     std::function<void(LogLevel, std::string_view)> log;  ///< empty: silent. Once for each change, not for each attempt
+    std::function<void(const SocketNotice&)> on_notice;   ///< empty: nobody asks
 
     std::chrono::milliseconds tick_interval{500};
     std::chrono::milliseconds retry_interval{250};      ///< between two attempts to get the role

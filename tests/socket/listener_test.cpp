@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -29,6 +30,23 @@ TEST_CASE("Each line has its answer, in order, and ok is said after the sink was
     CHECK(client.read_line() == "ok");
     CHECK(client.read_line() == "ok {  \"entries\": 0 }");
     CHECK(running.sink.calls() == Lines{"invalidate k1 k 2", "tag author:7", "namespace stats", "all", "stat"});
+}
+
+TEST_CASE("Who announced what is told of each notice, and of nothing else", "[socket]") {
+    RunningListener running;
+    Lines told;
+    running.options.on_notice = [&told](const SocketNotice& notice) {
+        told.push_back(std::to_string(notice.number) + " " + std::string(notice.request));
+        if (notice.uid != ::geteuid() || notice.pid != ::getpid()) told.push_back("of somebody else");
+        throw std::runtime_error("whoever is told fails");
+    };
+    REQUIRE(running.start_and_wait());
+    SocketClient client = running.client();
+    REQUIRE(client.send("invalidate k1 k%202\nnonsense\nping\nstat\ninvalidate-all\n"));
+    CHECK(client.read_line() == "ok 2 notice=1");
+    for (int i = 0; i < 3; ++i) client.read_line();
+    CHECK(client.read_line() == "ok notice=3");  // `stat` counts as a call of the sink
+    CHECK(told == Lines{"1 invalidate k1 k%202", "3 invalidate-all"});
 }
 
 TEST_CASE("A client that ends its requests gets all answers, the last line's without LF too, and then the end",
