@@ -37,9 +37,8 @@ std::optional<Role> role_from(std::string_view name) {
     return std::nullopt;
 }
 
-AccessRule::AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl,
-                       std::chrono::milliseconds stale_if_error)
-    : cache_(std::move(cache)), sources_(sources), ttl_(ttl), stale_if_error_(stale_if_error) {}
+AccessRule::AccessRule(Cache cache, SourcePool& sources, const EntryOptions& times)
+    : cache_(std::move(cache)), sources_(sources), times_(times) {}
 
 Access AccessRule::judge(const Caller& caller, const std::optional<Ownership>& found) {
     if (!found) return Access::not_found;
@@ -63,18 +62,24 @@ std::optional<Access> AccessRule::check_cached(const Caller& caller, AssignmentI
 std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     if (id <= 0) return std::nullopt;
     const auto read = [&](EntryOptions& read_options) -> std::optional<std::string> {
-        const std::optional<Ownership> found = sources_.borrow()->ownership(id);
+        const std::optional<Ownership> found = read_ownership(id);
         if (found && found->author_id) read_options.tags.push_back(author_tag(*found->author_id));
         return found ? std::optional(encode(*found)) : std::nullopt;
     };
     EntryOptions options;
-    options.ttl = ttl_;
-    options.stale_if_error = stale_if_error_;
+    options.ttl = times_.ttl;
+    options.soft_ttl = times_.soft_ttl;
+    options.stale_if_error = times_.stale_if_error;
+    options.recompute_interval = times_.recompute_interval;
     options.tracked = false;  // anybody's guesses at ids must not fill the key table
     const Pinned kept = cache_.warm(access_key(id), read, options);
     if (!kept) return std::nullopt;
     const std::optional<Ownership> decoded = decode(kept.value());
-    return decoded ? decoded : sources_.borrow()->ownership(id);
+    return decoded ? decoded : read_ownership(id);
+}
+
+std::optional<Ownership> AccessRule::read_ownership(AssignmentId id) {
+    return sources_.read([id](SubmissionSource& source) { return source.ownership(id); });
 }
 
 }  // namespace larder

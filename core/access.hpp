@@ -1,7 +1,6 @@
 // AccessRule: who may see the statistics of an assignment.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -29,9 +28,8 @@ enum class Access : std::uint8_t { ok, forbidden, not_found };
 /// of their own, looked up without counting, and gone with the same notices as the document. Threads: safe.
 class AccessRule {
 public:
-    /// For `stale_if_error` past the ttl, what is kept stands in for a source that cannot be read.
-    AccessRule(Cache cache, SourcePool& sources, std::chrono::milliseconds ttl,
-               std::chrono::milliseconds stale_if_error = std::chrono::milliseconds{0});
+    /// `times`: the durations of what is kept, as of a document; past its soft ttl it is read anew by ownership().
+    AccessRule(Cache cache, SourcePool& sources, const EntryOptions& times);
 
     /// In this order: role (a student is forbidden whatever the id), existence, author. Throws as ownership.
     Access check(const Caller& caller, AssignmentId id);
@@ -44,9 +42,11 @@ public:
 private:
     static Access judge(const Caller& caller, const std::optional<Ownership>& found);
 
+    std::optional<Ownership> read_ownership(AssignmentId id);
+
     Cache cache_;
     SourcePool& sources_;
-    std::chrono::milliseconds ttl_, stale_if_error_;
+    const EntryOptions times_;
 };
 
 }  // namespace larder

@@ -1,5 +1,6 @@
 #include "core/assignment_notices.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <string>
@@ -36,6 +37,13 @@ std::uint64_t AssignmentNotices::announce(std::span<const AssignmentId> ids) {
     const std::uint64_t notice = cache_.invalidate(std::span<const std::string_view>(views));
     for (const AssignmentId id : ids)
         log_(LogLevel::info, "Invalidated stats cache for assignment " + std::to_string(id));
+    return notice;
+}
+
+std::uint64_t AssignmentNotices::announce_each(std::span<const AssignmentId> ids) {
+    std::uint64_t notice = 0;
+    for (; !ids.empty(); ids = ids.subspan(std::min(ids.size(), max_named)))
+        notice = announce(ids.first(std::min(ids.size(), max_named)));
     return notice;
 }
 

@@ -26,6 +26,8 @@ public:
 
     /// The number of the last notice; 0: no ids.
     std::uint64_t announce(std::span<const AssignmentId> ids);
+    /// The same by several notices where ids are many: nothing else goes with them.
+    std::uint64_t announce_each(std::span<const AssignmentId> ids);
 
     void changed(std::span<const AssignmentId> ids) override { announce(ids); }
     void published(std::span<const AssignmentId> ids) override {

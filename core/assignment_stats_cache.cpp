@@ -37,7 +37,7 @@ AssignmentStatsCache::AssignmentStatsCache(Cache cache, SourceFactory open_sourc
     : cache_(std::move(cache)),
       options_(std::move(options)),
       sources_(std::move(open_source)),
-      access_(cache_, sources_, options_.ttl, options_.stale_if_error),
+      access_(cache_, sources_, entry_options()),
       notices_(cache_, options_.log),
       warmer_([this](AssignmentId id) { return warm_one(id); }, [this] { return cache_.mean_compute_time(); },
               options_.log, options_.warm_queue) {}
@@ -71,7 +71,7 @@ std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options
 
 std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id) {
     try {
-        return sources_.borrow()->load(id);
+        return sources_.read([id](SubmissionSource& source) { return source.load(id); });
     } catch (const SourceError& error) {
         options_.log(LogLevel::error, "Computing assignment " + std::to_string(id) + " failed: " + error.what());
         throw;
@@ -93,7 +93,7 @@ std::optional<Document> AssignmentStatsCache::get_or_calculate(AssignmentId id) 
     } catch (const UnknownAssignment&) {
         return std::nullopt;
     } catch (const ComputeFailed&) {
-        if (!sources_.borrow()->ownership(id)) return std::nullopt;
+        if (!sources_.read([id](SubmissionSource& source) { return source.ownership(id); })) return std::nullopt;
         throw;
     }
     document.state = state_of(document.bytes);
@@ -111,6 +111,7 @@ std::optional<Document> AssignmentStatsCache::find(AssignmentId id) {
 }
 
 void AssignmentStatsCache::refresh(AssignmentId id) {
+    access_.ownership(id);  // which its document's caller needs, and which is as old
     cache_.warm(
         stats_key(id), [&](EntryOptions& options) { return std::optional(compute(id, options)); }, entry_options());
 }
@@ -155,14 +156,20 @@ WarmResult AssignmentStatsCache::warm(std::vector<AssignmentId> ids, std::size_t
 }
 
 WarmResult AssignmentStatsCache::warm_teacher(UserId author_id, std::size_t batch_size) {
-    return warm(sources_.borrow()->recent_of_author(author_id, teacher_assignments), batch_size);
+    std::vector<AssignmentId> ids = sources_.read(
+        [author_id](SubmissionSource& source) { return source.recent_of_author(author_id, teacher_assignments); });
+    return warm(std::move(ids), batch_size);
+}
+
+std::vector<AssignmentId> AssignmentStatsCache::all_ids() {
+    return sources_.read([](SubmissionSource& source) { return source.all_ids(); });
 }
 
 std::vector<AssignmentId> AssignmentStatsCache::active_ids(std::chrono::milliseconds period) {
-    const SourcePool::Borrowed source = sources_.borrow();
-    std::vector<AssignmentId> active = source->active_since(wall_clock() - period);
+    std::vector<AssignmentId> active =
+        sources_.read([&](SubmissionSource& source) { return source.active_since(wall_clock() - period); });
     const auto changed = static_cast<std::ptrdiff_t>(active.size());
-    for (const AssignmentId id : source->all_ids()) {
+    for (const AssignmentId id : all_ids()) {
         const KeyUse use = cache_.key_use(stats_key(id));
         if (use.hits + use.misses != 0) active.push_back(id);
     }

@@ -72,7 +72,7 @@ public:
     /// From the return on nobody on the host is served what was cached, or computed from what was read, before.
     /// REQUIRES: the change is committed. Returns the notice's number.
     std::uint64_t invalidate_assignment(AssignmentId id) { return notices_.announce({&id, 1}); }
-    std::uint64_t invalidate_assignments(std::span<const AssignmentId> ids) { return notices_.announce(ids); }
+    std::uint64_t invalidate_assignments(std::span<const AssignmentId> ids) { return notices_.announce_each(ids); }
 
     /// For programs whose database has no triggers of ours: to be connected to what they say after a commit. A
     /// submission that moved names the assignment where it was, too.
@@ -88,7 +88,7 @@ public:
     Warmer& warmer() { return warmer_; }
 
     /// All assignments; ascending. Throws SourceError.
-    std::vector<AssignmentId> all_ids() { return sources_.borrow()->all_ids(); }
+    std::vector<AssignmentId> all_ids();
     /// Those that were asked for in the last 24 hours, or have a submission handed in or graded in the last `period`;
     /// ascending. Throws SourceError.
     std::vector<AssignmentId> active_ids(std::chrono::milliseconds period);

@@ -2,16 +2,9 @@
 
 #include <unistd.h>
 
-#include <exception>
-
 namespace larder {
 
-SourcePool::Borrowed::Borrowed(SourcePool& pool, std::unique_ptr<SubmissionSource> source)
-    : pool_(pool), source_(std::move(source)), exceptions_(std::uncaught_exceptions()) {}
-
-SourcePool::Borrowed::~Borrowed() {
-    if (std::uncaught_exceptions() == exceptions_) pool_.give_back(std::move(source_));
-}
+using std::chrono::steady_clock;
 
 SourcePool::~SourcePool() { forget_inherited(); }
 
@@ -23,23 +16,29 @@ void SourcePool::forget_inherited() {
     owner_pid_ = pid;
 }
 
-SourcePool::Borrowed SourcePool::borrow() {
+std::unique_ptr<SubmissionSource> SourcePool::take() {
     std::unique_ptr<SubmissionSource> source;
     {
         const std::lock_guard lock(mutex_);
         forget_inherited();
+        if (steady_clock::now() < unavailable_until_) throw SourceError(why_unavailable_);
         if (!idle_.empty()) {
             source = std::move(idle_.back());
             idle_.pop_back();
         }
     }
-    if (!source || !source->is_current()) source = open_();
-    return Borrowed(*this, std::move(source));
+    return source && source->is_current() ? std::move(source) : open_();
 }
 
 void SourcePool::give_back(std::unique_ptr<SubmissionSource> source) {
     const std::lock_guard lock(mutex_);
     if (idle_.size() < max_idle) idle_.push_back(std::move(source));
+}
+
+void SourcePool::note_unavailable(const char* why) {
+    const std::lock_guard lock(mutex_);
+    unavailable_until_ = steady_clock::now() + rest;
+    why_unavailable_ = why;
 }
 
 }  // namespace larder

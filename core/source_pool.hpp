@@ -1,52 +1,57 @@
-// SourcePool: open sources that threads borrow, one borrower at a time.
+// SourcePool: open sources that threads read, one reader at a time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 #include "core/submission_source.hpp"
 
 namespace larder {
 
-/// Opens a source when none is idle or its name leads elsewhere by now; keeps a few for the next borrower. Threads:
-/// safe. Fork: a child forgets what its parent had open (a SQLite connection must be neither used nor closed there) and
-/// opens its own.
+/// Opens a source when none is idle or its name leads elsewhere by now; keeps a few for the next reader. Once one was
+/// SourceUnavailable all who come within `rest` are told the same at once: not each of them waits for a lock that one
+/// has waited for. Threads: safe. Fork: a child forgets what its parent had open (a SQLite connection must be neither
+/// used nor closed there) and opens its own.
 class SourcePool {
 public:
     static constexpr std::size_t max_idle = 4;
+    static constexpr std::chrono::milliseconds rest{500};
 
     explicit SourcePool(SourceFactory open) : open_(std::move(open)) {}
     ~SourcePool();
     SourcePool(const SourcePool&) = delete;
     SourcePool& operator=(const SourcePool&) = delete;
 
-    /// A borrowed source; goes back at the end, unless it failed: then the next borrower opens a new one.
-    class Borrowed {
-    public:
-        Borrowed(SourcePool& pool, std::unique_ptr<SubmissionSource> source);
-        ~Borrowed();
-        Borrowed(const Borrowed&) = delete;
-        Borrowed& operator=(const Borrowed&) = delete;
-        SubmissionSource* operator->() const { return source_.get(); }
-
-    private:
-        SourcePool& pool_;
-        std::unique_ptr<SubmissionSource> source_;
-        int exceptions_;
-    };
-
-    /// Throws SourceError.
-    Borrowed borrow();
+    /// `work(source)`, whose result it returns. A source in which it failed is not used again. Throws SourceError.
+    template <class Work>
+    std::invoke_result_t<Work&, SubmissionSource&> read(Work work) {
+        try {
+            std::unique_ptr<SubmissionSource> source = take();
+            auto result = work(*source);
+            give_back(std::move(source));
+            return result;
+        } catch (const SourceUnavailable& error) {
+            note_unavailable(error.what());
+            throw;
+        }
+    }
 
 private:
+    std::unique_ptr<SubmissionSource> take();
     void give_back(std::unique_ptr<SubmissionSource> source);
+    void note_unavailable(const char* why);
     void forget_inherited();
     SourceFactory open_;
     std::mutex mutex_;
     std::vector<std::unique_ptr<SubmissionSource>> idle_;
     int owner_pid_ = 0;
+    std::chrono::steady_clock::time_point unavailable_until_{};
+    std::string why_unavailable_;
 };
 
 }  // namespace larder

@@ -108,8 +108,8 @@ SQLite::Database open_database(const std::string& path) {
     try {
         return SQLite::Database(path, SQLite::OPEN_READWRITE, SqliteSource::busy_timeout_ms);
     } catch (const SQLite::Exception& error) {
-        throw SourceError("cannot open the database " + path + " (" + error.what() +
-                          "): name an existing file, or make one with `larder import`");
+        throw SourceUnavailable("cannot open the database " + path + " (" + error.what() +
+                                "): name an existing file, or make one with `larder import`");
     }
 }
 
@@ -174,7 +174,9 @@ auto reading(const std::string& path, Read read) {
     try {
         return read();
     } catch (const SQLite::Exception& error) {
-        throw SourceError("cannot read the database " + path + " (" + error.what() + "): " + remedy_for(error));
+        const std::string text = "cannot read the database " + path + " (" + error.what() + "): " + remedy_for(error);
+        if (error.getErrorCode() == SQLITE_ERROR) throw SourceError(text);  // of this statement
+        throw SourceUnavailable(text);
     }
 }
 

@@ -17,6 +17,11 @@ struct SourceError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// It cannot be read just now by anybody: locked for long, or gone.
+struct SourceUnavailable : SourceError {
+    using SourceError::SourceError;
+};
+
 /// What the access rule asks: the assignment exists, and who wrote it.
 struct Ownership {
     std::optional<UserId> author_id;  ///< absent: nobody's

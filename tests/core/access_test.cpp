@@ -100,6 +100,30 @@ TEST_CASE("an access entry that nobody can read is read anew from the source") {
     }
 }
 
+TEST_CASE("an access entry goes with all else of its author") {
+    CachedSchool school;
+    AccessRule& access = school.stats.access();
+    CHECK(access.check({7, Role::teacher}, 1) == Access::ok);
+    school.cache.invalidate_tag("author:8");
+    CHECK(access.check_cached({7, Role::teacher}, 1) == Access::ok);
+    school.cache.invalidate_tag("author:7");
+    CHECK_FALSE(access.check_cached({7, Role::teacher}, 1));
+}
+
+TEST_CASE("where a stale answer is wanted, who may see an assignment is known while the source is gone") {
+    StatsCacheOptions options;
+    options.stale_if_error = 60s;
+    CachedSchool school(options);
+    AccessRule& access = school.stats.access();
+    CHECK(access.check({7, Role::teacher}, 1) == Access::ok);
+    school.watch.broken = true;
+    school.clock->advance(301s);
+    CHECK(access.check({7, Role::teacher}, 1) == Access::ok);
+    CHECK(access.check({8, Role::teacher}, 1) == Access::forbidden);
+    school.clock->advance(60s);
+    CHECK_THROWS_AS(access.check({7, Role::teacher}, 1), SourceError);
+}
+
 TEST_CASE("an error of the source reaches the caller") {
     CachedSchool school;
     school.watch.broken = true;

@@ -3,6 +3,8 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "shm/counters.hpp"
+#include "shm/segment.hpp"
 #include "tests/core/stats_cache_fixture.hpp"
 #include "tests/support/child_process.hpp"
 
@@ -165,6 +167,51 @@ TEST_CASE("a failed computation is repeated by the next caller, or bridged by a 
     CHECK(school.page(1) == "stale 90.0");
     school.watch.broken = false;
     CHECK(school.page(1) == "miss 90.0");
+}
+
+TEST_CASE("past its soft ttl a document costs its caller nothing, who may see it included") {
+    StatsCacheOptions options;
+    options.soft_ttl = 10s;
+    CachedSchool school(options);
+    school.page(1);
+    school.clock->advance(11s);
+    const Caller teacher{7, Role::teacher};
+    CHECK(school.stats.access().check_cached(teacher, 1) == Access::ok);
+    CHECK(school.stats.find(1)->state == DocumentState::stale);
+    const int before = school.watch.owner_lookups;
+    school.stats.refresh(1);
+    CHECK(school.watch.owner_lookups == before + 1);
+    school.clock->advance(9s);
+    CHECK(school.stats.access().check_cached(teacher, 1) == Access::ok);
+    CHECK(school.stats.find(1)->state == DocumentState::hit);
+    school.clock->advance(285s);  // past the first lifetime: what was refreshed lives on
+    CHECK(school.stats.access().check_cached(teacher, 1) == Access::ok);
+}
+
+TEST_CASE("a failure counts once, though who may see the document could not be read either") {
+    StatsCacheOptions options;
+    options.stale_if_error = 60s;
+    CachedSchool school(options);
+    school.page(1);
+    school.watch.broken = true;
+    school.clock->advance(301s);
+    CHECK(school.page(1) == "stale 90.0");
+    const auto view = shm::Segment::attach_read_only(school.cache.segment_path());
+    CHECK(shm::read_totals(view.view())[shm::Counter::stale_on_error] == 1);
+    CHECK(shm::read_totals(view.view())[shm::Counter::compute_failures] == 1);
+}
+
+TEST_CASE("many assignments are invalidated one by one, and nothing else goes with them") {
+    CachedSchool school;
+    school.page(2);
+    std::vector<AssignmentId> ids;
+    for (AssignmentId id = 1'000; id < 2'200; ++id) ids.push_back(id);
+    const std::uint64_t before = school.stats.invalidate_assignment(1);
+    CHECK(school.stats.invalidate_assignments(ids) > before);
+    CHECK(school.page(2) == "hit 50.0");
+    ids.push_back(2);
+    school.stats.invalidate_assignments(ids);
+    CHECK(school.page(2) == "miss 50.0");
 }
 
 TEST_CASE("a document past its soft ttl is served stale while another computes", "[tsan]") {

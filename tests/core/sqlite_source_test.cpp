@@ -7,6 +7,7 @@
 #include "core/source_pool.hpp"
 #include "tests/core/school.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/eventually.hpp"
 
 using namespace larder;
 using larder::test::School;
@@ -113,23 +114,42 @@ TEST_CASE("a pool opens a source only when none is idle, and drops one that fail
         ++opened;
         return open_source(school.path());
     });
-    { CHECK(pool.borrow()->all_ids().empty()); }
-    { CHECK(pool.borrow()->all_ids().empty()); }
+    const auto all_ids = [](SubmissionSource& source) { return source.all_ids(); };
+    const auto twice = [&](SubmissionSource&) { return pool.read(all_ids); };
+    CHECK(pool.read(all_ids).empty());
+    CHECK(pool.read(all_ids).empty());
     CHECK(opened == 1);
-    {
-        const auto first = pool.borrow();
-        const auto second = pool.borrow();
-    }
+    CHECK(pool.read(twice).empty());
     CHECK(opened == 2);
-    try {
-        const auto source = pool.borrow();
-        throw SourceError("broken");
-    } catch (const SourceError&) {}
-    {
-        const auto first = pool.borrow();
-        const auto second = pool.borrow();
-    }
+    CHECK_THROWS_AS(pool.read([](SubmissionSource&) -> int { throw SourceError("broken"); }), SourceError);
+    CHECK(pool.read(twice).empty());
     CHECK(opened == 3);
+}
+
+TEST_CASE("once a source could not be had nobody else waits for it for a while") {
+    bool is_gone = true;
+    int asked = 0;
+    School school;
+    SourcePool pool([&]() -> std::unique_ptr<SubmissionSource> {
+        ++asked;
+        if (is_gone) throw SourceUnavailable("locked");
+        return open_source(school.path());
+    });
+    const auto all_ids = [](SubmissionSource& source) { return source.all_ids(); };
+    for (int i = 0; i < 5; ++i) CHECK_THROWS_WITH(pool.read(all_ids), "locked");
+    CHECK(asked == 1);
+    is_gone = false;
+    CHECK(test::eventually([&] {
+        try {
+            return pool.read(all_ids).empty();
+        } catch (const SourceError&) {
+            return false;
+        }
+    }));
+    is_gone = true;
+    CHECK_THROWS_AS(pool.read([](SubmissionSource&) -> int { throw SourceUnavailable("gone"); }), SourceUnavailable);
+    CHECK_THROWS_WITH(pool.read(all_ids), "gone");
+    CHECK(asked == 2);
 }
 
 TEST_CASE("a forked child opens a source of its own and leaves its parent's alone") {
@@ -140,13 +160,14 @@ TEST_CASE("a forked child opens a source of its own and leaves its parent's alon
         ++opened;
         return open_source(school.path());
     });
-    { CHECK(pool.borrow()->load(1)); }
+    const auto load = [](SubmissionSource& source) { return source.load(1).has_value(); };
+    CHECK(pool.read(load));
     auto child = test::ChildProcess::start([&](test::Channel&) {
-        if (!pool.borrow()->load(1)) return 1;
+        if (!pool.read(load)) return 1;
         return opened == 2 ? 0 : 2;
     });
     CHECK(child.wait().exited_with(0));
-    CHECK(pool.borrow()->load(1));
+    CHECK(pool.read(load));
     CHECK(opened == 1);
 }
 
@@ -156,8 +177,9 @@ TEST_CASE("a source whose path leads to another file says so, and the pool opens
     const std::string whole = other.path() + ".whole";
     other.sql("VACUUM INTO '" + whole + "'");
     SourcePool pool([&school] { return open_source(school.path()); });
-    REQUIRE(pool.borrow()->ownership(1));
+    const auto is_known = [](SubmissionSource& source) { return source.ownership(1).has_value(); };
+    REQUIRE(pool.read(is_known));
     for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(school.path() + end);
     std::filesystem::rename(whole, school.path());
-    CHECK_FALSE(pool.borrow()->ownership(1));
+    CHECK_FALSE(pool.read(is_known));
 }

@@ -151,10 +151,10 @@ private:
         if (own.asked && now - *own.asked < kIdsLast) return;
         own.asked = now;
         try {
-            const auto source = sources_.borrow();
-            std::vector<AssignmentId> ids = audience.role == Role::admin
-                                                ? source->all_ids()
-                                                : source->recent_of_author(audience.user_id, kMostOfAnAuthor);
+            std::vector<AssignmentId> ids = sources_.read([&audience](SubmissionSource& source) {
+                return audience.role == Role::admin ? source.all_ids()
+                                                    : source.recent_of_author(audience.user_id, kMostOfAnAuthor);
+            });
             std::sort(ids.begin(), ids.end());
             own.rates.set_ids(std::move(ids));
         } catch (const SourceError& error) {
