@@ -26,7 +26,7 @@ file(REMOVE_RECURSE ${program}/usr/share/zsh/site-functions)
 
 file(GLOB pages ${program}/usr/share/man/man1/*.1)
 run(gzip -9n ${pages})
-run(strip --strip-debug ${development}/usr/lib/liblarder.a)
+run(strip --strip-debug ${development}/usr/lib/liblarder.a ${development}/usr/lib/liblarder_statistics.a)
 
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)  # or SOURCE_DATE_EPOCH
 foreach(pair "program;larder" "development;liblarder-dev")
