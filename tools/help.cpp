@@ -27,23 +27,16 @@ std::string list_of_pages() {
     return text + "Every verb has --help; `larder help VERB` prints the same.\n";
 }
 
-int run(const std::string& topic, const std::vector<std::pair<std::string, std::string>>& verbs) {
+/// REQUIRES: the topic is no verb, see main().
+int run(const std::string& topic, std::vector<std::string> known) {
     if (topic.empty()) {
         print(list_of_pages());
         return kOk;
     }
-    std::vector<std::string> known;
     for (const HelpPage& page : help_pages()) {
         known.emplace_back(page.name);
         if (page.name == topic) {
             print(page.text);
-            return kOk;
-        }
-    }
-    for (const auto& [name, help] : verbs) {
-        known.push_back(name);
-        if (name == topic) {
-            print(help);
             return kOk;
         }
     }
@@ -59,9 +52,8 @@ void add_help(CLI::App& program, Action& action) {
     const auto topic = std::make_shared<std::string>();
     verb->add_option("TOPIC", *topic, "A page or a verb; without it: which pages there are");
     verb->callback([&action, &program, topic] {
-        std::vector<std::pair<std::string, std::string>> verbs;
-        for (const CLI::App* const one : program.get_subcommands({}))
-            verbs.emplace_back(one->get_name(), one->help(one->get_name()));
+        std::vector<std::string> verbs;
+        for (const CLI::App* const one : program.get_subcommands({})) verbs.push_back(one->get_name());
         action = [topic, verbs] { return run(*topic, verbs); };
     });
 }

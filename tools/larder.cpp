@@ -42,6 +42,14 @@ std::vector<std::string> words_of(int argc, char** argv) {
     return words;
 }
 
+/// `help VERB` is `VERB --help`. REQUIRES: the last word first.
+std::vector<std::string> with_help_of_verb(const CLI::App& program, std::vector<std::string> words) {
+    if (words.size() != 2 || words[1] != marked("help")) return words;
+    for (const CLI::App* const verb : program.get_subcommands({}))
+        if (words[0] == marked(verb->get_name())) return {marked("--help"), words[0]};
+    return words;
+}
+
 /// Environment variables are for the verb that is run: a wrong one disturbs no verb that does not have that option.
 void read_environment_when_chosen(CLI::App& verb) {
     std::vector<std::pair<CLI::Option*, std::string>> variables;
@@ -165,7 +173,7 @@ int parse_and_run(int argc, char** argv) {
     define_program(program, options, action);
     for (CLI::App* const verb : program.get_subcommands({})) finish_verb(*verb);
     try {
-        program.parse(words_of(argc, argv));
+        program.parse(with_help_of_verb(program, words_of(argc, argv)));
     } catch (const CLI::Success& asked) {  // --help, --version
         std::ostringstream text;
         const int code = program.exit(asked, text, text);
