@@ -7,6 +7,7 @@
 #include "core/assignment_stats_cache.hpp"
 #include "core/outbox_relay.hpp"
 #include "tools/database_option.hpp"
+#include "tools/document_options.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
@@ -20,6 +21,7 @@ struct Arguments {
     Options cache;
     AssignmentId id = 0;
     DatabaseOption database;
+    DocumentOptions documents;
     bool json = false;
 };
 
@@ -39,7 +41,9 @@ int run(const Arguments& arguments) {
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
     const Cache cache = Cache::open(options);
-    AssignmentStatsCache statistics(cache, arguments.database.sources(), {.ttl = options.ttl, .log = log});
+    StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
+    documents.log = log;
+    AssignmentStatsCache statistics(cache, arguments.database.sources(), documents);
     // Nobody else tells the cache what changed: a listener without a database does not.
     if (!somebody_relays(cache)) relay_once(arguments.database.path(), statistics.notices(), log);
     const std::optional<Document> document = statistics.get_or_calculate(arguments.id);
@@ -59,6 +63,7 @@ void add_analytics(CLI::App& program, Action& action) {
     add_cache_options(*verb, arguments->cache);
     add_id(*verb, arguments->id);
     arguments->database.add_to(*verb);
+    arguments->documents.add_to(*verb);
     verb->add_flag("--json", arguments->json, "{document, state: hit|miss|stale|wait, compute_ms}");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }

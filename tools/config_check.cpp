@@ -10,6 +10,7 @@
 #include "shm/geometry.hpp"
 #include "tools/database_option.hpp"
 #include "tools/durations_sizes.hpp"
+#include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/serve_config.hpp"
@@ -38,6 +39,7 @@ public:
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
         });
+        with("audit-log", AuditLog::check);
         with("listen", [this](const std::string& listen) { static_cast<void>(served_address(listen, key_file_)); });
         return std::move(problems_);
     }

@@ -36,12 +36,13 @@ std::vector<std::string_view> flags_given(const CLI::App& verb) {
     return given;
 }
 
-std::string kept_text(const std::vector<std::string_view>& rows, const Options& asked, const shm::Geometry& kept) {
+std::string kept_warning(const std::vector<std::string_view>& rows, const Options& asked, const shm::Geometry& kept) {
     std::string text;
     for (const std::string_view row : rows)
         if (const std::string value = kept_of(row, asked, kept); !value.empty())
             text += fmt::format("{}{} {}", text.empty() ? "" : ", ", option_row(row).flag, value);
-    return text;
+    if (text.empty()) return {};
+    return fmt::format("cache {} is there and keeps {}; `larder rm` makes way for another", asked.name, text);
 }
 
 }  // namespace larder::tools

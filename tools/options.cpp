@@ -72,6 +72,7 @@ void check_listen(Text text) {
 void check_workers(Text text) { static_cast<void>(parse_workers(text)); }
 
 void check_duration(Text text) { static_cast<void>(parse_duration(text)); }
+void check_recompute_interval(Text text) { static_cast<void>(parse_recompute_interval(text)); }
 void check_switch(Text text) { static_cast<void>(parse_switch(text)); }
 void check_daily_time(Text text) { static_cast<void>(DailyTime::parse(text)); }
 
@@ -127,7 +128,7 @@ constexpr std::array kTable = {
         "Check the bytes of a value at every read", Group::behaviour,
         [](Options& o, Text t) { o.verify_checksums = parse_switch(t); }},
 
-    OptionRow{"db", "--db", "", "URL", "",
+    OptionRow{"db", "--db", "LARDER_DB", "URL", "",
         "The SQLite database: a path or sqlite:PATH", Group::service, nullptr},
     OptionRow{"schema", "--schema", "LARDER_SCHEMA", "FILE", "none: it is a Larder database",
         "How another program's database is read: CREATE TEMP VIEW assignments, submissions", Group::service, nullptr},
@@ -145,7 +146,7 @@ constexpr std::array kTable = {
         "Keys that tokens are signed with: at least 32 bytes, mode 0600, a line kid:secret names a key",
         Group::service, nullptr, nullptr, true},
     OptionRow{"audit-log", "--audit-log", "LARDER_AUDIT_LOG", "FILE", "none: the log alone",
-        "Where each invalidation by HTTP is written, a JSON line each: when, who, what, the notice's number",
+        "Where each invalidation by HTTP or socket is written, a JSON line each: when, who, what, notice",
         Group::service, nullptr, nullptr, true},
     OptionRow{"soft-ttl", "--soft-ttl", "LARDER_SOFT_TTL", "DURATION", "0: never",
         "Age past which a document is still served while one process of the host computes it anew",
@@ -154,8 +155,8 @@ constexpr std::array kTable = {
         "How long past its time to live a document is served while the database cannot be read",
         Group::service, nullptr, check_duration, true},
     OptionRow{"recompute-interval", "--recompute-interval", "LARDER_RECOMPUTE_INTERVAL", "DURATION", "100ms",
-        "Least time between two computations of one document that changes cause: many changes at once cost a few",
-        Group::service, nullptr, check_duration, true},
+        "Least time between two computations of one document that changes cause, at most 1s: many at once cost a few",
+        Group::service, nullptr, check_recompute_interval, true},
     OptionRow{"ttl-min", "--ttl-min", "LARDER_TTL_MIN", "DURATION", "none: --ttl for all",
         "With --ttl-max: a document's own time to live, a tenth of the time between its last changes, at least this",
         Group::service, nullptr, check_duration, true},

@@ -57,9 +57,8 @@ shm::Geometry geometry_of(const Arguments& arguments) {
     const shm::Location location = shm::locate(options.directory, options.name, false);
     try {
         const shm::Geometry kept = *shm::Segment::attach_read_only(location.segment_path()).view().geometry;
-        if (const std::string text = kept_text(arguments.flags, options, kept); !text.empty())
-            log_line(LogLevel::warning, fmt::format("cache {} is there and keeps {}; `larder rm` makes way for another",
-                                                    location.name, text));
+        if (const std::string warning = kept_warning(arguments.flags, options, kept); !warning.empty())
+            log_line(LogLevel::warning, warning);
         return kept;
     } catch (const OpenError&) {
         return shm::plan_geometry(options);

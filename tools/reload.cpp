@@ -74,9 +74,11 @@ void note_change(const Setting& setting, const std::optional<ConfigFile>& runnin
     const OptionRow& row = *setting.row;
     if (const ConfigEntry* const entry = entry_in(fresh, row.name); entry != nullptr) check_entry(*entry);
     const std::string before = text_in(setting, running), now = text_in(setting, fresh);
-    if (before == now) return;
+    const std::string text_before = or_default(before, row), text_now = or_default(now, row);
+    if (text_before == text_now) return;
     (needs_restart(row) ? plan.needs_restart : plan.changed)
-        .push_back(fmt::format("{} = {} (was {})", row.name, or_default(now, row), or_default(before, row)));
+        .push_back(fmt::format("{} = {} (was {}){}", row.name, text_now, text_before,
+                               row.group == OptionGroup::geometry ? ", and `larder rm` before it" : ""));
 }
 
 }  // namespace
@@ -122,7 +124,9 @@ void Reloader::begin(WorkerCrew& workers) try {
     std::string changes;
     for (const std::string& change : plan.changed) changes += (changes.empty() ? "" : "; ") + change;
     spdlog::info("Reloading, worker by worker: {}", changes);
-    workers.replace(plan.workers, plan.handover);
+    if (plan.handover.key_file.empty() && !running_.key_file.empty())
+        spdlog::warn("No --auth-key-file any more: everybody on this host is let in and may see every assignment");
+    workers.replace(plan.workers, plan.handover, plan.handover.key_file != running_.key_file);
     log_level_before_ = log_level();
     before_ = std::exchange(running_, std::move(plan.handover));
     reloading_ = true;

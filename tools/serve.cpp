@@ -27,9 +27,8 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr const char* endpoints =
-    "GET /api/assignments/{id}/analytics/ and /api/assignments/{id}/cache_hit_rate/ (Authorization: Bearer TOKEN, see\n"
-    "`larder token`), GET /healthz; POST /api/cache/warm/, /api/teachers/{id}/warm/ and /api/cache/invalidate/, GET\n"
-    "/api/cache/jobs/{id}. SIGTERM or Ctrl-C ends it within 5 s; a worker that dies is replaced.\n"
+    "GET / is the dashboard; `larder help http` has all that can be asked for (Authorization: Bearer TOKEN, see\n"
+    "`larder token`). SIGTERM or Ctrl-C ends it within 5 s; a worker that dies is replaced.\n"
     "SIGHUP reads the configuration file and the key file again and replaces the workers one by one, without a pause;\n"
     "what a cache is and where it lies, db and listen need a restart, which the log says. When the terminal that it "
     "was\n"
@@ -37,43 +36,21 @@ constexpr const char* endpoints =
 
 struct ServeArguments {
     ServeConfig config;
+    DocumentOptions documents;
     std::map<std::string_view, std::string> texts;  // of the options that are parsed here
     std::string ticket;                             // empty: this is the supervisor
 };
 
-constexpr std::array parsed_here{"workers"sv, "soft-ttl"sv, "stale-if-error"sv, "recompute-interval"sv,
-                                 "ttl-min"sv, "ttl-max"sv,  "warm-daily"sv,     "warm-on-publish"sv};
-
-/// What was given, into `target`.
-template <class Parse, class Target>
-void take(std::string_view name, const SettingText& text_of, Parse parse, Target& target) {
-    const std::string text = text_of(name);
-    if (text.empty()) return;
-    try {
-        target = parse(text);
-    } catch (const std::invalid_argument& error) {
-        throw UsageError(fmt::format("{}: {}", name_for(name, text), error.what()));
-    }
-}
-
-void take_documents(const SettingText& text_of, StatsCacheOptions& documents) {
-    take("soft-ttl", text_of, parse_duration, documents.soft_ttl);
-    take("stale-if-error", text_of, parse_duration, documents.stale_if_error);
-    take("recompute-interval", text_of, parse_duration, documents.recompute_interval);
-    TtlRange& range = documents.smart_ttl;
-    take("ttl-min", text_of, parse_duration, range.shortest);
-    take("ttl-max", text_of, parse_duration, range.longest);
-    if (text_of("ttl-min").empty() != text_of("ttl-max").empty() || range.shortest > range.longest)
-        throw UsageError("--ttl-min and --ttl-max belong together: give both, the smaller one first");
-}
+constexpr std::array parsed_here{"workers"sv, "warm-daily"sv, "warm-on-publish"sv};
 
 int serve(ServeArguments arguments) {
     ServeConfig config = std::move(arguments.config);
     const SettingText text_of = [&texts = arguments.texts](std::string_view name) { return texts.at(name); };
-    take("workers", text_of, parse_workers, config.workers);
-    take_documents(text_of, config.documents);
-    take("warm-daily", text_of, DailyTime::parse, config.warm_daily);
-    take("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
+    take_text("workers", text_of, parse_workers, config.workers);
+    config.documents = arguments.documents.parsed(config.cache.ttl);
+    config.documents.log = core_log();
+    take_text("warm-daily", text_of, DailyTime::parse, config.warm_daily);
+    take_text("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
     config.cache.log = log_line;
     try {
         config.cache.identity = config.database.identity();
@@ -130,13 +107,6 @@ WorkerTicket WorkerTicket::parse(const std::string& text) {
     return ticket;
 }
 
-StatsCacheOptions ServeConfig::stats_options() const {
-    StatsCacheOptions options = documents;
-    options.ttl = cache.ttl;
-    options.log = core_log();
-    return options;
-}
-
 ServeConfig ServeConfig::reloaded(const SettingText& text_of) const {
     ServeConfig fresh = *this;
     for (const OptionRow& row : option_table()) {
@@ -144,8 +114,9 @@ ServeConfig ServeConfig::reloaded(const SettingText& text_of) const {
         const std::string text = text_of(row.name);
         row.apply(fresh.cache, text.empty() ? row.default_text : text);
     }
-    fresh.documents = usual_documents();
-    take_documents(text_of, fresh.documents);
+    fresh.audit_log = text_of("audit-log");
+    fresh.documents = DocumentOptions::parsed(text_of, fresh.cache.ttl);
+    fresh.documents.log = documents.log;
     return fresh;
 }
 
@@ -162,6 +133,7 @@ void add_serve(CLI::App& program, Action& action) {
     add_text_option(*verb, "listen", arguments->config.listen);
     add_text_option(*verb, "auth-key-file", arguments->config.auth_key_file);
     add_text_option(*verb, "audit-log", arguments->config.audit_log);
+    arguments->documents.add_to(*verb);
     for (const std::string_view name : parsed_here) add_text_option(*verb, name, arguments->texts[name]);
     verb->add_option("--port-file", arguments->config.port_file, "Where the port is written once a worker listens")
         ->type_name("FILE");

@@ -6,16 +6,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "core/assignment_stats_cache.hpp"
 #include "core/log.hpp"
 #include "shm/cache.hpp"
 #include "tools/daily_time.hpp"
 #include "tools/database_option.hpp"
+#include "tools/document_options.hpp"
 
 namespace larder::tools {
 
@@ -30,9 +29,6 @@ struct WorkerTicket {
     static WorkerTicket parse(const std::string& text);
 };
 
-/// What the option of this name was told; empty: nothing.
-using SettingText = std::function<std::string(std::string_view name)>;
-
 struct ServeConfig {
     Options cache;  ///< with the database's identity, and logging
     DatabaseOption database;
@@ -41,15 +37,12 @@ struct ServeConfig {
     std::string port_file;      ///< empty: none
     std::string audit_log;      ///< empty: none
     std::size_t workers = 2;
-    StatsCacheOptions documents = usual_documents();
+    StatsCacheOptions documents;
     std::optional<DailyTime> warm_daily;  ///< absent: never
     bool warm_on_publish = false;
 
-    /// Of documents that no option speaks of.
-    static StatsCacheOptions usual_documents() { return {.recompute_interval = std::chrono::milliseconds{100}}; }
-    /// `documents`, with the cache's ttl and the log.
-    StatsCacheOptions stats_options() const;
-    /// With all that a reload changes of documents and of how the cache behaves. Throws UsageError.
+    const StatsCacheOptions& stats_options() const { return documents; }
+    /// With all that a reload changes but the number of workers and the keys. Throws UsageError.
     ServeConfig reloaded(const SettingText& text_of) const;
 };
 

@@ -11,11 +11,14 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "shm/segment.hpp"
 #include "tools/handover.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
+#include "tools/kept_geometry.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
 #include "tools/port_file.hpp"
@@ -71,7 +74,21 @@ ListenAddress checked_address(const ServeConfig& config, const shm::system::Desc
     }
 }
 
+/// Variables are meant for new caches alone.
+std::vector<std::string_view> geometry_asked_for() {
+    std::vector<std::string_view> rows;
+    for (const Setting& setting : settings_in_use().settings)
+        if (setting.row->group == OptionGroup::geometry &&
+            (setting.origin == Origin::flag || setting.origin == Origin::file))
+            rows.push_back(setting.row->name);
+    return rows;
+}
+
 void warn_about(const ServeConfig& config, const Cache& cache) {
+    const shm::Segment segment = shm::Segment::attach_read_only(cache.segment_path());
+    if (const std::string warning = kept_warning(geometry_asked_for(), config.cache, *segment.view().geometry);
+        !warning.empty())
+        spdlog::warn("{}", warning);
     struct statfs status {};
     if (::statfs(cache.segment_path().c_str(), &status) == 0 && status.f_type != TMPFS_MAGIC)
         spdlog::warn(
@@ -151,7 +168,7 @@ int run_supervisor(ServeConfig config) {
     const ServeStatusPage status = ServeStatusPage::create();
     Handover handover = handover_of(config);
     config.database.check();
-    static_cast<void>(AuditLog(config.audit_log));
+    AuditLog audit(config.audit_log);
     std::optional<PortReservation> reservation;
     if (!passed_listener.is_open()) reservation.emplace(address);
     PortFile port_file(config.port_file);
@@ -159,6 +176,9 @@ int run_supervisor(ServeConfig config) {
 
     config.cache.role = "supervisor";
     config.cache.listen = true;
+    config.cache.on_socket_notice = [&audit](const SocketNotice& notice) {
+        audit.note(fmt::format("uid {}, process {}", notice.uid, notice.pid), notice.request, notice.number);
+    };
     Cache cache = Cache::open(config.cache);
     warn_about(config, cache);
     WarmThread warming(config, cache);
@@ -171,6 +191,7 @@ int run_supervisor(ServeConfig config) {
         ServeConfig fresh = config.reloaded(text_of);
         fresh.cache.listen = false;  // `cache` does
         warming.reload(fresh, Cache::open(fresh.cache));
+        audit.write_to(fresh.audit_log);
     });
     const bool served = supervise_and_drain(port_file, address, workers, status, relay, reloader, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");

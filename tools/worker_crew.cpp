@@ -189,8 +189,9 @@ void WorkerCrew::reap_retired(Clock::time_point now) {
                    retired_.end());
 }
 
-void WorkerCrew::replace(std::size_t count, const Handover& handover) {
+void WorkerCrew::replace(std::size_t count, const Handover& handover, bool other_keys) {
     Generation next{.number = current_.number + 1, .count = count, .handover = handover.write()};
+    retiring_signal_ = other_keys ? SIGTERM : SIGUSR1;
     previous_ = std::exchange(current_, std::move(next));
     replacing_ = true;
     failed_ = false;
@@ -224,7 +225,7 @@ void WorkerCrew::go_on_in(std::size_t slot, Clock::time_point now) {
 
 void WorkerCrew::retire(std::size_t slot, Clock::time_point now) {
     const pid_t pid = std::exchange(slots_[slot].worker, {}).pid;
-    ::kill(pid, SIGUSR1);
+    ::kill(pid, retiring_signal_);
     retired_.push_back({pid, now + longest_retirement});
 }
 

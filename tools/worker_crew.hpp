@@ -68,8 +68,10 @@ public:
     void close_listeners();
 
     /// Begins to replace all workers, in every slot as soon as the successor listens, then makes them `count`. When a
-    /// successor does not come to listen, all is as it was before. REQUIRES: not replacing. Throws std::system_error.
-    void replace(std::size_t count, const Handover& handover);
+    /// successor does not come to listen, all is as it was before. A connection that is idle is answered once more,
+    /// unless the keys are others: a token of the old ones gets nothing more. REQUIRES: not replacing. Throws
+    /// std::system_error.
+    void replace(std::size_t count, const Handover& handover, bool other_keys);
     bool is_replacing() const { return replacing_; }
     /// Of the last replacement, when it is over.
     bool replacement_failed() const { return failed_; }
@@ -125,6 +127,7 @@ private:
     Generation previous_;  // while replacing: what to return to
     bool replacing_ = false;
     bool failed_ = false;
+    int retiring_signal_ = 0;  // to a worker that is replaced
     BackOff back_off_;
 };
 

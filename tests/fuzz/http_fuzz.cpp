@@ -141,8 +141,8 @@ public:
                     "no student gets through");
         return decision;
     }
-    void on_rejected(std::string_view reason, std::string_view) override {
-        require(!reason.empty(), "whoever is not let in is told to the log with a reason");
+    void on_rejected(const RejectedRequest& request) override {
+        require(!request.reason.empty(), "whoever is not let in is told to the log with a reason");
     }
     void execute(const Call& call, Reply reply) override {
         if (call.endpoint == Endpoint::health) return reply(json_answer(R"({"status":"ok"})"));

@@ -136,13 +136,56 @@ TEST_CASE("each invalidation is in the audit log: who, what, when, and its notic
     CHECK(line.at("at").as_string().starts_with("20"));
 }
 
+TEST_CASE("an audit log that was moved away is made anew", "[http]") {
+    Office office;
+    office.ask(Endpoint::invalidate, R"({"tag":"one"})");
+    const std::string away = office.audit_path + ".1";
+    REQUIRE(std::rename(office.audit_path.c_str(), away.c_str()) == 0);
+    office.ask(Endpoint::invalidate, R"({"tag":"two"})");
+    CHECK_THAT(office.audited(), Catch::Contains("tag two") && !Catch::Contains("tag one"));
+    office.audit.write_to(away);
+    office.ask(Endpoint::invalidate, R"({"tag":"three"})");
+    CHECK_THAT(office.audited(), !Catch::Contains("tag three"));
+    CHECK_THROWS(office.audit.write_to("/nowhere/audit.jsonl"));
+    office.ask(Endpoint::invalidate, R"({"tag":"four"})");
+    office.audit_path = away;
+    CHECK_THAT(office.audited(),
+               Catch::Contains("tag one") && Catch::Contains("tag three") && Catch::Contains("tag four"));
+}
+
+TEST_CASE("an audit log is looked at before it is wanted, and not made", "[http]") {
+    const test::ScopedDirectory directory;
+    const std::string path = directory.file("audit.jsonl");
+    CHECK_NOTHROW(AuditLog::check(path));
+    CHECK_FALSE(std::filesystem::exists(path));
+    CHECK_THROWS_WITH(AuditLog::check("/nowhere/audit.jsonl"), Catch::Contains("name another file"));
+}
+
 TEST_CASE("bodies that say nothing clear are 400, and change nothing", "[http]") {
     Office office;
     office.stats.warm({1, 2, 3});
-    for (const char* body : {"", "[]", "{", "{}", "null", R"({"ids":[]})", R"({"ids":1})", R"({"ids":["1"]})",
-                             R"({"ids":[1.5]})", R"({"ids":[1],"all":true})", R"({"all":false})", R"({"all":1})",
-                             R"({"tag":""})", R"({"tag":7})", R"({"namespace":":"})", R"({"author":"7"})",
-                             R"({"tags":"x"})", R"({"ids":[1],"other":1})", R"({"ids":[99999999999999999999]})"}) {
+    for (const char* body : {"",
+                             "[]",
+                             "{",
+                             "{}",
+                             "null",
+                             R"({"ids":[]})",
+                             R"({"ids":1})",
+                             R"({"ids":["1"]})",
+                             R"({"ids":[1.5]})",
+                             R"({"ids":[1],"all":true})",
+                             R"({"all":false})",
+                             R"({"all":1})",
+                             R"({"tag":""})",
+                             R"({"tag":7})",
+                             R"({"namespace":":"})",
+                             R"({"author":"7"})",
+                             R"({"ids":[0]})",
+                             R"({"ids":[1,-5]})",
+                             R"({"author":-7})",
+                             R"({"tags":"x"})",
+                             R"({"ids":[1],"other":1})",
+                             R"({"ids":[99999999999999999999]})"}) {
         INFO(body);
         CHECK(office.status(Endpoint::invalidate, body) == 400);
     }

@@ -198,6 +198,7 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
     const std::string log = scene.service().log();
     CHECK_THAT(log, Catch::Contains("Needs a restart, and stays as it was: shards = 2 (was 1)"));
     CHECK_THAT(log, Catch::Contains("worker by worker: negative-ttl = 30s (was 30)"));
+    CHECK_THAT(log, Catch::Contains("shards = 2 (was 1), and `larder rm` before it"));
     CHECK(log.find("1GiB") == std::string::npos);  // hidden by --size
     CHECK(log.find("/absent") == std::string::npos);
     CHECK(scene.ttls() == ttl(77));
@@ -220,6 +221,15 @@ TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][r
     scene.write("[behaviour]\nttl = 9\n");
     REQUIRE(scene.reload());
     CHECK(warmed_ttl(2) <= 9'000);
+}
+
+TEST_CASE("a cache that is there and is not as asked for is told of at the start", "[serve]") {
+    const ServedSchool school;
+    { const Service first(school); }
+    const Service second(school, {"--max-entries", "5"}, "second");
+    CHECK_THAT(second.log(), Catch::Contains("is there and keeps --max-entries") && Catch::Contains("`larder rm`"));
+    const Service third(school, {}, "third");
+    CHECK(third.log().find("is there and keeps") == std::string::npos);
 }
 
 TEST_CASE("a worker that is replaced because it died knows what the others know", "[serve][reload]") {

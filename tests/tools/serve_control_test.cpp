@@ -10,6 +10,7 @@
 
 #include "core/cache_keys.hpp"
 #include "core/warm_queue.hpp"
+#include "tests/support/larder_command.hpp"
 #include "tests/tools/serve_scene.hpp"
 
 using namespace larder;
@@ -93,7 +94,7 @@ TEST_CASE("teachers warm what is theirs, an admin steers all, and the log says w
     CHECK(service.get(analytics(1), bearer(Role::teacher, 7)).header("X-Cache") == "miss");
 
     const std::string log = service.log();
-    CHECK(log.find("Request of 127.0.0.1 refused: its token: there is none") != std::string::npos);
+    CHECK(log.find("at 127.0.0.1 refused with 401: its token: there is none") != std::string::npos);
     CHECK(log.find("it takes an admin's role") != std::string::npos);
     CHECK(log.find("Audit: user 1 (admin) at 127.0.0.1 invalidated everything: notice ") != std::string::npos);
     CHECK(log.find(secret_text) == std::string::npos);
@@ -105,8 +106,8 @@ TEST_CASE("many refused requests are a few lines of the log", "[serve]") {
     for (int i = 0; i < 200; ++i) CHECK(service.get(analytics(1)).status == 401);
     const std::string log = service.log();
     std::size_t lines = 0;
-    for (std::size_t at = log.find("refused: its token"); at != std::string::npos;
-         at = log.find("refused: its token", at + 1))
+    for (std::size_t at = log.find("refused with 401"); at != std::string::npos;
+         at = log.find("refused with 401", at + 1))
         ++lines;
     CHECK(lines > 0);
     CHECK(lines <= 40);  // 10 a worker and 10 s
@@ -132,6 +133,15 @@ TEST_CASE("each invalidation is a line of the audit log", "[serve]") {
     const json::object line = json::parse(text_of(school.file("audit.jsonl"))).as_object();
     CHECK(line.at("notice") == object_of(answer).at("notice"));
     CHECK(line.at("what") == "assignments 1, 2");
+    // By the socket, whoever sends them.
+    const auto notice = run_larder(school.file("cache"), {"invalidate", "--author", "7", "--json"}).json();
+    CHECK(notice.at("through") == "socket");
+    const std::string text = text_of(school.file("audit.jsonl"));
+    const json::object by_socket = json::parse(text.substr(text.find('\n') + 1)).as_object();
+    CHECK(by_socket.at("notice") == notice.at("notice"));
+    CHECK(by_socket.at("what") == "invalidate-tag author:7");
+    CHECK_THAT(std::string(by_socket.at("who").as_string()),
+               Catch::StartsWith("uid " + std::to_string(::geteuid()) + ", process "));
     CHECK(exit_code(school, "unwritable",
                     {"serve", "--db", school.file("school.db"), "--listen", "127.0.0.1:0", "--audit-log", "/no/x"}) ==
           3);
@@ -200,7 +210,9 @@ TEST_CASE("times and switches of serve that are none are usage errors", "[serve]
                              {"--warm-on-publish", "maybe"},
                              {"--soft-ttl", "soon"},
                              {"--stale-if-error", "-1"},
-                             {"--recompute-interval", "x"}}) {
+                             {"--recompute-interval", "x"},
+                             {"--recompute-interval", "2s"},
+                             {"--soft-ttl", "300s"}}) {
         INFO(more.front());
         CHECK(exit_code(school, "usage", {"serve", "--db", school.file("school.db"), more[0], more[1]}) == 2);
     }

@@ -202,6 +202,17 @@ TEST_CASE("a key is at least 32 bytes, without the trailing newline", "[token]")
     CHECK(KeyRing::parse("k-1:" + secret).signing_key().secret == secret);
 }
 
+TEST_CASE("what somebody means for something else is no key", "[token]") {
+    const std::string key(40, 'k');
+    for (const std::string& wrong : std::vector<std::string>{
+             "# keys of the school service, rotated monthly", "new:" + key + "\n#" + key, key + "\r\n",
+             "new:" + key + "\r\nold:" + key + "\r\n", " " + key, key + " ", "new:" + key + "\t"}) {
+        INFO(wrong);
+        CHECK_THROWS_AS(KeyRing::parse(wrong), KeyFileError);
+    }
+    CHECK_NOTHROW(KeyRing::parse("new:" + key + "\n\nold:" + key));
+}
+
 TEST_CASE("a key of random bytes is taken as it is, newlines and colons included", "[token]") {
     const std::string bytes = std::string("\x01k:\n\xff", 5) + std::string(30, '\x80');
     CHECK(KeyRing::parse(bytes + "\n").signing_key().secret == bytes);

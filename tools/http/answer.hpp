@@ -35,6 +35,7 @@ struct Answer {
     std::string_view content_type = "application/json; charset=utf-8";  ///< a literal
     Pinned document;                                                    ///< where it has a value, the body is that
     std::shared_ptr<EventStream> events;  ///< where there is one, the answer goes on with it, and has no other body
+    std::string_view refusal;             ///< a literal: why the caller may not have it, for the log
     bool stale = false;                   ///< Service::refresh is to be called for the same call
 
     std::string_view body() const { return document ? document.value() : std::string_view(text); }

@@ -2,16 +2,18 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "core/json_writer.hpp"
 #include "core/timestamp.hpp"
-#include "tools/terminal.hpp"
 
 namespace larder::tools {
 namespace {
@@ -26,26 +28,51 @@ std::string line_of(std::string_view who, std::string_view what, std::uint64_t n
     return json.take() + "\n";
 }
 
-}  // namespace
-
-AuditLog::AuditLog(const std::string& path) : path_(path) {
-    if (path.empty()) return;
-    fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-    if (fd_ < 0)
-        throw std::runtime_error("the audit log " + path + " cannot be written (" +
-                                 std::generic_category().message(errno) + "): name another file");
+shm::system::Descriptor open_file(const std::string& path) {
+    return shm::system::Descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
 }
 
-AuditLog::~AuditLog() {
-    if (fd_ >= 0) ::close(fd_);
+[[noreturn]] void refuse(const std::string& path) {
+    throw std::runtime_error("the audit log " + path + " cannot be written (" + std::generic_category().message(errno) +
+                             "): name another file");
+}
+
+}  // namespace
+
+AuditLog::AuditLog(const std::string& path) { write_to(path); }
+
+void AuditLog::write_to(const std::string& path) {
+    shm::system::Descriptor file = path.empty() ? shm::system::Descriptor() : open_file(path);
+    if (!path.empty() && !file.is_open()) refuse(path);
+    const std::lock_guard lock(mutex_);
+    path_ = path;
+    file_ = std::move(file);
+}
+
+void AuditLog::check(const std::string& path) {
+    if (path.empty() || ::access(path.c_str(), W_OK) == 0) return;
+    const std::string directory = std::filesystem::absolute(path).parent_path();
+    if (errno != ENOENT || ::access(directory.c_str(), W_OK | X_OK) != 0) refuse(path);
 }
 
 void AuditLog::note(std::string_view who, std::string_view what, std::uint64_t notice) {
-    spdlog::info("Audit: {} invalidated {}: notice {}", who, escaped(what), notice);
-    if (fd_ < 0) return;
+    spdlog::info("Audit: {} invalidated {}: notice {}", who, what, notice);
     const std::string line = line_of(who, what, notice);  // in one write: lines of several processes do not mix
-    if (::write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    const std::lock_guard lock(mutex_);
+    if (path_.empty()) return;
+    reopen_if_moved();
+    if (::write(file_.number(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
         spdlog::error("The audit log {} cannot be written: {}", path_, std::generic_category().message(errno));
+}
+
+/// What stays open is written to while no other can be made.
+void AuditLog::reopen_if_moved() {
+    struct stat named {
+    }, open{};
+    if (shm::system::file_status(path_, named) == 0 && shm::system::file_status(file_.number(), open) == 0 &&
+        shm::system::file_id(named) == shm::system::file_id(open))
+        return;
+    if (shm::system::Descriptor fresh = open_file(path_); fresh.is_open()) file_ = std::move(fresh);
 }
 
 }  // namespace larder::tools

@@ -74,6 +74,8 @@ private:
     void execute(const Call& call, void (HttpConnection::*then)(Answer));
     void on_checked(Answer answer);
     void on_answer(Answer answer);
+    void report_refusal(const Answer& answer);
+    void report_rejection(const std::optional<Caller>& caller, unsigned status, std::string_view reason);
     void send_fault(Fault fault, std::string_view message);
     void send(Answer answer, bool keep_alive);
     void fill_response(bool keep_alive);
@@ -222,7 +224,8 @@ void HttpConnection::on_header(error_code error, std::size_t size) {
     if (!has_clear_length()) return send_fault(Fault::bad_request, "No Transfer-Encoding but chunked is understood.");
     Decision decision = host_.decide(head());
     if (auto* const rejection = std::get_if<Rejection>(&decision)) {
-        if (!rejection->reason.empty()) host_.on_rejected(rejection->reason, client());
+        if (!rejection->reason.empty())
+            report_rejection(rejection->caller, rejection->answer.status, rejection->reason);
         return send(std::move(rejection->answer), parser_->is_done() && parser_->keep_alive());
     }
     call_ = std::move(std::get<Call>(decision));
@@ -237,6 +240,7 @@ void HttpConnection::on_header(error_code error, std::size_t size) {
 }
 
 void HttpConnection::on_checked(Answer answer) {
+    report_refusal(answer);
     if (answer.status != status_ok) return send(std::move(answer), false);
     if (announces_too_much()) return send_fault(Fault::too_large, "The request's body is above 64 KiB.");
     enter(Phase::reading, limits_.request_time);
@@ -276,7 +280,20 @@ void HttpConnection::execute(const Call& call, void (HttpConnection::*then)(Answ
     });
 }
 
-void HttpConnection::on_answer(Answer answer) { send(std::move(answer), parser_->is_done() && parser_->keep_alive()); }
+void HttpConnection::on_answer(Answer answer) {
+    report_refusal(answer);
+    send(std::move(answer), parser_->is_done() && parser_->keep_alive());
+}
+
+void HttpConnection::report_refusal(const Answer& answer) {
+    if (!answer.refusal.empty()) report_rejection(call_->caller, answer.status, answer.refusal);
+}
+
+void HttpConnection::report_rejection(const std::optional<Caller>& caller, unsigned status, std::string_view reason) {
+    const RequestHead request = head();
+    host_.on_rejected(
+        {request.method, request.target.substr(0, request.target.find('?')), client(), caller, status, reason});
+}
 
 void HttpConnection::send_fault(Fault fault, std::string_view message) { send(error_answer(fault, message), false); }
 

@@ -6,6 +6,9 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "tools/http/answer.hpp"
 #include "tools/http/router.hpp"
@@ -26,6 +29,15 @@ struct ConnectionLimits {
     std::chrono::milliseconds linger_time{1'000};    ///< for the client to read a last answer
 };
 
+/// One that was not let in, for the log.
+struct RejectedRequest {
+    std::string_view method, path;  ///< without its query
+    std::string client;             ///< its address
+    std::optional<Caller> caller;   ///< nobody knows: no token was accepted
+    unsigned status = 0;
+    std::string_view reason;
+};
+
 /// What a connection asks of its server. All calls come from the server's one thread.
 class ConnectionHost {
 public:
@@ -33,8 +45,7 @@ public:
 
     virtual ~ConnectionHost() = default;
     virtual Decision decide(const RequestHead& head) = 0;
-    /// A request of that address was not let in.
-    virtual void on_rejected(std::string_view reason, std::string_view client) = 0;
+    virtual void on_rejected(const RejectedRequest& request) = 0;
     /// Answers through `reply`, once, on the server's thread: within the call or later.
     virtual void execute(const Call& call, Reply reply) = 0;
     /// No request after the running one.

@@ -20,9 +20,7 @@ namespace {
 constexpr unsigned status_accepted = 202;
 constexpr std::int64_t max_batch_size = 1'000;
 
-std::string name_of(const Call& call) {
-    return fmt::format("user {} ({}) at {}", call.caller.user_id, tools::name_of(call.caller.role), call.client);
-}
+std::string name_of(const Call& call) { return tools::name_of(call.caller) + " at " + call.client; }
 
 std::size_t take_batch_size(JsonRequest& request) {
     const std::int64_t size = request.take_number("batch_size").value_or(10);
@@ -57,10 +55,10 @@ Change by_namespace(Cache& cache, std::string name) {
 /// Exactly one way of naming it.
 Change change_of(JsonRequest request, Cache& cache, AssignmentStatsCache& stats) {
     std::vector<Change> changes;
-    if (const auto ids = request.take_numbers("ids"))
+    if (const auto ids = request.take_ids("ids"))
         changes.push_back({fmt::format("assignments {}", fmt::join(*ids, ", ")),
                            [&stats, ids = *ids] { return stats.invalidate_assignments(ids); }});
-    if (const auto author = request.take_number("author")) changes.push_back(by_tag(cache, author_tag(*author)));
+    if (const auto author = request.take_id("author")) changes.push_back(by_tag(cache, author_tag(*author)));
     if (const auto course = request.take_text("course")) changes.push_back(by_tag(cache, course_tag(*course)));
     if (const auto tag = request.take_text("tag")) changes.push_back(by_tag(cache, *tag));
     if (const auto name = request.take_text("namespace")) changes.push_back(by_namespace(cache, *name));
@@ -112,7 +110,7 @@ Answer ControlService::answer(const Call& call) {
 Answer ControlService::warm(const Call& call) {
     JsonRequest request(call.body);
     const std::size_t batch_size = take_batch_size(request);
-    const auto ids = call.endpoint == Endpoint::warm ? request.take_numbers("ids") : std::nullopt;
+    const auto ids = call.endpoint == Endpoint::warm ? request.take_ids("ids") : std::nullopt;
     request.refuse_rest();
     if (call.endpoint == Endpoint::warm && !ids) throw BadRequest("Name the assignments: `{\"ids\": [1, 2]}`.");
     const WarmResult result = ids ? stats_.warm(*ids, batch_size) : stats_.warm_teacher(call.id, batch_size);

@@ -17,6 +17,12 @@ std::int64_t number_of(const json::value& value, std::string_view name) {
     return number;
 }
 
+std::int64_t id_of(const json::value& value, std::string_view name) {
+    const std::int64_t id = number_of(value, name);
+    if (id <= 0) throw BadRequest("`" + std::string(name) + "` takes numbers above 0.");
+    return id;
+}
+
 }  // namespace
 
 JsonRequest::JsonRequest(std::string_view body) {
@@ -35,14 +41,19 @@ std::optional<json::value> JsonRequest::take(std::string_view name) {
     return value;
 }
 
-std::optional<std::vector<std::int64_t>> JsonRequest::take_numbers(std::string_view name) {
+std::optional<std::vector<std::int64_t>> JsonRequest::take_ids(std::string_view name) {
     const auto value = take(name);
     if (!value) return std::nullopt;
     if (!value->is_array()) throw BadRequest("`" + std::string(name) + "` takes a list of whole numbers.");
-    std::vector<std::int64_t> numbers;
-    for (const json::value& item : value->get_array()) numbers.push_back(number_of(item, name));
-    if (numbers.empty()) throw BadRequest("`" + std::string(name) + "` is empty: name at least one.");
-    return numbers;
+    std::vector<std::int64_t> ids;
+    for (const json::value& item : value->get_array()) ids.push_back(id_of(item, name));
+    if (ids.empty()) throw BadRequest("`" + std::string(name) + "` is empty: name at least one.");
+    return ids;
+}
+
+std::optional<std::int64_t> JsonRequest::take_id(std::string_view name) {
+    const auto value = take(name);
+    return value ? std::optional(id_of(*value, name)) : std::nullopt;
 }
 
 std::optional<std::int64_t> JsonRequest::take_number(std::string_view name) {

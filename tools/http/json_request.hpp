@@ -22,7 +22,8 @@ public:
     /// An empty body is an object without fields.
     explicit JsonRequest(std::string_view body);
 
-    std::optional<std::vector<std::int64_t>> take_numbers(std::string_view name);
+    std::optional<std::vector<std::int64_t>> take_ids(std::string_view name);  ///< above 0, at least one
+    std::optional<std::int64_t> take_id(std::string_view name);                ///< above 0
     std::optional<std::int64_t> take_number(std::string_view name);
     std::optional<std::string> take_text(std::string_view name);
     /// `true`, and nothing else, is there.

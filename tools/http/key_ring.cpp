@@ -55,7 +55,19 @@ bool is_name_byte(char c) {
            c == '-';
 }
 
-bool is_text_byte(char c) { return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n'; }
+bool is_text_byte(char c) { return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r'; }
+bool is_text(std::string_view bytes) { return std::all_of(bytes.begin(), bytes.end(), is_text_byte); }
+
+/// What somebody believes to mean something else would be a secret that many know, or that nobody meant.
+void refuse_what_is_no_key(std::string_view line) {
+    if (line.empty()) return;
+    if (line.find('\r') != std::string_view::npos)
+        throw KeyFileError("its lines end in CR LF; write them with LF alone");
+    if (line.front() == '#') throw KeyFileError("a line begins with #, but it has no comments; leave that line out");
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+    if (is_blank(line.front()) || is_blank(line.back()))
+        throw KeyFileError("a line begins or ends with a blank; take it away");
+}
 
 Key key_of_line(std::string_view line) {
     const std::size_t colon = line.find(':');
@@ -86,12 +98,14 @@ KeyRing KeyRing::from_file(const std::string& path) { return parse(read_file(pat
 KeyRing KeyRing::parse(std::string_view bytes) {
     if (!bytes.empty() && bytes.back() == '\n') bytes.remove_suffix(1);
     KeyRing ring;
-    if (!std::all_of(bytes.begin(), bytes.end(), is_text_byte)) {
+    if (!is_text(bytes)) {
         ring.keys_.push_back(Key{.id = {}, .secret = std::string(bytes)});
     } else {
         for (std::size_t begin = 0; begin <= bytes.size() && ring.keys_.size() <= max_keys;) {
             const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-            if (end > begin) ring.keys_.push_back(key_of_line(bytes.substr(begin, end - begin)));
+            const std::string_view line = bytes.substr(begin, end - begin);
+            refuse_what_is_no_key(line);
+            if (!line.empty()) ring.keys_.push_back(key_of_line(line));
             begin = end + 1;
         }
     }

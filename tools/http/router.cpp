@@ -164,6 +164,11 @@ Rejection forbidden(std::string_view message, std::string_view reason) {
     return {error_answer(Fault::forbidden, message), reason};
 }
 
+Rejection by(const Caller& caller, Rejection rejection) {
+    rejection.caller = caller;
+    return rejection;
+}
+
 std::optional<Rejection> refuse_role(Right right, Role role) {
     if (role == Role::admin) return std::nullopt;
     if (role == Role::student)
@@ -218,13 +223,13 @@ Decision route(const RequestHead& head, const KeyRing* keys, WallClock::time_poi
         return forbidden(
             "Without --auth-key-file only localhost, 127.0.0.1 and [::1] are answered, and no pages of other origins.",
             "it comes from a page of another origin");
-    if (auto refused = refuse_role(found.right, caller->role)) return std::move(*refused);
+    if (auto refused = refuse_role(found.right, caller->role)) return by(*caller, std::move(*refused));
     if (found.pattern.find(id_mark) == std::string_view::npos)
         return Call{.endpoint = found.endpoint, .caller = *caller};
     const auto id = positive_integer(matched->id);
     if (!id) return Rejection{error_answer(Fault::not_found, nothing_there(found.endpoint)), {}};
     if (found.right == Right::teacher && caller->role != Role::admin && caller->user_id != *id)
-        return forbidden("Only this teacher may do this.", "it is another teacher's");
+        return by(*caller, forbidden("Only this teacher may do this.", "it is another teacher's"));
     return Call{.endpoint = found.endpoint, .id = *id, .caller = *caller};
 }
 

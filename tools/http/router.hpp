@@ -56,6 +56,7 @@ struct Call {
 struct Rejection {
     Answer answer;
     std::string_view reason;
+    std::optional<Caller> caller{};  ///< whose token was accepted
 };
 
 using Decision = std::variant<Call, Rejection>;

@@ -35,6 +35,7 @@ constexpr std::chrono::milliseconds tick_interval{100};
 constexpr std::chrono::milliseconds first_byte_time{250};  // for a client that had just connected when draining began
 constexpr std::size_t max_refusals = 64;                   // connections that are being told 503, beside the others
 constexpr int max_accepts_in_a_row = 64;
+constexpr std::size_t max_logged_path = 120;
 constexpr std::size_t max_rejection_lines = 10;  // in the log, of one worker
 constexpr std::chrono::milliseconds rejection_window{10'000};
 
@@ -108,7 +109,7 @@ public:
     bool run(const std::function<void()>& ready, std::function<void()> turned);
 
     Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
-    void on_rejected(std::string_view reason, std::string_view client) override;
+    void on_rejected(const RejectedRequest& request) override;
     void execute(const Call& call, Reply reply) override;
     bool is_draining() const override { return draining_; }
     void on_closed(Connection& connection) override { connections_.erase(&connection); }
@@ -160,11 +161,13 @@ bool Loop::run(const std::function<void()>& ready, std::function<void()> turned)
 }
 
 // An attack must not fill the log. Nothing of the token is in it.
-void Loop::on_rejected(std::string_view reason, std::string_view client) {
+void Loop::on_rejected(const RejectedRequest& request) {
     std::size_t left_out = 0;
     if (!rejections_.admit(Connection::Clock::now(), left_out)) return;
     if (left_out != 0) spdlog::warn("Requests refused, too many to name each: {}", left_out);
-    spdlog::warn("Request of {} refused: its token: {}", client, reason);
+    const std::string who = request.caller ? name_of(*request.caller) : "somebody";
+    spdlog::warn("{} {} by {} at {} refused with {}: {}{}", request.method, request.path.substr(0, max_logged_path),
+                 who, request.client, request.status, request.caller ? "" : "its token: ", request.reason);
 }
 
 void Loop::await_end() {

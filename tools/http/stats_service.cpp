@@ -15,9 +15,10 @@ Answer unknown_assignment() { return error_answer(Fault::not_found, "There is no
 
 std::optional<Answer> refusal(Access access) {
     if (access == Access::not_found) return unknown_assignment();
-    if (access == Access::forbidden)
-        return error_answer(Fault::forbidden, "Only the author of this assignment may see its statistics.");
-    return std::nullopt;
+    if (access != Access::forbidden) return std::nullopt;
+    Answer answer = error_answer(Fault::forbidden, "Only the author of this assignment may see its statistics.");
+    answer.refusal = "it is another author's";
+    return answer;
 }
 
 Answer document_answer(Document document) {

@@ -161,6 +161,10 @@ Caller verify(std::string_view token, const KeyRing& keys, std::int64_t now) {
 
 std::string_view name_of(Role role) { return role_names[static_cast<std::size_t>(role)]; }
 
+std::string name_of(const Caller& caller) {
+    return "user " + std::to_string(caller.user_id) + " (" + std::string(name_of(caller.role)) + ")";
+}
+
 std::optional<Caller> verify_token(std::string_view token, const KeyRing& keys, WallClock::time_point now,
                                    std::string_view* reason) noexcept {
     std::string_view why = "it is not a token";

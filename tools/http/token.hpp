@@ -13,6 +13,8 @@ namespace larder::tools {
 
 /// As in the claim `role`; role_from turns it back.
 std::string_view name_of(Role role);
+/// `user 7 (teacher)`.
+std::string name_of(const Caller& caller);
 
 /// Longer ones are refused unread.
 inline constexpr std::size_t max_token_bytes = 4096;
