@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS outbox(
 );
 )sql";
 
-// A job's ids go when it has ended. `runner` is whoever works at it now, and `heartbeat_ms` when it last said so.
+// A job's ids go when it has ended. `runner` is whoever works at it now, and `heartbeat_ms` when it last said so. The
+// cache comes last, where add_cache_of_jobs puts it.
 constexpr const char* warming_tables = R"sql(
 CREATE TABLE IF NOT EXISTS warm_jobs(
     job_id       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,7 +64,8 @@ CREATE TABLE IF NOT EXISTS warm_jobs(
     heartbeat_ms INTEGER NOT NULL DEFAULT 0,
     created_ms   INTEGER NOT NULL,
     started_ms   INTEGER,
-    finished_ms  INTEGER
+    finished_ms  INTEGER,
+    cache        TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS warm_job_ids(
     job_id        INTEGER NOT NULL,
@@ -151,6 +153,19 @@ void create_tables(SQLite::Database& database) {
     transaction.commit();
 }
 
+// A queue that an older program made: its jobs belong to no cache. Such a program goes on using the table.
+void add_cache_of_jobs(SQLite::Database& database) {
+    const auto is_there = [&database] {
+        return database.execAndGet("SELECT count(*) FROM pragma_table_info('warm_jobs') WHERE name = 'cache'")
+                   .getInt() != 0;
+    };
+    if (is_there()) return;
+    SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+    if (is_there()) return;
+    database.exec("ALTER TABLE warm_jobs ADD COLUMN cache TEXT NOT NULL DEFAULT ''");
+    transaction.commit();
+}
+
 }  // namespace
 
 void create_schema(SQLite::Database& database) {
@@ -165,7 +180,7 @@ void check_outbox(SQLite::Database& database, const std::string& path) {
 }
 
 void check_warm_queue(SQLite::Database& database, const std::string& path) {
-    if (database.tableExists("warm_jobs")) return;
+    if (database.tableExists("warm_jobs")) return add_cache_of_jobs(database);
     check_schema(database, path);
     create_schema(database);
 }

@@ -38,29 +38,40 @@ struct WarmTurn {
     std::size_t position = 0;       ///< of the first of `ids` in the job
     std::vector<AssignmentId> ids;  ///< at most the job's batch size
     std::size_t total = 0;
+
+    bool is_last() const { return position + ids.size() >= total; }
 };
 
-/// Jobs take turns, a batch each, so that a long one does not hold up a short one. A turn whose runner has not been
-/// heard of for `runner_patience` is another's to take: what it had warmed is warmed again, which finds it there.
-/// Every member throws SourceError. Threads: safe. Fork: a child opens the file anew.
+/// The jobs of one cache; others of the same database have theirs beside them. Jobs take turns, a batch each, so that a
+/// long one does not hold up a short one. A turn whose runner has not been heard of for `runner_patience` is another's
+/// to take: what it had warmed is warmed again, which finds it there.
+/// Every member throws SourceError. Looking (find, recent) never waits for those who change the queue. Threads: safe.
+/// Fork: a child opens the file anew.
 class WarmQueue {
 public:
     static constexpr std::size_t max_open_jobs = 64;
     static constexpr std::size_t max_open_ids = 1'000'000;
-    static constexpr std::size_t kept_jobs = 1'000;  ///< that have ended
+    static constexpr std::size_t max_batch_size = 1'000;
+    static constexpr std::size_t kept_jobs = 1'000;                ///< that have ended
+    static constexpr std::chrono::hours abandoned_after{24 * 30};  ///< open, and nobody works at them: forgotten
     static constexpr std::chrono::seconds runner_patience{10};
+    static constexpr std::chrono::milliseconds change_limit{5'000};  ///< longest wait for other writers
+    static constexpr std::chrono::milliseconds look_limit{1'000};
 
-    explicit WarmQueue(std::string database_path);
+    /// `cache` is Cache::segment_path(). Jobs without a cache, of a program that knew none, are every cache's.
+    WarmQueue(std::string database_path, std::string cache);
     ~WarmQueue();
     WarmQueue(const WarmQueue&) = delete;
     WarmQueue& operator=(const WarmQueue&) = delete;
 
-    /// nullopt: the queue is full. REQUIRES: ids are not empty.
+    /// nullopt: the queue is full. REQUIRES: ids are not empty, batch_size is from 1 to max_batch_size.
     std::optional<WarmJobId> push(std::span<const AssignmentId> ids, std::size_t batch_size);
     /// nullopt: no such job, or one that ended long ago.
     std::optional<WarmJob> find(WarmJobId id);
     /// The newest first.
     std::vector<WarmJob> recent(std::size_t limit);
+    /// All of a job that has not ended.
+    std::vector<AssignmentId> ids_of(WarmJobId job);
 
     /// The turn of the job that had the fewest; nullopt: none is open that nobody works at.
     /// `runner`: a number that no other runner has.
@@ -74,12 +85,19 @@ public:
 
 private:
     struct Connection;
+    /// One connection, which its users take in turn.
+    struct Access {
+        explicit Access(std::chrono::milliseconds longest_wait);
+        ~Access();
+        const std::chrono::milliseconds limit;  // of the wait for it and for the database's lock together
+        std::timed_mutex mutex;
+        std::unique_ptr<Connection> connection;
+    };
     template <class Work>
-    auto with_connection(Work work);
+    auto with(Access& access, Work work);
 
-    const std::string path_;
-    std::mutex mutex_;
-    std::unique_ptr<Connection> connection_;
+    const std::string path_, cache_;
+    Access changing_{change_limit}, looking_{look_limit};
 };
 
 }  // namespace larder

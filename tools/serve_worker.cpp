@@ -80,7 +80,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     Options options = config.cache;
     options.role = "worker";
     Cache cache = Cache::open(options);
-    WarmQueue jobs(config.database.path());
+    WarmQueue jobs(config.database.path(), cache.segment_path());
     StatsCacheOptions stats_options = config.stats_options();
     stats_options.warm_queue = &jobs;
     AssignmentStatsCache stats(cache, config.database.sources(), stats_options);

@@ -63,7 +63,7 @@ WarmResult result_of(const WarmJob& job) {
 
 WarmJob require_job(WarmQueue& queue, WarmJobId id) {
     if (const std::optional<WarmJob> job = queue.find(id)) return *job;
-    throw Refusal(kNegative, fmt::format("there is no job {}", id));
+    throw Refusal(kNegative, fmt::format("there is no job {} of this cache", id));
 }
 
 /// Until its end, or until somebody wants to go. A job that nobody works at, a service say, is run here.
@@ -113,7 +113,7 @@ int run(const Arguments& arguments) {
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
     const Cache cache = Cache::open(options);
-    WarmQueue queue(arguments.database.path());
+    WarmQueue queue(arguments.database.path(), cache.segment_path());
     AssignmentStatsCache stats(cache, arguments.database.sources(),
                                {.ttl = options.ttl, .log = log, .warm_queue = &queue});
     WarmRunner runner(

@@ -22,7 +22,7 @@ std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache 
 }  // namespace
 
 WarmThread::WarmThread(const ServeConfig& config, Cache cache)
-    : queue_(config.database.path()),
+    : queue_(config.database.path(), cache.segment_path()),
       stats_(stats_of(config, std::move(cache))),
       runner_(
           queue_, [this](AssignmentId id) { return stats()->warm_one(id); }, core_log()),

@@ -184,9 +184,9 @@ TEST_CASE("names that need quotes, and triggers that are made again") {
 TEST_CASE("the queue of warming jobs lies in another program's database, too, once its table is there") {
     Foreign foreign;
     const std::vector<AssignmentId> ids{1, 2};
-    CHECK_THROWS_AS(WarmQueue(foreign.path()).push(ids, 10), SourceError);
+    CHECK_THROWS_AS(WarmQueue(foreign.path(), "here").push(ids, 10), SourceError);
     foreign.sql(service_tables_sql());
-    WarmQueue queue(foreign.path());
+    WarmQueue queue(foreign.path(), "here");
     CHECK(queue.push(ids, 10));
     CHECK(queue.take_turn(1)->ids.size() == 2);
 }

@@ -23,7 +23,7 @@ std::vector<AssignmentId> ids(AssignmentId first, AssignmentId last) {
 }
 
 struct Queue : School {
-    WarmQueue queue{path()};
+    WarmQueue queue{path(), "/here.seg"};
     WarmJobId push(AssignmentId first, AssignmentId last, std::size_t batch_size = 10) {
         const auto job = queue.push(ids(first, last), batch_size);
         REQUIRE(job);
@@ -117,6 +117,67 @@ TEST_CASE("a full queue takes no job") {
     CHECK_FALSE(Queue().queue.push(std::vector<AssignmentId>(WarmQueue::max_open_ids + 1, 1), 10));
 }
 
+TEST_CASE("a job is its cache's, whoever shares the database") {
+    Queue school;
+    WarmQueue elsewhere(school.path(), "/there.seg");
+    const WarmJobId job = school.push(1, 5);
+    CHECK_FALSE(elsewhere.take_turn(another));
+    CHECK_FALSE(elsewhere.find(job));
+    CHECK(elsewhere.recent(10).empty());
+    CHECK(elsewhere.push(ids(6, 7), 10));
+    CHECK(elsewhere.take_turn(another)->ids == ids(6, 7));
+    CHECK(school.queue.take_turn(me)->ids == ids(1, 5));
+    CHECK(school.queue.recent(10).size() == 1);
+}
+
+TEST_CASE("one cache's jobs fill no other's queue, and those that nobody works at for a month are forgotten") {
+    Queue school;
+    const WarmJobId job = school.push(1, 2);
+    for (std::size_t i = 1; i < WarmQueue::max_open_jobs; ++i) school.push(1, 2);
+    WarmQueue elsewhere(school.path(), "/there.seg");
+    CHECK(elsewhere.push(ids(1, 2), 10));
+    CHECK(school.queue.find(job));
+    school.sql("UPDATE warm_jobs SET created_ms = created_ms - 31 * 24 * 3600000 WHERE cache = '/here.seg'");
+    CHECK(elsewhere.push(ids(1, 2), 10));
+    CHECK_FALSE(school.queue.find(job));
+    CHECK(school.number("SELECT count(*) FROM warm_job_ids") == 4);
+}
+
+TEST_CASE("a queue from before jobs had a cache goes on, and its jobs are everybody's") {
+    Queue school;
+    school.sql("ALTER TABLE warm_jobs DROP COLUMN cache");
+    school.sql("INSERT INTO warm_jobs(batch_size, total, created_ms) VALUES (10, 2, 1e15)");
+    school.sql("INSERT INTO warm_job_ids VALUES (1, 0, 1), (1, 1, 2)");
+    CHECK(school.queue.find(1)->total == 2);
+    const WarmJobId job = school.push(3, 4);
+    WarmQueue elsewhere(school.path(), "/there.seg");
+    CHECK(elsewhere.take_turn(another)->ids == ids(1, 2));
+    CHECK_FALSE(elsewhere.take_turn(another));
+    CHECK(school.queue.take_turn(me)->job == job);
+}
+
+TEST_CASE("who looks at the queue waits for no writer of the database") {
+    Queue school;
+    const WarmJobId job = school.push(1, 5);
+    school.sql("BEGIN IMMEDIATE");
+    std::atomic<bool> refused{false};
+    std::jthread waiting([&] {
+        try {
+            school.queue.push(ids(6, 7), 10);
+        } catch (const SourceError&) {
+            refused = true;
+        }
+    });
+    for (int look = 0; look < 1'000; ++look) {
+        REQUIRE(school.queue.find(job));
+        REQUIRE(school.queue.recent(10).size() == 1);
+    }
+    CHECK_FALSE(refused);
+    school.sql("COMMIT");
+    waiting.join();
+    CHECK(school.queue.recent(10).size() == 2);
+}
+
 TEST_CASE("the newest jobs come first, and those that ended long ago are forgotten") {
     Queue school;
     const WarmJobId first = school.push(1, 1);
@@ -134,7 +195,7 @@ TEST_CASE("the newest jobs come first, and those that ended long ago are forgott
 
 TEST_CASE("a queue that cannot be used says what to do") {
     const test::ScopedDirectory directory;
-    WarmQueue nowhere(directory.file("absent.db"));
+    WarmQueue nowhere(directory.file("absent.db"), "/here.seg");
     CHECK_THROWS_AS(nowhere.find(1), SourceError);
     CHECK_THROWS_WITH(nowhere.push(ids(1, 2), 1), Catch::Contains("check that the database may be written"));
 }
@@ -196,7 +257,7 @@ TEST_CASE("warming that takes long goes to the queue, and its runner fills the c
     test::CachedSchool plain;
     for (AssignmentId id = 3; id <= 12; ++id) plain.add_assignment(id);
     plain.relay();
-    WarmQueue queue(plain.path());
+    WarmQueue queue(plain.path(), plain.cache.segment_path());
     AssignmentStatsCache stats(plain.cache, [&] { return open_source(plain.path()); }, {.warm_queue = &queue});
     const WarmResult result = stats.warm(ids(1, 13));
     CHECK(result.async_scheduled);

@@ -98,7 +98,7 @@ class Scene final : public ConnectionHost {
 public:
     Scene()
         : cache_(Cache::open(options())),
-          jobs_(school_.path()),
+          jobs_(school_.path(), cache_.segment_path()),
           stats_(cache_, [path = school_.path()] { return std::make_unique<SqliteSource>(path); },
                  {.warm_queue = &jobs_}),
           pages_(stats_),

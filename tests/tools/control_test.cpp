@@ -40,7 +40,7 @@ struct Office : CachedSchool {
         return {std::istreambuf_iterator<char>(file), {}};
     }
 
-    WarmQueue queue{path()};
+    WarmQueue queue{path(), cache.segment_path()};
     std::string audit_path = directory().file("audit.jsonl");
     AuditLog audit{audit_path};
     AssignmentStatsCache stats_with_queue;

@@ -210,7 +210,7 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
 
 TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][reload]") {
     Reloading scene("[behaviour]\nttl = 300\n");
-    WarmQueue jobs(scene.school().file("school.db"));
+    WarmQueue jobs(scene.school().file("school.db"), scene.school().cache().segment_path());
     const auto warmed_ttl = [&](AssignmentId id) {
         jobs.push(std::array{id}, 1);
         REQUIRE(eventually([&] { return scene.school().cache().contains(stats_key(id)); }));

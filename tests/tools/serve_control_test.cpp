@@ -65,7 +65,7 @@ TEST_CASE("a job of warming is run by the service, and survives the death of a w
 
 TEST_CASE("a job that a supervisor left is gone on with by the next one", "[serve]") {
     const LargeSchool school(130);
-    WarmQueue queue(school.file("school.db"));
+    WarmQueue queue(school.file("school.db"), school.file("cache") + "/default.seg");
     std::vector<AssignmentId> ids;
     for (int id = 101; id <= 130; ++id) ids.push_back(id);
     const WarmJobId job = *queue.push(ids, 10);

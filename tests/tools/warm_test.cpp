@@ -61,6 +61,17 @@ TEST_CASE("a job that no service takes is run by the command itself", "[cli]") {
     CHECK(office.has(130));
 }
 
+TEST_CASE("a job fills the cache that it was made for, whoever serves another", "[cli][serve]") {
+    Office office;
+    office.add_assignments();
+    const Service service(office);
+    CHECK(office.warm({"--all", "-c", "other"}).out.find("33 warmed, 0 failed") == 0);
+    const Cache other = Cache::open({.name = "other", .directory = office.file("cache"), .create = false});
+    CHECK(other.contains(stats_key(130)));
+    CHECK_FALSE(office.has(130));
+    CHECK(office.warm({"--job", "1"}).err.find("there is no job 1 of this cache") != std::string::npos);
+}
+
 TEST_CASE("a detached job waits for a service, or for whoever follows it", "[cli]") {
     Office office;
     office.add_assignments();

@@ -18,7 +18,7 @@ namespace larder::tools {
 namespace {
 
 constexpr unsigned status_accepted = 202;
-constexpr std::int64_t max_batch_size = 1'000;
+constexpr std::int64_t max_batch_size = WarmQueue::max_batch_size;
 
 std::string name_of(const Call& call) { return tools::name_of(call.caller) + " at " + call.client; }
 
