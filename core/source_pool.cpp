@@ -16,12 +16,16 @@ void SourcePool::forget_inherited() {
     owner_pid_ = pid;
 }
 
+void SourcePool::refuse_while_resting() {
+    const std::lock_guard lock(mutex_);
+    if (steady_clock::now() < unavailable_until_) throw SourceUnavailable(why_unavailable_);
+}
+
 std::unique_ptr<SubmissionSource> SourcePool::take() {
     std::unique_ptr<SubmissionSource> source;
     {
         const std::lock_guard lock(mutex_);
         forget_inherited();
-        if (steady_clock::now() < unavailable_until_) throw SourceError(why_unavailable_);
         if (!idle_.empty()) {
             source = std::move(idle_.back());
             idle_.pop_back();

@@ -30,6 +30,7 @@ public:
     /// `work(source)`, whose result it returns. A source in which it failed is not used again. Throws SourceError.
     template <class Work>
     std::invoke_result_t<Work&, SubmissionSource&> read(Work work) {
+        refuse_while_resting();
         try {
             std::unique_ptr<SubmissionSource> source = take();
             auto result = work(*source);
@@ -42,6 +43,7 @@ public:
     }
 
 private:
+    void refuse_while_resting();
     std::unique_ptr<SubmissionSource> take();
     void give_back(std::unique_ptr<SubmissionSource> source);
     void note_unavailable(const char* why);

@@ -169,14 +169,20 @@ std::string remedy_for(const SQLite::Exception& error) {
     }
 }
 
+/// What is damaged, or asks for what is not there, may be one assignment alone.
+bool is_of_whole_file(const SQLite::Exception& error) {
+    const int code = error.getErrorCode();
+    return code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_CANTOPEN;
+}
+
 template <class Read>
 auto reading(const std::string& path, Read read) {
     try {
         return read();
     } catch (const SQLite::Exception& error) {
         const std::string text = "cannot read the database " + path + " (" + error.what() + "): " + remedy_for(error);
-        if (error.getErrorCode() == SQLITE_ERROR) throw SourceError(text);  // of this statement
-        throw SourceUnavailable(text);
+        if (is_of_whole_file(error)) throw SourceUnavailable(text);
+        throw SourceError(text);
     }
 }
 

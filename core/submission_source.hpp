@@ -17,7 +17,7 @@ struct SourceError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// It cannot be read just now by anybody: locked for long, or gone.
+/// Nothing can be read now, whatever is asked for: the file is not there, or a writer keeps it locked.
 struct SourceUnavailable : SourceError {
     using SourceError::SourceError;
 };

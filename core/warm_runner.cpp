@@ -44,7 +44,8 @@ WarmRunner::Outcome WarmRunner::work(const WarmTurn& turn, const std::stop_token
         while (!stop.stop_requested() && !given_up.load(std::memory_order_relaxed)) {
             const std::size_t at = next.fetch_add(1, std::memory_order_relaxed);
             if (at >= turn.ids.size()) return;
-            (warm_quietly(warm_one_, log_, turn.ids[at]) ? warmed : failed).fetch_add(1, std::memory_order_relaxed);
+            const bool is_warm = warm_quietly(warm_one_, log_, turn.ids[at]) == WarmOutcome::warmed;
+            (is_warm ? warmed : failed).fetch_add(1, std::memory_order_relaxed);
         }
     };
     std::size_t at_work = std::min(threads_, turn.ids.size());

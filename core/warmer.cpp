@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/json_writer.hpp"
+#include "core/submission_source.hpp"
 #include "core/warm_queue.hpp"
 
 namespace larder {
@@ -36,12 +37,18 @@ std::string to_json(const WarmResult& result) {
     return json.take();
 }
 
-bool warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id) {
-    try {
-        return warm_one(id);
-    } catch (const std::exception& error) {
+WarmOutcome warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id) {
+    const auto say = [&](const std::exception& error) {
         log(LogLevel::error, "Warming assignment " + std::to_string(id) + " failed: " + error.what());
-        return false;
+    };
+    try {
+        return warm_one(id) ? WarmOutcome::warmed : WarmOutcome::failed;
+    } catch (const SourceUnavailable& error) {
+        say(error);
+        return WarmOutcome::unavailable;
+    } catch (const std::exception& error) {
+        say(error);
+        return WarmOutcome::failed;
     }
 }
 
@@ -95,7 +102,8 @@ struct Warmer::Background {
         const std::size_t end = std::min(job.done + job.batch_size, job.ids.size());
         for (; job.done < end; ++job.done) {
             if (is_stopping()) return;
-            if (warm_quietly(warmer.warm_one_, warmer.log_, job.ids[job.done])) ++job.warmed;
+            const WarmOutcome outcome = warm_quietly(warmer.warm_one_, warmer.log_, job.ids[job.done]);
+            if (outcome == WarmOutcome::warmed) ++job.warmed;
         }
         if (job.finished()) log_warming_complete(warmer.log_, job.warmed, job.ids.size() - job.warmed);
     }
@@ -119,8 +127,12 @@ struct Warmer::Background {
     std::thread thread;  // last: it uses all of the above
 };
 
-Warmer::Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue)
-    : warm_one_(std::move(warm_one)), estimate_(std::move(estimate)), log_(std::move(log)), queue_(queue) {}
+Warmer::Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue, std::function<Time()> clock)
+    : warm_one_(std::move(warm_one)),
+      estimate_(std::move(estimate)),
+      log_(std::move(log)),
+      queue_(queue),
+      clock_(std::move(clock)) {}
 
 Warmer::~Warmer() {
     // A forked child has no such thread to join, and a mutex that may be locked for ever.
@@ -134,27 +146,41 @@ bool Warmer::at_once(std::size_t count) const {
 }
 
 WarmResult Warmer::warm(std::vector<AssignmentId> ids, std::size_t batch_size) {
-    const auto start = std::chrono::steady_clock::now();
+    const Time start = clock_();
     WarmResult result;
     result.total = ids.size();
-    if (at_once(ids.size())) {
-        for (const AssignmentId id : ids) ++(warm_quietly(warm_one_, log_, id) ? result.warmed : result.failed);
-    } else {
-        if (queue_ != nullptr) result.job_id = queue_->push(ids, batch_size);
-        result.async_scheduled = queue_ != nullptr ? result.job_id.has_value() : schedule(std::move(ids), batch_size);
-        result.refused = !result.async_scheduled;
-        if (result.refused) {
-            result.failed = result.total;
-            log_(LogLevel::error, "Async cache warming refused: its queue is full, try again later");
-        }
-    }
-    result.duration = std::chrono::steady_clock::now() - start;
+    Ids left = ids;
+    if (at_once(left.size())) left = warm_now(left, start + at_once_limit, result);
+    if (!left.empty()) put_off(left, batch_size, result);
+    result.duration = clock_() - start;
     return result;
 }
 
-bool Warmer::schedule(std::vector<AssignmentId> ids, std::size_t batch_size) {
+/// Returns those for which the time was too short: computing may take longer than was estimated, or wait for a lock.
+Warmer::Ids Warmer::warm_now(Ids ids, Time end, WarmResult& result) {
+    for (; !ids.empty() && clock_() < end; ids = ids.subspan(1)) {
+        const WarmOutcome outcome = warm_quietly(warm_one_, log_, ids.front());
+        if (outcome == WarmOutcome::unavailable) {
+            result.failed += ids.size();
+            return {};
+        }
+        ++(outcome == WarmOutcome::warmed ? result.warmed : result.failed);
+    }
+    return ids;
+}
+
+void Warmer::put_off(Ids ids, std::size_t batch_size, WarmResult& result) {
+    if (queue_ != nullptr) result.job_id = queue_->push(ids, batch_size);
+    result.async_scheduled = queue_ != nullptr ? result.job_id.has_value() : schedule(ids, batch_size);
+    result.refused = !result.async_scheduled;
+    if (!result.refused) return;
+    result.failed += ids.size();
+    log_(LogLevel::error, "Async cache warming refused: its queue is full, try again later");
+}
+
+bool Warmer::schedule(Ids ids, std::size_t batch_size) {
     Job job;
-    job.ids = std::move(ids);
+    job.ids.assign(ids.begin(), ids.end());
     job.batch_size = std::max<std::size_t>(batch_size, 1);
     return background().push(std::move(job));
 }

@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,8 +19,8 @@ namespace larder {
 
 class WarmQueue;
 
-/// What came of one `warm`. When async_scheduled, nothing is warmed yet: the job says how it stands, where it has a
-/// number, and the log how it ended.
+/// What came of one `warm`. When async_scheduled, what is neither warmed nor failed is a job: it says how it stands,
+/// where it has a number, and the log how it ended.
 struct WarmResult {
     std::size_t total = 0, warmed = 0, failed = 0;
     bool async_scheduled = false;
@@ -32,8 +34,10 @@ std::string to_json(const WarmResult& result);
 
 /// Fills one entry; false, or an exception: it failed.
 using WarmOne = std::function<bool(AssignmentId)>;
+/// unavailable: so would any other be now.
+enum class WarmOutcome : std::uint8_t { warmed, failed, unavailable };
 /// The same without an exception, which goes to the log.
-bool warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id);
+WarmOutcome warm_quietly(const WarmOne& warm_one, const Log& log, AssignmentId id);
 void log_warming_complete(const Log& log, std::size_t warmed, std::size_t failed);
 
 /// Threads: safe. Fork: a child has a background thread of its own, from its first job on; jobs stay with the parent.
@@ -47,16 +51,20 @@ public:
 
     /// The mean time of real computations; nullopt: none yet.
     using Estimate = std::function<std::optional<std::chrono::nanoseconds>()>;
+    using Time = std::chrono::steady_clock::time_point;
 
     /// `queue`, where given, takes what is put off, and outlives the warmer; who runs its jobs is not the warmer's
     /// business. Without one a thread of this process does it.
-    Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue = nullptr);
+    Warmer(WarmOne warm_one, Estimate estimate, Log log, WarmQueue* queue = nullptr,
+           std::function<Time()> clock = std::chrono::steady_clock::now);
     ~Warmer();
     Warmer(const Warmer&) = delete;
     Warmer& operator=(const Warmer&) = delete;
 
-    /// One id that fails never stops the others. Jobs in the background take turns of batch_size ids. A job that the
-    /// full queue has no room for fails as a whole. Throws SourceError when the queue cannot be used.
+    /// What was begun at once and has not ended within at_once_limit is a job from there on. One id that fails never
+    /// stops the others, but where the source is not to be had none is tried any more: the rest has failed. Jobs in the
+    /// background take turns of batch_size ids. A job that the full queue has no room for fails as a whole. Throws
+    /// SourceError when the queue cannot be used.
     WarmResult warm(std::vector<AssignmentId> ids, std::size_t batch_size = 10);
 
     /// Whether so many are warmed at once.
@@ -67,13 +75,17 @@ public:
 
 private:
     struct Background;
-    bool schedule(std::vector<AssignmentId> ids, std::size_t batch_size);
+    using Ids = std::span<const AssignmentId>;
+    Ids warm_now(Ids ids, Time end, WarmResult& result);
+    void put_off(Ids ids, std::size_t batch_size, WarmResult& result);
+    bool schedule(Ids ids, std::size_t batch_size);
     Background& background();
 
     WarmOne warm_one_;
     Estimate estimate_;
     Log log_;
     WarmQueue* queue_;
+    std::function<Time()> clock_;
     std::mutex mutex_;
     std::unique_ptr<Background> background_;
     int owner_pid_ = 0;

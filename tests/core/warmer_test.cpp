@@ -9,13 +9,15 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "core/submission_source.hpp"
+
 using namespace larder;
 
 namespace {
 
 using namespace std::chrono_literals;
 
-/// Counts what was warmed; ids above 1000 do not exist, id 13 throws; can be held at a gate.
+/// Counts what was warmed; ids above 1000 do not exist, id 13 throws, 2000 finds no source; can be held at a gate.
 class Kitchen {
 public:
     bool warm(AssignmentId id) {
@@ -23,6 +25,8 @@ public:
         order_.push_back(id);
         changed_.notify_all();
         changed_.wait(lock, [this] { return open_; });
+        now_ += cooking_time;
+        if (id == 2'000) throw SourceUnavailable("no gas");
         if (id == 13) throw std::runtime_error("burnt");
         return id <= 1'000;
     }
@@ -50,8 +54,13 @@ public:
     }
 
     std::optional<std::chrono::nanoseconds> estimate;
+    std::chrono::milliseconds cooking_time{0};  // by the kitchen's clock
 
 private:
+    Warmer::Time now() {
+        const std::lock_guard lock(mutex_);
+        return now_;
+    }
     void set_open(bool open) {
         const std::lock_guard lock(mutex_);
         open_ = open;
@@ -60,12 +69,14 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     bool open_ = true;
+    Warmer::Time now_{};
     std::vector<AssignmentId> order_;
     std::vector<std::string> lines_;
 
 public:
     // Last: its thread uses all of the above until it ends.
-    Warmer warmer{[this](AssignmentId id) { return warm(id); }, [this] { return estimate; }, log()};
+    Warmer warmer{[this](AssignmentId id) { return warm(id); }, [this] { return estimate; }, log(), nullptr,
+                  [this] { return now(); }};
 };
 
 std::vector<AssignmentId> ids(AssignmentId first, AssignmentId last) {
@@ -94,6 +105,30 @@ TEST_CASE("warming at once says how many were warmed, and one that fails stops n
     CHECK_FALSE(result.async_scheduled);
     CHECK(kitchen.order() == std::vector<AssignmentId>{13, 1, 5'000, 2});
     CHECK(kitchen.said("Warming assignment 13 failed: burnt"));
+}
+
+TEST_CASE("what takes longer at once than was estimated becomes a job from there on") {
+    Kitchen kitchen;
+    kitchen.estimate = 1ms;
+    kitchen.cooking_time = 800ms;
+    const WarmResult result = kitchen.warmer.warm(ids(101, 120));
+    CHECK(result.total == 20);
+    CHECK(result.warmed == 3);
+    CHECK(result.failed == 0);
+    CHECK(result.async_scheduled);
+    CHECK(kitchen.warmer.wait_until_idle(10s));
+    CHECK(kitchen.order() == ids(101, 120));
+    CHECK(kitchen.said("Async cache warming complete: 17 warmed, 0 failed"));
+}
+
+TEST_CASE("of a source that is not to be had no more is asked") {
+    Kitchen kitchen;
+    kitchen.estimate = 1ms;
+    const WarmResult result = kitchen.warmer.warm({1, 13, 2'000, 2, 3});
+    CHECK(result.warmed == 1);
+    CHECK(result.failed == 4);
+    CHECK_FALSE(result.async_scheduled);
+    CHECK(kitchen.order() == std::vector<AssignmentId>{1, 13, 2'000});
 }
 
 TEST_CASE("warming in the background returns at once and logs its end", "[tsan]") {
