@@ -27,11 +27,12 @@ struct WarmRunner::Outcome {
     bool lost = false;  // another has taken the turn
 };
 
-WarmRunner::WarmRunner(WarmQueue& queue, WarmOne warm_one, Log log, std::size_t threads)
+WarmRunner::WarmRunner(WarmQueue& queue, WarmOne warm_one, Log log, std::size_t threads, IsKept is_kept)
     : queue_(queue),
       warm_one_(std::move(warm_one)),
       log_(std::move(log)),
       threads_(std::max<std::size_t>(threads, 1)),
+      is_kept_(std::move(is_kept)),
       number_(random_number()) {}
 
 /// The threads take the turn's ids one by one; this one only watches, since a report may wait for the database.
@@ -78,14 +79,26 @@ bool WarmRunner::step(const std::stop_token& stop) {
     if (outcome.lost) return true;
     if (outcome.warmed + outcome.failed < turn->ids.size())
         queue_.give_back(*turn, number_);
-    else if (queue_.finish_turn(*turn, number_, outcome.warmed, outcome.failed))
-        log_end(*turn);
+    else
+        finish(*turn, outcome);
     return true;
 }
 
-void WarmRunner::log_end(const WarmTurn& turn) {
-    if (turn.position + turn.ids.size() < turn.total) return;
-    if (const std::optional<WarmJob> job = queue_.find(turn.job)) log_warming_complete(log_, job->warmed, job->failed);
+void WarmRunner::finish(const WarmTurn& turn, const Outcome& outcome) {
+    std::vector<AssignmentId> ids;  // of the whole job, which the queue forgets with its end
+    if (turn.is_last() && is_kept_) ids = queue_.ids_of(turn.job);
+    if (!queue_.finish_turn(turn, number_, outcome.warmed, outcome.failed) || !turn.is_last()) return;
+    const auto kept = static_cast<std::size_t>(std::count_if(ids.begin(), ids.end(), is_kept_));
+    if (const std::optional<WarmJob> job = queue_.find(turn.job)) log_end(*job, kept);
+}
+
+void WarmRunner::log_end(const WarmJob& job, std::size_t kept) {
+    log_warming_complete(log_, job.warmed, job.failed);
+    if (!is_kept_ || 10 * kept >= 9 * job.warmed) return;  // a few changes meanwhile are no news
+    log_(LogLevel::warning, "Warming job " + std::to_string(job.id) + ": of the " + std::to_string(job.warmed) +
+                                " assignments warmed only " + std::to_string(kept) +
+                                " are in the cache; the others were evicted, expired or changed meanwhile: see "
+                                "whether the cache is large enough (`larder doctor`) and its --ttl long enough");
 }
 
 void WarmRunner::run(const std::stop_token& stop) {

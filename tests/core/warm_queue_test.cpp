@@ -237,6 +237,24 @@ TEST_CASE("a runner warms all of a job, and one that fails stops no other", "[ts
     CHECK(lines.back() == "INFO Async cache warming complete: 23 warmed, 2 failed");
 }
 
+TEST_CASE("a runner says at a job's end how little of it the cache has kept") {
+    Queue school;
+    test::LogBook book;
+    const auto warm_all = [&](AssignmentId last_kept) {
+        school.push(1, 30);
+        WarmRunner runner(
+            school.queue, [](AssignmentId) { return true; }, book.log(), 2,
+            [&](AssignmentId id) { return id <= last_kept; });
+        while (runner.step()) {}
+        return book.take();
+    };
+    CHECK(warm_all(28) == std::vector<std::string>{"INFO Async cache warming complete: 30 warmed, 0 failed"});
+    const auto lines = warm_all(26);
+    REQUIRE(lines.size() == 2);
+    CHECK_THAT(lines[1],
+               Catch::StartsWith("WARNING Warming job 2: of the 30 assignments warmed only 26 are in the cache"));
+}
+
 TEST_CASE("a runner that is stopped gives its turn back", "[tsan]") {
     Queue school;
     const WarmJobId job = school.push(1, 10);
