@@ -3,16 +3,17 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <condition_variable>
+#include <cstddef>
 #include <exception>
-#include <mutex>
-#include <vector>
+
+#include "core/cache_keys.hpp"
+#include "core/submission_source.hpp"
 
 namespace larder::tools {
 namespace {
 
 constexpr std::size_t batch_size = 10;
-// The wall clock may be set while one sleeps: so it is looked at.
+// The wall clock may be set while one sleeps: so it is looked at. What went wrong waits as long.
 constexpr std::chrono::seconds look_interval{1};
 
 std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache cache) {
@@ -23,13 +24,14 @@ std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache 
 
 WarmThread::WarmThread(const ServeConfig& config, Cache cache)
     : queue_(config.database.path(), cache.segment_path()),
-      stats_(stats_of(config, std::move(cache))),
+      stats_(stats_of(config, cache)),
       runner_(
-          queue_, [this](AssignmentId id) { return stats()->warm_one(id); }, core_log()),
+          queue_, [this](AssignmentId id) { return stats()->warm_one(id); }, core_log(), WarmRunner::default_threads,
+          [cache](AssignmentId id) { return cache.contains(stats_key(id)); }),
       daily_(config.warm_daily),
-      running_([this](const std::stop_token& stop) { runner_.run(stop); }) {
-    if (daily_) waiting_ = std::jthread([this](const std::stop_token& stop) { run_daily(stop); });
-}
+      daily_due_(daily_ ? daily_->next_after(std::time(nullptr)) : 0),
+      running_([this](const std::stop_token& stop) { runner_.run(stop); }),
+      making_jobs_([this](const std::stop_token& stop) { make_jobs(stop); }) {}
 
 void WarmThread::reload(const ServeConfig& config, Cache cache) {
     auto fresh = stats_of(config, std::move(cache));
@@ -42,42 +44,59 @@ std::shared_ptr<AssignmentStatsCache> WarmThread::stats() {
     return stats_;
 }
 
-void WarmThread::push(std::span<const AssignmentId> ids, const char* why) {
-    if (ids.empty()) return;
-    if (const auto job = queue_.push(ids, batch_size))
-        spdlog::info("Warming {} assignments ({}): job {}", ids.size(), why, *job);
-    else
-        spdlog::error("Warming {} assignments ({}) refused: the queue is full", ids.size(), why);
+void WarmThread::warm_published(std::span<const AssignmentId> ids) {
+    const std::lock_guard lock(mutex_);
+    const std::span<const AssignmentId> taken =
+        ids.first(std::min(ids.size(), max_published_waiting - published_.size()));
+    published_.insert(published_.end(), taken.begin(), taken.end());
+    changed_.notify_all();
+    if (taken.size() < ids.size())
+        spdlog::error("Warming {} assignments (published) refused: {} wait for the queue in the database already",
+                      ids.size() - taken.size(), published_.size());
 }
 
-void WarmThread::warm_published(std::span<const AssignmentId> ids) noexcept {
-    try {
-        push(ids, "published");
-    } catch (const std::exception& error) {
-        spdlog::error("{}", error.what());
-    }
-}
-
-void WarmThread::warm_active() noexcept {
-    try {
-        push(stats()->active_ids(active_period), "once a day");
-    } catch (const std::exception& error) {
-        spdlog::error("{}", error.what());
-    }
-}
-
-void WarmThread::run_daily(const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::time_t due = daily_->next_after(std::time(nullptr));
+/// Not the thread that tells of changes: a job may have to wait for the database's lock. What went wrong is tried
+/// again.
+void WarmThread::make_jobs(const std::stop_token& stop) {
+    std::string last_error;
     while (!stop.stop_requested()) {
-        if (const std::time_t now = std::time(nullptr); now >= due) {
-            warm_active();
-            due = daily_->next_after(now);
+        try {
+            push_published();
+            if (daily_) push_active();
+            last_error.clear();
+        } catch (const std::exception& error) {
+            if (last_error != error.what()) spdlog::error("Warming is put off: {}", error.what());
+            last_error = error.what();
         }
-        std::unique_lock lock(mutex);
-        stopped.wait_for(lock, stop, look_interval, [] { return false; });
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, look_interval, [&] { return last_error.empty() && !published_.empty(); });
     }
+    const std::lock_guard lock(mutex_);
+    if (!published_.empty()) spdlog::warn("{} published assignments are not warmed", published_.size());
+}
+
+void WarmThread::push_published() {
+    std::unique_lock lock(mutex_);
+    const std::vector<AssignmentId> ids = published_;
+    lock.unlock();
+    if (!push(ids, "published")) throw SourceError("the queue is full");
+    lock.lock();
+    published_.erase(published_.begin(), published_.begin() + static_cast<std::ptrdiff_t>(ids.size()));
+}
+
+void WarmThread::push_active() {
+    const std::time_t now = std::time(nullptr);
+    if (now < daily_due_) return;
+    const std::vector<AssignmentId> ids = stats()->active_ids(active_period);
+    if (!push(ids, "once a day")) spdlog::error("Warming {} assignments refused: the queue is full", ids.size());
+    daily_due_ = daily_->next_after(now);
+}
+
+bool WarmThread::push(std::span<const AssignmentId> ids, const char* why) {
+    if (ids.empty()) return true;
+    const std::optional<WarmJobId> job = queue_.push(ids, batch_size);
+    if (job) spdlog::info("Warming {} assignments ({}): job {}", ids.size(), why, *job);
+    return job.has_value();
 }
 
 }  // namespace larder::tools

@@ -12,6 +12,7 @@
 #include "core/warm_queue.hpp"
 #include "tests/support/larder_command.hpp"
 #include "tests/tools/serve_scene.hpp"
+#include "tools/warm_thread.hpp"
 
 using namespace larder;
 using namespace larder::test;
@@ -202,6 +203,35 @@ TEST_CASE("what is published is warmed where that is wanted", "[serve]") {
     const Cache cache = school.cache();
     CHECK(eventually([&] { return cache.contains(stats_key(2)); }));
     CHECK_FALSE(cache.contains(stats_key(1)));
+}
+
+TEST_CASE("a publication that the database cannot take yet holds no change up, and is not lost", "[serve]") {
+    ServedSchool school;
+    const Service service(school, {"--warm-on-publish", "true"});
+    REQUIRE(service.get(analytics(1)).status == 200);
+    const Cache cache = school.cache();
+    const auto said = [&service](const char* text) { return service.log().find(text) != std::string::npos; };
+    school.sql("UPDATE assignments SET status = 'published' WHERE assignment_id = 2; BEGIN IMMEDIATE");
+    school.sql("UPDATE submissions SET score = 61 WHERE submission_id = 11; COMMIT; BEGIN IMMEDIATE");
+    REQUIRE(eventually([&] { return !cache.contains(stats_key(1)); }));
+    CHECK_FALSE(said("cannot be used"));
+    CHECK(eventually([&] { return said("Warming is put off: ") || said("(published): job"); }));
+    school.sql("COMMIT");
+    CHECK(eventually([&] { return cache.contains(stats_key(2)); }));
+}
+
+TEST_CASE("of what is published only so many wait for the database", "[serve]") {
+    ServedSchool school;
+    tools::ServeConfig config;
+    config.cache = {.directory = school.file("cache"), .size_bytes = 16ULL << 20};
+    config.database = tools::DatabaseOption(school.file("school.db"), "");
+    tools::WarmThread warming(config, Cache::open(config.cache));
+    WarmQueue queue(school.file("school.db"), school.cache().segment_path());
+    school.sql("BEGIN IMMEDIATE");
+    warming.warm_published(std::vector<AssignmentId>(tools::WarmThread::max_published_waiting + 1, 1));
+    school.sql("COMMIT");
+    REQUIRE(eventually([&] { return !queue.recent(1).empty(); }));
+    CHECK(queue.recent(1).front().total == tools::WarmThread::max_published_waiting);
 }
 
 TEST_CASE("times and switches of serve that are none are usage errors", "[serve]") {
