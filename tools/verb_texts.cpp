@@ -47,11 +47,7 @@ std::vector<VerbText> statistics_texts() {
         {"warm",
          "Computes what is missing in the cache before anybody asks: the named assignments, those of a teacher, the "
          "active ones, or all. It counts neither hits nor misses, and what was warmed together does not expire "
-         "together.\n\n"
-         "What takes at most 2 seconds by the measured times of computations is done at once. The rest becomes a job "
-         "in "
-         "the database, at which a running service works; where none does, this command runs it. An assignment that "
-         "fails stops no other, and makes the exit code 1.",
+         "together. Ctrl-C leaves a job where it is: a service, or `--job`, goes on with it.",
          {{"Two assignments.", "larder warm 1 2 --db school.db"},
           {"What was asked for today, or has submissions of this week.", "larder warm --active 7d --db school.db"},
           {"A job for the service, without waiting for it.", "larder warm --all --detach --db school.db"}},

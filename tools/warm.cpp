@@ -8,9 +8,11 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/assignment_stats_cache.hpp"
+#include "core/cache_keys.hpp"
 #include "core/outbox_relay.hpp"
 #include "core/warm_queue.hpp"
 #include "core/warm_runner.hpp"
@@ -30,7 +32,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds look_interval{100};
-constexpr int patient_looks = 10;  // at a job that nobody takes, before it is run here
+constexpr int patient_looks = 10;  // where a service runs, which would take the job
 
 struct Arguments {
     Options cache;
@@ -49,15 +51,16 @@ std::vector<AssignmentId> chosen(const Arguments& arguments, AssignmentStatsCach
     return arguments.ids;
 }
 
-/// The job as a result, from whomever ran it.
-WarmResult result_of(const WarmJob& job) {
-    WarmResult result;
-    result.total = job.total;
-    result.warmed = job.warmed;
-    result.failed = job.failed;
+std::size_t done_at_once(const WarmResult& result) { return result.warmed + result.failed; }
+
+/// What was done at once, and the job that the rest became, whoever ran it.
+WarmResult together(WarmResult result, const WarmJob& job) {
+    result.total = done_at_once(result) + job.total;
+    result.warmed += job.warmed;
+    result.failed += job.failed;
     result.async_scheduled = true;
     result.job_id = job.id;
-    result.duration = job.duration;
+    result.duration += job.duration;
     return result;
 }
 
@@ -66,25 +69,39 @@ WarmJob require_job(WarmQueue& queue, WarmJobId id) {
     throw Refusal(kNegative, fmt::format("there is no job {} of this cache", id));
 }
 
-/// Until its end, or until somebody wants to go. A job that nobody works at, a service say, is run here.
-WarmJob follow(WarmQueue& queue, WarmJobId id, WarmRunner& runner) {
-    StopSignals stop;
-    Progress progress(fmt::format("Warming (job {})", id));
-    std::size_t seen = 0;
-    for (int quiet = 0;;) {
+/// A job on its way to the end.
+struct Follower {
+    WarmQueue& queue;
+    WarmRunner& runner;
+    int patient_looks;  // at a job that does not move, before it is run here
+
+    /// Until its end, or until somebody wants to go.
+    WarmJob follow(WarmJobId id) {
+        StopSignals stop;
+        watch(id, stop);
         const WarmJob job = require_job(queue, id);
-        progress.show(job.done, job.total);
         if (job.state == WarmJob::State::done) return job;
-        quiet = job.done == seen ? quiet + 1 : 0;
-        seen = job.done;
-        if (quiet > patient_looks && runner.step()) continue;
-        if (!stop.wait(look_interval)) continue;
-        progress.clear();
         throw Refusal(kFailure, fmt::format("job {} is left with {} of {} done: a service goes on with it, or `larder "
                                             "warm --job {}`",
                                             id, job.done, job.total, id));
     }
-}
+
+private:
+    /// The runner gives its turn back when this returns.
+    void watch(WarmJobId id, StopSignals& stop) {
+        Progress progress(fmt::format("Warming (job {})", id));
+        std::jthread running;
+        WarmJob job = require_job(queue, id);
+        for (int quiet = 0; job.state != WarmJob::State::done;) {
+            if (quiet >= patient_looks && !running.joinable())
+                running = std::jthread([this](const std::stop_token& token) { runner.run(token); });
+            progress.show(job.done, job.total);
+            if (stop.wait(look_interval)) return;
+            const std::size_t seen = std::exchange(job, require_job(queue, id)).done;
+            quiet = job.done == seen ? quiet + 1 : 0;
+        }
+    }
+};
 
 int show(const WarmResult& result, bool json) {
     if (json) {
@@ -97,14 +114,19 @@ int show(const WarmResult& result, bool json) {
 }
 
 int show_scheduled(const WarmResult& result, bool json) {
-    print(json ? to_json(result) + "\n" : fmt::format("job {}: {} assignments\n", *result.job_id, result.total));
+    const std::size_t of_job = result.total - done_at_once(result);
+    print(json ? to_json(result) + "\n" : fmt::format("job {}: {} assignments\n", *result.job_id, of_job));
     return kOk;
 }
 
-void require_one_choice(const Arguments& arguments) {
+void check(const Arguments& arguments) {
     const int choices = !arguments.ids.empty() + (arguments.teacher != 0) + (arguments.active.count() != 0) +
                         arguments.all + (arguments.job != 0);
     if (choices != 1) throw CLI::ValidationError("warm", "name one thing: IDs, --teacher, --active, --all or --job");
+    if (arguments.batch_size < 1 || arguments.batch_size > WarmQueue::max_batch_size)
+        throw CLI::ValidationError("--batch-size",
+                                   fmt::format("`{}` is too few or too many: write a number from 1 to {}",
+                                               arguments.batch_size, WarmQueue::max_batch_size));
 }
 
 int run(const Arguments& arguments) {
@@ -117,16 +139,19 @@ int run(const Arguments& arguments) {
     AssignmentStatsCache stats(cache, arguments.database.sources(),
                                {.ttl = options.ttl, .log = log, .warm_queue = &queue});
     WarmRunner runner(
-        queue, [&stats](AssignmentId id) { return stats.warm_one(id); }, log);
-    if (arguments.job != 0) return show(result_of(follow(queue, arguments.job, runner)), arguments.json);
+        queue, [&stats](AssignmentId id) { return stats.warm_one(id); }, log, WarmRunner::default_threads,
+        [&cache](AssignmentId id) { return cache.contains(stats_key(id)); });
+    const bool is_served = somebody_relays(cache);
+    Follower follower{queue, runner, is_served ? patient_looks : 0};
+    if (arguments.job != 0) return show(together({}, follower.follow(arguments.job)), arguments.json);
 
-    if (!somebody_relays(cache)) relay_once(arguments.database.path(), stats.notices(), log);
+    if (!is_served) relay_once(arguments.database.path(), stats.notices(), log);
     const WarmResult result = arguments.teacher != 0 ? stats.warm_teacher(arguments.teacher, arguments.batch_size)
                                                      : stats.warm(chosen(arguments, stats), arguments.batch_size);
     if (result.refused) throw Refusal(kFailure, "the queue of warming jobs is full; try again when some have ended");
     if (!result.async_scheduled) return show(result, arguments.json);
     if (arguments.detach) return show_scheduled(result, arguments.json);
-    return show(result_of(follow(queue, *result.job_id, runner)), arguments.json);
+    return show(together(result, follower.follow(*result.job_id)), arguments.json);
 }
 
 }  // namespace
@@ -145,17 +170,18 @@ void add_warm(CLI::App& program, Action& action) {
     add_duration(*verb, "--active", arguments->active,
                  "Those asked for within 24 hours, or with a submission handed in or graded within this time");
     verb->add_flag("--all", arguments->all, "All of them");
-    verb->add_option("--job", arguments->job, "Follow a job that was made before")
+    verb->add_option("--job", arguments->job, "Follow a job of this cache that was made before")
         ->type_name("ID")
         ->check(CLI::PositiveNumber);
-    add_count(*verb, "--batch-size", arguments->batch_size, "Assignments in a turn of a job [default: 10]");
+    add_count(*verb, "--batch-size", arguments->batch_size,
+              fmt::format("Assignments in a turn of a job, at most {} [default: 10]", WarmQueue::max_batch_size));
     verb->add_flag("--detach", arguments->detach, "Do not wait for a job's end: print its number");
     verb->add_flag("--json", arguments->json, "{total, warmed, failed, async_scheduled, duration_seconds}");
     verb->footer(
-        "What takes at most 2 seconds by the measured times is done at once. The rest becomes a job in the database,\n"
-        "which a running service works at; where none runs, this command does. Exit code 1: one of them failed.");
+        "What takes at most 2 seconds is done at once. The rest becomes a job in the database, which a service works\n"
+        "at; where none runs, this command does. Exit code 1: one of them failed, which stops no other.");
     verb->callback([&action, arguments] {
-        require_one_choice(*arguments);
+        check(*arguments);
         action = [arguments] { return run(*arguments); };
     });
 }

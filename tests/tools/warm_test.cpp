@@ -20,12 +20,21 @@ struct Office : ServedSchool {
         arguments.insert(arguments.begin(), common.begin(), common.end());
         return run_larder(file("cache"), arguments);
     }
+    /// Each with one submission, which takes long to read: a turn of many is under way for seconds.
+    void make_slow() {
+        sql("INSERT INTO submissions(submission_id, assignment_id) SELECT 1000 + assignment_id, assignment_id "
+            "FROM assignments");
+        sql("ALTER TABLE submissions RENAME TO handed_in");
+        sql("CREATE VIEW submissions AS SELECT * FROM handed_in WHERE (WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL "
+            "SELECT x + 1 FROM n WHERE x < 1000000) SELECT count(*) FROM n) > 0");
+    }
     /// Nothing was measured so far: five and more are too many to warm at once.
     void add_assignments() {
         for (int id = 101; id <= 130; ++id)
             sql("INSERT INTO assignments(assignment_id, author_id) VALUES (" + std::to_string(id) + ", 9)");
     }
     bool has(AssignmentId id) const { return cache().contains(stats_key(id)); }
+    std::string segment() const { return file("cache") + "/default.seg"; }
 };
 
 }  // namespace
@@ -59,6 +68,33 @@ TEST_CASE("a job that no service takes is run by the command itself", "[cli]") {
     CHECK(result.json().at("warmed") == 33);
     CHECK(result.json().at("async_scheduled") == true);
     CHECK(office.has(130));
+}
+
+TEST_CASE("the command takes turn after turn of its job without a rest", "[cli]") {
+    Office office;
+    office.add_assignments();
+    const CommandResult result = office.warm({"--all", "--batch-size", "1"});
+    CHECK(result.code == 0);  // with a second's rest after each it would not end within a command's time
+    CHECK(result.out.find("33 warmed, 0 failed") == 0);
+}
+
+TEST_CASE("Ctrl-C in the midst of a turn ends the command soon, and says how to go on", "[cli]") {
+    Office office;
+    office.add_assignments();
+    office.make_slow();
+    LarderCommand command(office.file("cache"),
+                          {"warm", "--db", office.file("school.db"), "--size", "16MiB", "--all", "--batch-size", "33"});
+    WarmQueue queue(office.file("school.db"), office.segment());
+    REQUIRE(eventually([&] {
+        const auto jobs = queue.recent(1);
+        return !jobs.empty() && jobs.front().done > 0;
+    }));
+    command.signal(SIGINT);
+    const CommandResult result = command.finish();
+    CHECK(result.code == 3);
+    CHECK_THAT(result.err,
+               Catch::Contains("job 1 is left with 0 of 33 done") && Catch::Contains("larder warm --job 1"));
+    CHECK(queue.take_turn(1)->ids.size() == 33);
 }
 
 TEST_CASE("a job fills the cache that it was made for, whoever serves another", "[cli][serve]") {
@@ -111,6 +147,8 @@ TEST_CASE("which assignments has to be said in one way", "[cli]") {
                                                   {"x"},
                                                   {"--active", "soon"},
                                                   {"--teacher", "0"},
-                                                  {"--all", "--batch-size", "x"}})
+                                                  {"--all", "--batch-size", "x"},
+                                                  {"--all", "--batch-size", "0"},
+                                                  {"--all", "--batch-size", "1001"}})
         CHECK(office.warm(wrong).code == 2);
 }
