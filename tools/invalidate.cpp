@@ -122,12 +122,10 @@ void add_invalidate(CLI::App& program, Action& action) {
     CLI::Option* const tag = verb->add_option("--tag", arguments->tag, "All entries with this tag")->type_name("TEXT");
     CLI::Option* const name_space =
         verb->add_option("--namespace", arguments->name_space, "All keys NAME:...")->type_name("NAME");
-    verb->add_option("--assignment", arguments->assignments, "The statistics of these assignments")
-        ->type_name("ID")
-        ->check(CLI::PositiveNumber);
-    verb->add_option("--author", arguments->author, "Those of all assignments of this author")
-        ->type_name("ID")
-        ->check(CLI::PositiveNumber);
+    require_ids(verb->add_option("--assignment", arguments->assignments, "The statistics of these assignments"))
+        ->type_name("ID");
+    require_ids(verb->add_option("--author", arguments->author, "Those of all assignments of this author"))
+        ->type_name("ID");
     CLI::Option* const course =
         verb->add_option("--course", arguments->course, "Those of all assignments of this course")->type_name("NAME");
     verb->add_flag("--all", arguments->all, "Everything");

@@ -215,12 +215,11 @@ CLI::Option* add_parsed(CLI::App& verb, const std::string& flag, const std::stri
     return add_parsed(verb, flag, meaning, take, [flag](const std::string&) { return flag; });
 }
 
-/// 0: it is no number above 0.
-std::int64_t id_of(const std::string& text) {
+bool is_id(const std::string& text) {
     try {
-        return static_cast<std::int64_t>(parse_count(text));
+        return parse_count(text) != 0;
     } catch (const std::invalid_argument&) {
-        return 0;
+        return false;
     }
 }
 
@@ -330,14 +329,15 @@ void add_group(CLI::App& verb, OptionGroup group, Options& options) {
         if (row.group == group) add_cache_option(verb, row.name, options);
 }
 
+CLI::Option* require_ids(CLI::Option* option) {
+    return option->check([](const std::string& text) {
+        return is_id(text) ? std::string()
+                           : fmt::format("`{}` is not an id: write a whole number above 0", text.substr(0, 64));
+    });
+}
+
 CLI::Option* add_id(CLI::App& verb, std::int64_t& target) {
-    const auto take = [&target](const std::string& text) {
-        target = id_of(text);
-        if (target == 0)
-            throw std::invalid_argument(
-                fmt::format("`{}` is not an id: write a whole number above 0", text.substr(0, 64)));
-    };
-    return add_parsed(verb, "ID", "The assignment", take)->required();
+    return require_ids(verb.add_option("ID", target, "The assignment"))->type_name("")->required();
 }
 
 void add_selection(CLI::App& verb, Options& options) {

@@ -78,7 +78,10 @@ CLI::Option* add_count(CLI::App& verb, const std::string& flag, std::uint64_t& t
 CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::milliseconds& target,
                           const std::string& meaning);
 
-/// The required positional ID: a whole number above 0.
+/// Refuses what is no id: a whole number above 0. Returns the option.
+CLI::Option* require_ids(CLI::Option* option);
+
+/// The required positional ID.
 CLI::Option* add_id(CLI::App& verb, std::int64_t& target);
 
 /// -c/--cache and --directory. Sets `create` to false: verbs that only look make no cache.

@@ -163,16 +163,14 @@ void add_warm(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("warm", "Compute what is missing in the cache before anybody asks");
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb);
-    verb->add_option("ID", arguments->ids, "These assignments");
-    verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author")
-        ->type_name("ID")
-        ->check(CLI::PositiveNumber);
+    require_ids(verb->add_option("ID", arguments->ids, "These assignments"));
+    require_ids(verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author"))
+        ->type_name("ID");
     add_duration(*verb, "--active", arguments->active,
                  "Those asked for within 24 hours, or with a submission handed in or graded within this time");
     verb->add_flag("--all", arguments->all, "All of them");
-    verb->add_option("--job", arguments->job, "Follow a job of this cache that was made before")
-        ->type_name("ID")
-        ->check(CLI::PositiveNumber);
+    require_ids(verb->add_option("--job", arguments->job, "Follow a job of this cache that was made before"))
+        ->type_name("ID");
     add_count(*verb, "--batch-size", arguments->batch_size,
               fmt::format("Assignments in a turn of a job, at most {} [default: 10]", WarmQueue::max_batch_size));
     verb->add_flag("--detach", arguments->detach, "Do not wait for a job's end: print its number");

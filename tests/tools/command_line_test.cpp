@@ -122,6 +122,13 @@ TEST_CASE("an id and an expiry say which numbers they take", "[cli]") {
         CHECK(run_larder(directory.path(), {"analytics", id, "--db", "x"}).err ==
               "larder: ID: `" + std::string(id) +
                   "` is not an id: write a whole number above 0; see `larder analytics --help`\n");
+    for (const std::vector<std::string>& named : {std::vector<std::string>{"warm", "--teacher", "abc", "--db", "x"},
+                                                  {"warm", "--job", "-3", "--db", "x"},
+                                                  {"warm", "0", "--db", "x"},
+                                                  {"invalidate", "--assignment", "0"},
+                                                  {"invalidate", "--author", "-3"}})
+        CHECK_THAT(run_larder(directory.path(), named).err,
+                   Catch::Contains("` is not an id: write a whole number above 0; see `larder " + named.front()));
     const auto expires = [&directory](const char* text) {
         return run_larder(directory.path(),
                           {"token", "--user", "1", "--role", "admin", "--auth-key-file", "x", "--expires", text})
