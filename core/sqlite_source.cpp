@@ -3,6 +3,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
+#include <charconv>
 #include <filesystem>
 
 #include "core/file_identity.hpp"
@@ -60,10 +61,23 @@ std::optional<Timestamp> optional_time(const SQLite::Column& column) {
     return parse_timestamp(text_of(column));
 }
 
-std::optional<Points> optional_points(const SQLite::Column& column) {
+/// Text is taken where it is a number as a whole, since SQLite would make 0 of all other text.
+std::optional<Points> points_of(const SQLite::Column& column) {
+    if (column.isInteger() || column.isFloat()) return points_from(column.getDouble());
+    const std::string_view text = text_of(column);
+    double value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return points_from(value);
+}
+
+std::optional<Points> optional_points(const SQLite::Column& column, AssignmentId id) {
     if (column.isNull()) return std::nullopt;
-    const std::optional<Points> points = points_from(column.getDouble());
-    if (!points) throw SourceError("a score in the database is not below 1e9: correct that row");
+    const std::optional<Points> points = points_of(column);
+    if (!points)
+        throw SourceError(std::string("the ") + column.getName() + " `" + std::string(text_of(column).substr(0, 64)) +
+                          "` in assignment " + std::to_string(id) +
+                          " is not a number below 1e9: correct that row, or let it be NULL");
     return points;
 }
 
@@ -75,7 +89,7 @@ std::optional<Assignment> read_assignment(SQLite::Statement& statement, Assignme
     assignment.id = id;
     assignment.title = optional_text(query.column(0));
     assignment.author_id = optional_integer(query.column(1));
-    assignment.max_score = optional_points(query.column(2));
+    assignment.max_score = optional_points(query.column(2), id);
     assignment.assigned_count = query.column(3).getInt64();
     assignment.course = optional_text(query.column(4));
     return assignment;
@@ -88,8 +102,8 @@ std::vector<Submission> read_submissions(SQLite::Statement& statement, Assignmen
     while (query.next()) {
         Submission& submission = submissions.emplace_back();
         submission.graded = text_of(query.column(0)) == "graded";
-        submission.score = optional_points(query.column(1));
-        submission.max_score = optional_points(query.column(2));
+        submission.score = optional_points(query.column(1), id);
+        submission.max_score = optional_points(query.column(2), id);
         submission.late = query.column(3).getInt64() != 0;
         submission.submitted_at = optional_time(query.column(4));
         submission.graded_at = optional_time(query.column(5));

@@ -42,6 +42,29 @@ TEST_CASE("an assignment is loaded with all its submissions and their nulls") {
     CHECK_FALSE(second.submitted_at);
 }
 
+TEST_CASE("a score that is text is the number that it says, or an error that names it") {
+    School school;
+    school.add_assignment(1);
+    school.sql(
+        "PRAGMA ignore_check_constraints = 1; ALTER TABLE submissions RENAME TO old; CREATE TABLE submissions AS "
+        "SELECT * FROM old");
+    const auto score = [&school](const std::string& value) {
+        school.sql("DELETE FROM submissions");
+        school.sql("INSERT INTO submissions(assignment_id, score) VALUES (1, " + value + ")");
+        return SqliteSource(school.path()).load(1)->submissions.at(0).score;
+    };
+    CHECK(score("CAST('85.5' AS TEXT)") == Points{855'000});
+    CHECK(score("CAST('85' AS BLOB)") == Points{850'000});
+    CHECK(score("-1.25") == Points{-12'500});
+    CHECK_FALSE(score("NULL"));
+    for (const std::string text : {"n/a", "85 %", "", " 85", "0x10", "inf", "nan", "1e9", "8,5"}) {
+        INFO(text);
+        CHECK_THROWS_WITH(score("CAST('" + text + "' AS BLOB)"),
+                          Catch::Contains("the score `" + text + "` in assignment 1 is not a number"));
+    }
+    CHECK_THROWS_WITH(score("1e9"), Catch::Contains("not a number below 1e9"));
+}
+
 TEST_CASE("existence and author are told apart") {
     School school;
     school.add_assignment(1, "7");
