@@ -2,6 +2,9 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <algorithm>
+
+#include "core/shell_word.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder {
@@ -124,6 +127,29 @@ CREATE TRIGGER assignment_published_update AFTER UPDATE ON assignments
 END;
 )sql";
 
+constexpr const char* service_tables[] = {"outbox", "warm_jobs", "warm_job_ids"};
+
+/// Of a table, as an INSERT meets them: names, which must be given, the key, and whether its numbers are never used
+/// again; without what add_cache_of_jobs adds. Empty: there is no such table.
+std::string columns_of(SQLite::Database& database, const std::string& table) {
+    SQLite::Statement columns(
+        database,
+        "SELECT group_concat(lower(name) || CASE WHEN pk > 0 THEN ' key' WHEN \"notnull\" AND dflt_value IS NULL "
+        "THEN ' required' ELSE '' END, ', ') || coalesce((SELECT '; autoincrement' FROM main.sqlite_master WHERE name "
+        "= "
+        "?1 COLLATE NOCASE AND sql LIKE '%autoincrement%'), '') FROM pragma_table_xinfo(?1, 'main') "
+        "WHERE NOT (?1 = 'warm_jobs' AND name = 'cache')");
+    columns.bind(1, table);
+    return columns.executeStep() && !columns.isColumnNull(0) ? columns.getColumn(0).getString() : std::string();
+}
+
+[[noreturn]] void throw_without(const std::string& table, const std::string& path) {
+    throw SourceError("the database " + path + " has no table " + table + ": run `larder triggers --db " +
+                      shell_word(path) +
+                      " --install`, which makes it in a database of another program, or fill one of "
+                      "ours with `larder import`");
+}
+
 int version_of(SQLite::Database& database) { return database.execAndGet("PRAGMA user_version").getInt(); }
 
 bool has_tables(SQLite::Database& database) {
@@ -173,15 +199,36 @@ void create_schema(SQLite::Database& database) {
     database.exec("PRAGMA journal_mode = WAL");
 }
 
-std::string service_tables_sql() { return std::string(outbox_table).substr(1) + std::string(warming_tables).substr(1); }
+std::vector<std::string> missing_service_tables(SQLite::Database& database) {
+    SQLite::Database ours(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    ours.exec(outbox_table);
+    ours.exec(warming_tables);
+    std::vector<std::string> missing;
+    for (const char* table : service_tables) {
+        const std::string needed = columns_of(ours, table), found = columns_of(database, table);
+        if (found.empty()) missing.emplace_back(table);
+        if (!found.empty() && found != needed)
+            throw SourceError("the database " + database.getFilename() + " has a table " + table + " of its own (" +
+                              found + "), a name that Larder needs for its own one (" + needed +
+                              "): give that table another name");
+    }
+    return missing;
+}
+
+std::string service_tables_sql(SQLite::Database& database) {
+    static_cast<void>(missing_service_tables(database));
+    return std::string(outbox_table).substr(1) + std::string(warming_tables).substr(1);
+}
 
 void check_outbox(SQLite::Database& database, const std::string& path) {
-    if (!database.tableExists("outbox")) check_schema(database, path);
+    const std::vector<std::string> missing = missing_service_tables(database);
+    if (std::find(missing.begin(), missing.end(), "outbox") != missing.end()) throw_without("outbox", path);
 }
 
 void check_warm_queue(SQLite::Database& database, const std::string& path) {
-    if (database.tableExists("warm_jobs")) return add_cache_of_jobs(database);
-    check_schema(database, path);
+    const std::vector<std::string> missing = missing_service_tables(database);
+    if (missing.empty()) return add_cache_of_jobs(database);
+    if (version_of(database) < oldest_schema_version) throw_without(missing.front(), path);
     create_schema(database);
 }
 

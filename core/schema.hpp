@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace SQLite {
 class Database;
@@ -21,9 +22,12 @@ void create_schema(SQLite::Database& database);
 /// Throws SourceError, naming `path`, unless the database has a schema that can be read.
 void check_schema(SQLite::Database& database, const std::string& path);
 
-/// The tables that a service needs in a database of another program, made where they are not there: the outbox, and the
-/// queue of warming jobs.
-std::string service_tables_sql();
+/// Those of the tables that a service needs beside ours, the outbox and the queue of warming jobs, that the database
+/// does not have. Throws SourceError where one of these names is another program's table.
+std::vector<std::string> missing_service_tables(SQLite::Database& database);
+
+/// The statements that make them in a database of another program, where they are not there. Throws as above.
+std::string service_tables_sql(SQLite::Database& database);
 
 /// Throws SourceError, naming `path`, unless the database has the outbox (or the queue): our schema, or another
 /// program's with service_tables_sql.

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/change_triggers.hpp"
@@ -19,22 +20,25 @@ constexpr int busy_timeout_ms = 5'000;
 
 struct Arguments {
     std::string db;
-    WatchedTable table;
+    std::optional<WatchedTable> table;
     bool install = false;
 };
+
+std::string sql_for(SQLite::Database& database, const std::optional<WatchedTable>& table) {
+    return service_tables_sql(database) + (table ? change_triggers_sql(database, *table) : "");
+}
 
 int run(const Arguments& arguments) {
     const std::string path = sqlite_path(arguments.db);
     try {
         SQLite::Database database(path, arguments.install ? SQLite::OPEN_READWRITE : SQLite::OPEN_READONLY,
                                   busy_timeout_ms);
-        const std::string sql = service_tables_sql() + change_triggers_sql(database, arguments.table);
         if (!arguments.install) {
-            print(sql);
+            print(sql_for(database, arguments.table));
             return kOk;
         }
         SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        database.exec(sql);
+        database.exec(sql_for(database, arguments.table));
         transaction.commit();
         return kOk;
     } catch (const SQLite::Exception& error) {
@@ -46,20 +50,27 @@ int run(const Arguments& arguments) {
 
 void add_triggers(CLI::App& program, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
+    const auto named = std::make_shared<WatchedTable>();
     CLI::App* const verb =
         program.add_subcommand("triggers", "Print the SQL that announces changes of a table of another program");
     add_text_option(*verb, "db", arguments->db)->required();
-    verb->add_option("--table", arguments->table.name, "The table")->type_name("NAME")->required();
-    verb->add_option("--assignment-column", arguments->table.assignment_column,
-                     "Its column with the assignment's id; NULL in a row: it belongs to none")
-        ->type_name("NAME")
-        ->required();
+    CLI::Option* const table =
+        verb->add_option("--table", named->name, "The table; none: what a service needs beside it")->type_name("NAME");
+    CLI::Option* const column =
+        verb->add_option("--assignment-column", named->assignment_column,
+                         "Its column with the assignment's id; NULL in a row: it belongs to none")
+            ->type_name("NAME");
+    table->needs(column);
+    column->needs(table);
     verb->add_flag("--install", arguments->install, "Run it in the database instead of printing it");
     verb->footer(
         "Once for each table that the views of `larder serve --schema` read. Harmless when repeated.\n"
         "What else makes an assignment new may write to the outbox by a trigger of its own:\n"
         "INSERT INTO outbox(kind, assignment_id) SELECT 'change', id FROM ...");
-    verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
+    verb->callback([&action, arguments, named, table] {
+        if (table->count() > 0) arguments->table = *named;
+        action = [arguments] { return run(*arguments); };
+    });
 }
 
 }  // namespace larder::tools

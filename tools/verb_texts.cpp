@@ -55,7 +55,9 @@ std::vector<VerbText> statistics_texts() {
         {"triggers",
          "Prints the SQL that makes a table of another program's database write its changes to the outbox, and the "
          "tables that a service needs beside it; with `--install` it is run. Once for each table that the views of "
-         "`larder serve --schema` read; harmless when repeated. Rows that REPLACE removes are announced, too.",
+         "`larder serve --schema` read, and again when it gets a unique index; harmless when repeated. Rows that "
+         "REPLACE removes are announced, too. Without `--table`: the tables that a service needs alone, for triggers "
+         "written by hand.",
          {{"Print it.", "larder triggers --db other.db --table grades --assignment-column task_id"},
           {"Run it.", "larder triggers --db other.db --table grades --assignment-column task_id --install"}},
          {"serve"}},

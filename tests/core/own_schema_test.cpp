@@ -43,7 +43,7 @@ public:
         return OwnSchema::from_file(write_file(directory_, "views.sql", statements));
     }
     void watch(const std::string& table, const std::string& column) {
-        sql(service_tables_sql() + change_triggers_sql(database_, {table, column}));
+        sql(service_tables_sql(database_) + change_triggers_sql(database_, {table, column}));
     }
     void watch_all() {
         watch("tasks", "id");
@@ -185,7 +185,7 @@ TEST_CASE("the queue of warming jobs lies in another program's database, too, on
     Foreign foreign;
     const std::vector<AssignmentId> ids{1, 2};
     CHECK_THROWS_AS(WarmQueue(foreign.path(), "here").push(ids, 10), SourceError);
-    foreign.sql(service_tables_sql());
+    foreign.sql(service_tables_sql(foreign.database()));
     WarmQueue queue(foreign.path(), "here");
     CHECK(queue.push(ids, 10));
     CHECK(queue.take_turn(1)->ids.size() == 2);

@@ -148,6 +148,32 @@ TEST_CASE("databases of other programs and newer schemas are refused") {
     CHECK_THROWS_AS(check_schema(newer.database(), newer.path()), SourceError);
 }
 
+TEST_CASE("tables of a service are made where they are not there, and refused where they are another program's") {
+    for (const std::string table :
+         {"CREATE TABLE Outbox(id INTEGER PRIMARY KEY, topic TEXT, payload BLOB)",
+          "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, assignment_id INTEGER NOT NULL, at TEXT)",
+          "CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, assignment_id INTEGER NOT "
+          "NULL, "
+          "at TEXT NOT NULL)",
+          "CREATE VIEW outbox AS SELECT 1 AS seq, 2 AS kind, 3 AS assignment_id, 4 AS at",
+          "CREATE TABLE warm_jobs(id INTEGER)"}) {
+        INFO(table);
+        SQLite::Database other(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+        other.exec(table);
+        CHECK_THROWS_WITH(service_tables_sql(other), Catch::Contains("give that table another name"));
+        CHECK_THROWS_AS(check_outbox(other, "other.db"), SourceError);
+        CHECK_THROWS_AS(check_warm_queue(other, "other.db"), SourceError);
+    }
+    SQLite::Database other(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    CHECK(missing_service_tables(other).size() == 3);
+    CHECK_THROWS_WITH(check_outbox(other, "my other.db"),
+                      Catch::Contains("`larder triggers --db 'my other.db' --install`"));
+    for (int time = 0; time < 2; ++time) other.exec(service_tables_sql(other));
+    CHECK(missing_service_tables(other).empty());
+    CHECK_NOTHROW(check_outbox(other, "other.db"));
+    CHECK_NOTHROW(check_warm_queue(other, "other.db"));
+}
+
 TEST_CASE("an older database can be read as it is, and is brought up to date with its rows") {
     TwoAssignments school;
     school.sql(
