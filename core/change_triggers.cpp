@@ -2,15 +2,17 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
-#include <algorithm>
-
-#include "core/schema.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder {
 namespace {
 
-using Columns = std::vector<std::string>;
+/// A column of a key, and the collation by which its values are the same; the rowid has none.
+struct KeyColumn {
+    std::string name, collation;
+};
+/// Columns that no two rows share: what REPLACE clears the way of.
+using Key = std::vector<KeyColumn>;
 
 std::string quoted(const std::string& name) {
     std::string text = "\"";
@@ -18,56 +20,96 @@ std::string quoted(const std::string& name) {
     return text + "\"";
 }
 
-Columns names(SQLite::Database& database, const char* query, const std::string& argument) {
-    SQLite::Statement rows(database, query);
-    rows.bind(1, argument);
-    Columns found;
-    while (rows.executeStep()) found.push_back(rows.getColumn(0).getString());
-    return found;
+/// The first column of the first row; empty: there is no row. Names are found as SQLite finds them, whatever the case.
+std::string text_of(SQLite::Database& database, const char* query, const std::string& first,
+                    const std::string& second = {}) {
+    SQLite::Statement row(database, query);
+    row.bind(1, first);
+    if (!second.empty()) row.bind(2, second);
+    return row.executeStep() ? row.getColumn(0).getString() : std::string();
 }
 
-Columns columns_of(SQLite::Database& database, const std::string& table) {
-    return names(database, "SELECT name FROM pragma_table_info(?1)", table);
+/// The names as the database spells them. The schema is said: a temporary view may have the table's name.
+WatchedTable found(SQLite::Database& database, const WatchedTable& asked) {
+    const std::string name = text_of(
+        database, "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE", asked.name);
+    if (name.empty()) throw SourceError("the database " + database.getFilename() + " has no table " + asked.name);
+    const std::string column =
+        text_of(database, "SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE name = ?2 COLLATE NOCASE", name,
+                asked.assignment_column);
+    if (column.empty()) throw SourceError("the table " + name + " has no column " + asked.assignment_column);
+    return {name, column};
 }
 
-/// Columns that no two rows share: what REPLACE clears the way of. The primary key comes first.
-std::vector<Columns> keys_of(SQLite::Database& database, const std::string& table) {
-    std::vector<Columns> keys;
-    const Columns primary = names(database, "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk", table);
-    keys.push_back(primary.empty() ? Columns{"rowid"} : primary);
-    for (const std::string& index :
-         names(database, "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND origin <> 'pk'", table))
-        if (const Columns columns = names(database, "SELECT name FROM pragma_index_info(?1)", index);
-            std::none_of(columns.begin(), columns.end(), [](const std::string& name) { return name.empty(); }))
-            keys.push_back(columns);
+bool has_rowid(SQLite::Database& database, const std::string& table) {
+    return text_of(database, "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", table) != "1";
+}
+
+/// By a name that no column has taken.
+Key rowid_of(SQLite::Database& database, const std::string& table) {
+    const std::string free_name =
+        text_of(database,
+                "SELECT column1 FROM (VALUES ('rowid'), ('_rowid_'), ('oid')) WHERE NOT EXISTS "
+                "(SELECT 1 FROM pragma_table_xinfo(?1, 'main') WHERE name = column1 COLLATE NOCASE)",
+                table);
+    if (free_name.empty())
+        throw SourceError("the table " + table +
+                          " has columns rowid, _rowid_ and oid, which leaves no name to the number of a row: rename "
+                          "one of them");
+    return {{free_name, ""}};
+}
+
+/// An index that is on some rows only is taken for one on all: then a row too many is announced, never one too few.
+Key key_of(SQLite::Database& database, const std::string& index, const std::string& table) {
+    SQLite::Statement rows(database,
+                           "SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" = 1 ORDER BY seqno");
+    rows.bind(1, index);
+    Key key;
+    while (rows.executeStep()) {
+        if (rows.getColumn(0).isNull())
+            throw SourceError("the unique index " + index + " of the table " + table +
+                              " is on an expression, by which no trigger sees what REPLACE removes: put it on a "
+                              "generated column of that expression, or write the triggers of this table by hand");
+        key.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+    }
+    return key;
+}
+
+/// The first one tells rows apart whatever is in them: the rowid, or where there is none the primary key.
+std::vector<Key> keys_of(SQLite::Database& database, const std::string& table) {
+    std::vector<Key> keys;
+    if (has_rowid(database, table)) keys.push_back(rowid_of(database, table));
+    SQLite::Statement indexes(database,
+                              "SELECT name FROM pragma_index_list(?1, 'main') WHERE \"unique\" = 1 "
+                              "ORDER BY origin <> 'pk', name");
+    indexes.bind(1, table);
+    while (indexes.executeStep()) keys.push_back(key_of(database, indexes.getColumn(0).getString(), table));
     return keys;
 }
 
-/// True for a row of the table that stands in the way of NEW.
-std::string in_the_way(const std::vector<Columns>& keys, const std::string& table) {
+/// True for a row of the table that has this key in common with `row`, which is NEW or OLD.
+std::string same_key(const Key& key, const std::string& table, const std::string& equals, const std::string& row) {
     std::string condition;
-    for (const Columns& key : keys) {
-        condition += condition.empty() ? "(" : " OR (";
-        for (std::size_t i = 0; i < key.size(); ++i)
-            condition += (i == 0 ? "" : " AND ") + table + "." + quoted(key[i]) + " = NEW." + quoted(key[i]);
-        condition += ")";
+    for (const auto& [name, collation] : key) {
+        condition += (condition.empty() ? "" : " AND ") + table + "." + quoted(name) + " " + equals + " " + row + "." +
+                     quoted(name);
+        if (!collation.empty()) condition += " COLLATE " + quoted(collation);
     }
     return condition;
 }
 
 class Writer {
 public:
-    Writer(const WatchedTable& table, std::vector<Columns> keys)
+    Writer(const WatchedTable& table, std::vector<Key> keys)
         : table_(table), name_(quoted(table.name)), column_(quoted(table.assignment_column)), keys_(std::move(keys)) {}
 
-    std::string all() {
-        trigger("insert", "AFTER INSERT", announce("NEW"));
-        trigger("delete", "AFTER DELETE", announce("OLD"));
-        trigger("update", "AFTER UPDATE",
-                announce("NEW") + announce("OLD", " AND OLD." + column_ + " IS NOT NEW." + column_));
-        trigger("replace", "BEFORE INSERT", announce_removed());
-        trigger("move", "BEFORE UPDATE", announce_removed(" AND NOT (" + is_old_row() + ")"));
-        return text_;
+    std::vector<ChangeTrigger> all() const {
+        const std::string is_old_row = same_key(keys_.front(), name_, "IS", "OLD");
+        return {trigger("insert", "AFTER INSERT", announce("NEW")), trigger("delete", "AFTER DELETE", announce("OLD")),
+                trigger("update", "AFTER UPDATE",
+                        announce("NEW") + announce("OLD", " AND OLD." + column_ + " IS NOT NEW." + column_)),
+                trigger("replace", "BEFORE INSERT", announce_removed()),
+                trigger("move", "BEFORE UPDATE", announce_removed(" AND NOT (" + is_old_row + ")"))};
     }
 
 private:
@@ -78,34 +120,33 @@ private:
     }
     /// REPLACE fires no delete trigger: what stands in the way is looked up before it goes.
     std::string announce_removed(const std::string& more = {}) const {
-        return announce(name_, " AND (" + in_the_way(keys_, name_) + ")" + more, " FROM " + name_);
+        std::string in_the_way;
+        for (const Key& key : keys_)
+            in_the_way += (in_the_way.empty() ? "(" : " OR (") + same_key(key, name_, "=", "NEW") + ")";
+        return announce(name_, " AND (" + in_the_way + ")" + more, " FROM " + name_);
     }
-    std::string is_old_row() const {
-        std::string same;
-        for (const std::string& column : keys_.front())
-            same += (same.empty() ? "" : " AND ") + name_ + "." + quoted(column) + " IS OLD." + quoted(column);
-        return same;
-    }
-    void trigger(const std::string& what, const std::string& when, const std::string& body) {
-        const std::string name = quoted("larder_" + table_.name + "_" + what);
-        text_ += "DROP TRIGGER IF EXISTS " + name + ";\nCREATE TRIGGER " + name + " " + when + " ON " + name_ +
-                 " BEGIN\n" + body + "END;\n";
+    ChangeTrigger trigger(const std::string& what, const std::string& when, const std::string& body) const {
+        const std::string name = "larder_" + table_.name + "_" + what;
+        return {name, "CREATE TRIGGER " + quoted(name) + " " + when + " ON " + name_ + " BEGIN\n" + body + "END"};
     }
 
     const WatchedTable& table_;
     const std::string name_, column_;
-    const std::vector<Columns> keys_;
-    std::string text_;
+    const std::vector<Key> keys_;
 };
 
 }  // namespace
 
+std::vector<ChangeTrigger> change_triggers(SQLite::Database& database, const WatchedTable& table) {
+    const WatchedTable spelled = found(database, table);
+    return Writer(spelled, keys_of(database, spelled.name)).all();
+}
+
 std::string change_triggers_sql(SQLite::Database& database, const WatchedTable& table) {
-    const Columns columns = columns_of(database, table.name);
-    if (columns.empty()) throw SourceError("the database " + database.getFilename() + " has no table " + table.name);
-    if (std::find(columns.begin(), columns.end(), table.assignment_column) == columns.end())
-        throw SourceError("the table " + table.name + " has no column " + table.assignment_column);
-    return Writer(table, keys_of(database, table.name)).all();
+    std::string sql;
+    for (const ChangeTrigger& trigger : change_triggers(database, table))
+        sql += "DROP TRIGGER IF EXISTS " + quoted(trigger.name) + ";\n" + trigger.sql + ";\n";
+    return sql;
 }
 
 }  // namespace larder

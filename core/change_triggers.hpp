@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace SQLite {
 class Database;
@@ -15,9 +16,17 @@ struct WatchedTable {
     std::string assignment_column;  ///< NULL in a row: it belongs to none
 };
 
+struct ChangeTrigger {
+    std::string name;
+    std::string sql;  ///< the CREATE statement, without its semicolon: as the database keeps it
+};
+
 /// Triggers for inserts, updates and deletes of the table, a row that REPLACE removes included. Named
-/// `larder_TABLE_...`; older ones of these names are dropped. Throws SourceError when the database has no such table
-/// or column.
+/// `larder_TABLE_...`. Throws SourceError when the database has no such table or column, or a unique index of the table
+/// by which REPLACE cannot be followed.
+std::vector<ChangeTrigger> change_triggers(SQLite::Database& database, const WatchedTable& table);
+
+/// The statements that make them, in the place of older ones of these names. Throws as change_triggers.
 std::string change_triggers_sql(SQLite::Database& database, const WatchedTable& table);
 
 }  // namespace larder
