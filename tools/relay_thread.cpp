@@ -64,13 +64,15 @@ bool RelayThread::another_has_told_all() {
 
 void RelayThread::run(const std::stop_token& stop) {
     await_role(stop);
+    std::string last_error;
     while (!stop.stop_requested()) {
         try {
             relay_ = std::make_unique<OutboxRelay>(path_, notices_, core_log());
             published_.store(relay_.get(), std::memory_order_release);
             return relay_->run(stop);
         } catch (const std::exception& error) {
-            spdlog::error("Outbox relay: {}", error.what());
+            if (last_error != error.what()) spdlog::error("Outbox relay: {}", error.what());
+            last_error = error.what();
             std::this_thread::sleep_for(retry_interval);
         }
     }
