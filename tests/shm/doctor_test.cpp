@@ -8,12 +8,14 @@
 #include "shm/directory.hpp"
 #include "shm/key_table.hpp"
 #include "shm/record.hpp"
+#include "shm/shortage.hpp"
 #include "tests/support/examined_cache.hpp"
 
 using namespace larder;
 using namespace std::chrono_literals;
 using shm::Finding;
 using shm::Severity;
+using shm::Shortage;
 using test::ExaminedCache;
 
 namespace {
@@ -157,11 +159,27 @@ TEST_CASE("Evictions long before the TTL are a warning, if they are many and any
     const std::optional<Finding> young = examined.finding("evicted_young");
     REQUIRE(young);
     CHECK(young->severity == Severity::warning);
-    CHECK_THAT(young->what, Catch::Contains("under a TTL of 600.0 s"));
+    CHECK_THAT(young->what, Catch::Contains("under a TTL of 600.0 s: the cache is full by number of entries, with "));
+    CHECK_THAT(young->remedy, Catch::Contains(" times as much is needed ") && Catch::Contains("(--max-entries)"));
     put(1'200, 1'400, 1'500ms);  // they get two thirds of their TTL
     CHECK_FALSE(examined.finds("evicted_young"));
     examined.scoped.cache.invalidate_all();
     CHECK_FALSE(examined.finds("evicted_young"));
+}
+
+TEST_CASE("What a cache that evicts has run out of is told by what it holds", "[doctor]") {
+    Options options;
+    options.size_bytes = 16ULL << 20;
+    options.expected_entries = 1'000;
+    options.shards = 1;
+    test::ScopedCache scoped(options);
+    const auto shortage = [&](std::size_t value_bytes) {
+        const std::string value(value_bytes, 'v');
+        for (int i = 0; i < 3'000; ++i) scoped.cache.put("key:" + std::to_string(i), value);
+        return shortage_of(*scoped.view().geometry, read_gauges(scoped.view()));
+    };
+    CHECK(shortage(10) == Shortage::places);
+    CHECK(shortage(50'000) == Shortage::memory);
 }
 
 TEST_CASE("Lookups of keys without counters of their own are a warning once they are many", "[doctor]") {
