@@ -88,6 +88,13 @@ std::uint32_t KeyTable::find(std::uint64_t hash, std::uint32_t shard) const {
     return kUntracked;
 }
 
+bool KeyTable::is_full_for(std::uint64_t hash, std::uint32_t shard) const {
+    const Window window = window_of(entry_hash(hash), shard);
+    for (std::uint32_t i = 0; i < window.length(); ++i)
+        if (entries_[window[i]].key_hash.load(std::memory_order_acquire) == 0) return false;
+    return true;
+}
+
 std::uint32_t KeyTable::find_or_add(std::uint64_t hash, std::uint32_t shard) {
     const std::uint64_t wanted = entry_hash(hash);
     const Window window = window_of(wanted, shard);

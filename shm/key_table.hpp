@@ -46,6 +46,10 @@ public:
     /// another's).
     std::uint32_t find(std::uint64_t hash, std::uint32_t shard) const;
 
+    /// A key that find does not find there was not counted, even if it was asked for: its window is full, or there is
+    /// no table.
+    bool is_full_for(std::uint64_t hash, std::uint32_t shard) const;
+
     /// Where find looks first, for it to be near by then.
     void prefetch(std::uint64_t hash, std::uint32_t shard) const;
 

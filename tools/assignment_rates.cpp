@@ -11,15 +11,19 @@ namespace {
 
 AssignmentRate rate_of(const shm::SegmentView& view, AssignmentId id, std::int64_t now_ns) {
     const std::uint64_t hash = shm::hash_of(stats_key(id), view.header().hash_seed);
-    const KeyUse use = shm::KeyTable(view).use(hash, shm::shard_of(hash, view.geometry->shards), now_ns);
-    return {id, use.hits, use.misses};
+    const std::uint32_t shard = shm::shard_of(hash, view.geometry->shards);
+    const shm::KeyTable table(view);
+    const KeyUse use = table.use(hash, shard, now_ns);
+    return {id, use.hits, use.misses, use.tracked || !table.is_full_for(hash, shard), hash};
 }
 
 }  // namespace
 
 void AssignmentRates::set_ids(std::vector<AssignmentId> ids) {
+    const AssignmentId next = next_ == 0 ? 0 : ids_[next_];
     ids_ = std::move(ids);
-    next_ = 0;
+    next_ = static_cast<std::size_t>(std::lower_bound(ids_.begin(), ids_.end(), next) - ids_.begin());
+    if (next_ == ids_.size()) next_ = 0;
     rows_.erase(std::remove_if(rows_.begin(), rows_.end(),
                                [this](const AssignmentRate& row) {
                                    return !std::binary_search(ids_.begin(), ids_.end(), row.id);

@@ -13,6 +13,8 @@ namespace larder::tools {
 struct AssignmentRate {
     AssignmentId id = 0;
     std::uint64_t hits = 0, misses = 0;
+    bool is_counted = true;      ///< false: the key table had no room for it, and nothing is known
+    std::uint64_t key_hash = 0;  ///< of its document's key
     std::uint64_t lookups() const { return hits + misses; }
 };
 
@@ -22,7 +24,7 @@ class AssignmentRates {
 public:
     static constexpr std::size_t kSlice = 4'096, kShown = 100;
 
-    /// From now on of these. REQUIRES: ascending.
+    /// From now on of these; the walk goes on where it was. REQUIRES: ascending.
     void set_ids(std::vector<AssignmentId> ids);
     /// `now_ns`: of the segment's clock.
     void look(const shm::SegmentView& view, std::int64_t now_ns);

@@ -17,6 +17,7 @@ using tools::AssignmentRates;
 namespace {
 
 struct Scene {
+    explicit Scene(const Options& options = {}) : scoped(options) {}
     void ask(AssignmentId id, int times) {
         scoped.cache.put(stats_key(id), "v");
         for (int n = 0; n < times; ++n) scoped.cache.get(stats_key(id));
@@ -87,4 +88,33 @@ TEST_CASE("an assignment that is none of them any more is shown no longer", "[da
     scene.rates.set_ids({1, 3});
     scene.look();
     CHECK(scene.ids() == std::vector<AssignmentId>{1, 3});
+}
+
+TEST_CASE("the walk goes on where it was when the assignments are named anew", "[dashboard]") {
+    Scene scene;
+    const auto last = static_cast<AssignmentId>(3 * AssignmentRates::kSlice);
+    scene.ask(last, 1);
+    for (int n = 0; n < 3; ++n) {
+        scene.rates.set_ids(first(static_cast<std::size_t>(last)));
+        scene.look();
+    }
+    CHECK(scene.ids()[0] == last);
+    scene.rates.set_ids(first(10));  // the place where it was is gone
+    scene.look();
+    CHECK(scene.ids() == first(10));
+}
+
+TEST_CASE("of an assignment for which the key table has no room nothing is known", "[dashboard]") {
+    Options options;
+    options.tracked_keys = 16;
+    Scene scene(options);
+    for (int n = 0; n < 1'000; ++n) scene.scoped.cache.put("filler:" + std::to_string(n), "v");
+    scene.ask(1, 5);
+    scene.rates.set_ids({1});
+    scene.look();
+    CHECK_FALSE(scene.rates.rows().at(0).is_counted);
+    Scene roomy;
+    roomy.rates.set_ids({1});
+    roomy.look();
+    CHECK(roomy.rates.rows().at(0).is_counted);  // nobody asked, and that is known
 }
