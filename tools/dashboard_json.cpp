@@ -23,8 +23,10 @@ namespace json = boost::json;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
 json::object rates_json(const Rates& rates) {
-    json::object object{
-        {"lookups", rates.lookups()}, {"misses", rates.misses()}, {"hit_percentage", rates.hit_percentage()}};
+    const auto percentage = rates.hit_percentage();
+    json::object object{{"lookups", rates.lookups()},
+                        {"misses", rates.misses()},
+                        {"hit_percentage", percentage ? json::value(*percentage) : json::value(nullptr)}};
     for (const shm::CounterText& row : shm::kCounterTable) object[row.name] = rates[row.counter];
     return object;
 }

@@ -32,7 +32,10 @@ Rates::Rates(const Sample& from, const Sample& to) {
     misses_ = rate(from.totals.misses(), to.totals.misses());
 }
 
-double Rates::hit_percentage() const { return lookups() == 0 ? 0.0 : 100 * (*this)[shm::Counter::hits] / lookups(); }
+std::optional<double> Rates::hit_percentage() const {
+    if (lookups() == 0) return std::nullopt;
+    return 100 * (*this)[shm::Counter::hits] / lookups();
+}
 
 namespace {
 

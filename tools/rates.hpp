@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "shm/counters.hpp"
@@ -35,8 +36,8 @@ public:
     double operator[](shm::Counter counter) const { return of_[static_cast<std::uint32_t>(counter)]; }
     double misses() const { return misses_; }
     double lookups() const { return (*this)[shm::Counter::hits] + misses_; }
-    /// Of all lookups, in percent; 0 while there are none.
-    double hit_percentage() const;
+    /// Of all lookups, in percent; nullopt while there are none.
+    std::optional<double> hit_percentage() const;
 
 private:
     std::array<double, shm::kCounters> of_{};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
+#include <optional>
 #include <utility>
 
 #include "shm/elapsed.hpp"
@@ -156,8 +157,8 @@ json::array processes_json(const shm::SegmentView& view, std::int64_t now_ns) {
     return processes;
 }
 
-/// Rates by name, in the order of the columns.
-std::vector<std::pair<const char*, double>> rates_by_name(const Rates& rates) {
+/// Rates by name, in the order of the columns; nullopt: a share of nothing.
+std::vector<std::pair<const char*, std::optional<double>>> rates_by_name(const Rates& rates) {
     return {{"lookups", rates.lookups()},
             {"hits", rates[Counter::hits]},
             {"hit_percentage", rates.hit_percentage()},
@@ -206,37 +207,39 @@ json::object stat_json(const Inspection& inspection, std::int64_t now_ns) {
 }
 
 std::string rates_title(const Inspection& inspection, std::int64_t now_ns, std::chrono::milliseconds interval) {
-    return fmt::format("cache {}, made {} ago: the first line is the mean since then, each other one that of {}\n",
-                       inspection.location.name, ago(inspection.view().header().created_ns, now_ns),
-                       duration_text(interval));
+    return fmt::format("cache {}, made {} ago; first the mean since then, then each {}\n", inspection.location.name,
+                       ago(inspection.view().header().created_ns, now_ns), duration_text(interval));
 }
 
 std::string rates_header() {
-    return fmt::format("{:>10} {:>10} {:>6} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>10}\n", "LOOKUPS/s", "HITS/s",
-                       "HIT%", "MISSES/s", "PUTS/s", "EVICT/s", "EXPIRE/s", "INVAL/s", "COMP/s", "ENTRIES", "PAYLOAD");
+    return fmt::format("{:>9} {:>6} {:>5} {:>6} {:>5} {:>6} {:>5} {:>5} {:>6} {:>7} {:>9}\n", "LOOKUPS/s", "HITS/s",
+                       "HIT%", "MISS/s", "PUT/s", "EVIC/s", "EXP/s", "INV/s", "COMP/s", "ENTRIES", "PAYLOAD");
 }
 
 std::string rates_line(const Sample& from, const Sample& to) {
-    static constexpr std::size_t kWidths[] = {10, 10, 6, 9, 8, 8, 8, 8, 8};
+    static constexpr std::size_t kWidths[] = {9, 6, 5, 6, 5, 6, 5, 5, 6};
     std::string text;
     std::size_t column = 0;
     for (const auto& [name, rate] : rates_by_name({from, to})) {
         const std::size_t width = kWidths[column++];
         const bool share = std::string_view(name) == "hit_percentage";
-        text += fmt::format("{:>{}} ", share ? fmt::format("{:.1f}", rate) : rate_text(rate, width), width);
+        const std::string number = !rate ? "-" : share ? fmt::format("{:.1f}", *rate) : rate_text(*rate, width);
+        text += fmt::format("{:>{}} ", number, width);
     }
-    return text + fmt::format("{:>10} {:>10}\n", count_text(to.gauges.entries, 10), size_text(to.gauges.payload_bytes));
+    return text + fmt::format("{:>7} {:>9}\n", count_text(to.gauges.entries, 7), size_text(to.gauges.payload_bytes));
 }
 
-json::object rates_json(const Sample& from, const Sample& to) {
+json::object rates_json(const Sample& from, const Sample& to, bool replaced) {
     json::object object{
         {"interval_ms", std::chrono::duration_cast<std::chrono::milliseconds>(to.at - from.at).count()}};
     for (const auto& [name, rate] : rates_by_name({from, to})) {
         const bool share = std::string_view(name) == "hit_percentage";
-        object[share ? std::string(name) : fmt::format("{}_per_second", name)] = rate;
+        object[share ? std::string(name) : fmt::format("{}_per_second", name)] =
+            rate ? json::value(*rate) : json::value(nullptr);
     }
     object["entries"] = to.gauges.entries;
     object["payload_bytes"] = to.gauges.payload_bytes;
+    object["replaced"] = replaced;
     return object;
 }
 

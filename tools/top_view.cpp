@@ -36,6 +36,10 @@ const char* const kHelp[] = {
     "Looking changes nothing in the cache: no count, no order, no lock.",
 };
 
+std::string hit_text(const Rates& rates) {
+    const auto percentage = rates.hit_percentage();
+    return percentage ? fmt::format("{:.1f} %", *percentage) : "- %";
+}
 std::string rate(double value) { return rate_text(value, kRateWidth); }
 std::string time_text(std::int64_t ms) { return duration_text(std::chrono::milliseconds(ms)); }
 
@@ -96,7 +100,7 @@ Lines head_lines(const TopSnapshot& snapshot, const TopChoice& choice, const Win
                              size_text(snapshot.segment_bytes), time_text(snapshot.made_ms)),
                  Style::title}};
     lines.push_back(
-        {fmt::format("{} lookups/s, {:.1f} % hits, {} misses/s{}{}", rate(rates.lookups()), rates.hit_percentage(),
+        {fmt::format("{} lookups/s, {} hits, {} misses/s{}{}", rate(rates.lookups()), hit_text(rates),
                      rate(rates.misses()), miss_reasons(rates), snapshot.since_made ? " (since it was made)" : "")});
     lines.push_back(
         {fmt::format("{} puts/s, {} evicted, {} expired, {} notices, {} computed", rate(rates[Counter::puts]),

@@ -92,7 +92,8 @@ std::vector<VerbText> looking_texts() {
          "Sizes, counters and processes of a cache, read without a lock: neither the order of eviction nor a counter "
          "changes, and it works while others hang. Each counter stands beside its meaning.\n\n"
          "With `--watch` it prints a line of rates each so often, as vmstat does: the first is the mean since the "
-         "cache was made.",
+         "cache was made. A cache that is removed meanwhile is waited for; one that replaces it begins anew, with "
+         "`replaced` true in JSON.",
          {{"Look once.", "larder stat"}, {"Ten lines of rates, one a second.", "larder stat --watch 1s --count 10"}},
          {"top", "dump", "doctor", "ls"}},
         {"top",

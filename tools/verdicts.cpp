@@ -105,7 +105,7 @@ private:
                                                  [this](Counter a, Counter b) { return rates_[a] < rates_[b]; });
         if (reason == Counter::misses_evicted && given_.evicted != 0) return;  // told by judge_size
         const shm::CounterText& row = shm::kCounterTable[static_cast<std::uint32_t>(reason)];
-        bad(fmt::format("Only {:.0f} % hits; most are {}. {}", rates_.hit_percentage(), row.meaning, row.remedy));
+        bad(fmt::format("Only {:.0f} % hits; most are {}. {}", *rates_.hit_percentage(), row.meaning, row.remedy));
     }
 
     const Evidence& given_;

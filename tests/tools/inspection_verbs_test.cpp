@@ -243,35 +243,6 @@ TEST_CASE("stat names what the last notices were about", "[cli]") {
                          Catch::Contains(" ago: everything "));
 }
 
-TEST_CASE("stat --watch prints a line an interval and ends after --count or at SIGINT", "[cli]") {
-    Scene scene;
-    const std::vector<std::string> lines = scene.run({"stat", "--watch", "10ms", "--count", "3"}).lines();
-    REQUIRE(lines.size() == 5);
-    CHECK_THAT(lines[0], Catch::StartsWith("cache default, made ") && Catch::Contains("each other one that of 10ms"));
-    CHECK_THAT(lines[1], Catch::StartsWith(" LOOKUPS/s"));
-    for (std::size_t at = 2; at < lines.size(); ++at) CHECK(lines[at].size() == lines[1].size());
-    const json::value rates = scene.run({"stat", "--watch", "10ms", "--count", "1", "--json"}).json();
-    CHECK(rates.at("interval_ms").to_number<int>() >= 10);
-    CHECK(rates.at("hits_per_second").to_number<double>() == 0.0);
-    LarderCommand watching(scene.directory.path(), {"stat", "--watch", "10ms"});
-    CHECK_THAT(watching.read_line(), Catch::StartsWith("cache default, made "));
-    CHECK_THAT(watching.read_line(), Catch::StartsWith(" LOOKUPS/s"));  // at once, in a pipe, too
-    watching.signal(SIGINT);
-    const CommandResult ended = watching.finish();
-    CHECK(ended.code == 0);
-}
-
-TEST_CASE("stat --watch begins with the mean since the cache was made, and repeats its header", "[cli]") {
-    Scene scene;
-    scene.cache.put("k", "v");
-    for (int n = 0; n < 1'000; ++n) scene.cache.get("k");
-    const std::vector<std::string> lines = scene.run({"stat", "--watch", "10ms", "--count", "45"}).lines();
-    REQUIRE(lines.size() == 1 + 45 + 3);
-    CHECK(std::stod(lines[2].substr(0, 10)) > 0);
-    CHECK(std::stod(lines[3].substr(0, 10)) == 0);
-    for (const std::size_t header : {1, 22, 43}) CHECK(lines[header] == lines[1]);
-}
-
 TEST_CASE("invalidate goes to the segment while nobody listens", "[cli]") {
     Scene scene;
     const auto told = [&scene](std::vector<std::string> arguments) {

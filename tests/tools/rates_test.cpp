@@ -30,7 +30,7 @@ TEST_CASE("Rates are what was counted, a second", "[tools]") {
     CHECK(rates.misses() == 100);
     CHECK(rates.lookups() == 400);
     CHECK(rates.hit_percentage() == 75);
-    CHECK(Rates().hit_percentage() == 0);
+    CHECK_FALSE(Rates().hit_percentage());
 }
 
 TEST_CASE("Rates from one segment to another, or backwards, are zeros", "[tools]") {
@@ -64,6 +64,7 @@ TEST_CASE("A count has no fraction unless it is cut", "[tools]") {
 
 TEST_CASE("The columns of stat --watch stay where they are when numbers grow", "[tools]") {
     const std::string header = rates_header();
+    CHECK(header.size() - 1 <= 80);
     for (std::uint64_t hits = 1; hits < 1'000'000'000'000'000; hits *= 10) {
         Sample to = sample_at(2s, hits, hits / 3);
         for (const Counter counter :
@@ -73,4 +74,11 @@ TEST_CASE("The columns of stat --watch stay where they are when numbers grow", "
         to.gauges.payload_bytes = hits;
         CHECK(rates_line(sample_at(1s, 0, 0), to).size() == header.size());
     }
+}
+
+TEST_CASE("Without lookups there is no share of hits, which is not none of them", "[tools]") {
+    const std::string line = rates_line(sample_at(1s, 5, 5), sample_at(2s, 5, 5));
+    CHECK_THAT(line, Catch::StartsWith("        0      0     -      0 "));
+    CHECK(rates_json(sample_at(1s, 5, 5), sample_at(2s, 5, 5)).at("hit_percentage").is_null());
+    CHECK(rates_json(sample_at(1s, 5, 5), sample_at(2s, 5, 9)).at("hit_percentage") == 0.0);
 }
