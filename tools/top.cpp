@@ -66,7 +66,8 @@ private:
     }
     bool act(TopAction action) {
         if (action == TopAction::filter) source_.follow_only(choice_.filter);
-        if (action == TopAction::filter || action == TopAction::look) look();
+        const bool looks = action == TopAction::look || (action == TopAction::filter && !choice_.is_paused);
+        if (looks) look();
         if (action == TopAction::redraw) screen_.forget();
         return action != TopAction::quit;
     }

@@ -25,7 +25,7 @@ enum class TopAction {
     show,    ///< what is known, anew
     redraw,  ///< the same, on a screen of which nothing is believed
     look,    ///< look at the cache now
-    filter,  ///< TopChoice::filter is another one: look now
+    filter,  ///< TopChoice::filter is another one: look now, but in a pause
     quit,
 };
 

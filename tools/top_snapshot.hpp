@@ -1,6 +1,8 @@
 // TopSnapshot: all that `larder top` shows at one moment, plain, so that it can be shown without a cache.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,6 +20,7 @@ struct ProcessLine {
     std::int64_t attached_ms = 0;
     std::uint32_t threads = 0, pins = 0;
     std::string does;  ///< in words
+    bool is_alive = true;
 };
 
 struct LeaseLine {
@@ -29,10 +32,11 @@ struct LeaseLine {
 
 struct TopSnapshot {
     std::string cache;
-    std::string absent;         ///< why there is nothing to show; empty: the rest is good
-    bool was_replaced = false;  ///< a moment ago; the figures are another segment's than before
-    bool since_made = false;    ///< rates are means of the cache's whole life: it is the first look
-    std::int64_t made_ms = 0;   ///< ago
+    std::string absent;             ///< why there is nothing to show; empty: the rest is good
+    bool was_replaced = false;      ///< a moment ago; the figures are another segment's than before
+    bool since_made = false;        ///< rates are means of the cache's whole life: it is the first look
+    std::uint64_t incarnation = 0;  ///< of the segment: another one, another cache
+    std::int64_t made_ms = 0;       ///< ago
     std::uint64_t segment_bytes = 0;
     Rates rates;
     shm::Gauges gauges;
@@ -42,6 +46,11 @@ struct TopSnapshot {
     std::vector<PrefixHeat> prefixes;
     std::vector<ProcessLine> processes;
     std::vector<LeaseLine> leases;  ///< held ones, the oldest first
+
+    std::size_t living_processes() const {
+        return static_cast<std::size_t>(std::count_if(processes.begin(), processes.end(),
+                                                      [](const ProcessLine& process) { return process.is_alive; }));
+    }
 };
 
 }  // namespace larder::tools

@@ -107,7 +107,7 @@ void TopSource::follow_only(const std::string& beginning) {
     if (hot_keys_ != nullptr) hot_keys_->follow_only(beginning_);
 }
 
-TopSnapshot TopSource::look() {
+TopSnapshot TopSource::look(const ServiceState& service) {
     try {
         if (inspection_ == nullptr || is_gone()) attach();
         if (is_gone()) return absent(fmt::format("cache {} is being removed", options_.name));
@@ -121,6 +121,7 @@ TopSnapshot TopSource::look() {
     TopSnapshot snapshot;
     snapshot.cache = inspection_->location.name;
     const std::uint64_t before = std::exchange(incarnation_, view.header().incarnation);
+    snapshot.incarnation = incarnation_;
     snapshot.was_replaced = before != 0 && before != incarnation_;
     snapshot.made_ms = ms_since(view.header().created_ns, now_ns);
     snapshot.segment_bytes = view.geometry->segment_bytes;
@@ -134,6 +135,7 @@ TopSnapshot TopSource::look() {
     snapshot.keys = hot_keys_->keys();
     snapshot.prefixes = hot_keys_->prefixes();
     Evidence evidence = evidence_of(snapshot);
+    evidence.service = service;
     read_processes(snapshot, evidence, now_ns);
     snapshot.verdicts = verdicts_of(evidence);
     // What happened before the first look is not judged any more once there is something newer.
@@ -149,6 +151,8 @@ Evidence TopSource::evidence_of(const TopSnapshot& snapshot) const {
     evidence.evicted = ages.count;
     evidence.eviction_age_s = ages.percentile(0.5) / 1'000;
     evidence.ttl_s = median_ttl_s(snapshot.keys);
+    evidence.gauges = last.sample.gauges;
+    evidence.shortage = shm::shortage_of(*inspection_->view().geometry, evidence.gauges);
     return evidence;
 }
 
@@ -168,7 +172,7 @@ void TopSource::read_processes(TopSnapshot& snapshot, Evidence& evidence, std::i
         evidence.stopped += stopped && process.inside ? 1 : 0;
         snapshot.processes.push_back({process.pid, process.role, process.name, ms_since(process.attached_ns, now_ns),
                                       process.threads, static_cast<std::uint32_t>(process.pins.size()),
-                                      deeds(process, stopped, leases)});
+                                      deeds(process, stopped, leases), process.alive});
     }
 }
 

@@ -24,8 +24,8 @@ public:
     explicit TopSource(const Options& options);
     ~TopSource();
 
-    /// A cache that was removed or replaced is looked for by its name.
-    TopSnapshot look();
+    /// A cache that was removed or replaced is looked for by its name. `service`: judged beside the cache.
+    TopSnapshot look(const ServiceState& service = {});
     /// What look() looked at; null: there was no cache. Good until the next look.
     const shm::SegmentView* view() const { return inspection_ == nullptr ? nullptr : &inspection_->view(); }
     /// See HotKeys.

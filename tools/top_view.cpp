@@ -86,7 +86,7 @@ std::string activity_text(const TopSnapshot& snapshot) {
     std::uint64_t waiters = 0;
     for (const LeaseLine& lease : snapshot.leases) waiters += lease.waiters;
     std::string text =
-        fmt::format("{}, {} running, {} waiting", counted(snapshot.processes.size(), "process", "processes"),
+        fmt::format("{}, {} running, {} waiting", counted(snapshot.living_processes(), "process", "processes"),
                     counted(snapshot.leases.size(), "computation", "computations"), waiters);
     if (snapshot.looks_of_a_walk > 1) text += fmt::format("; a walk of keys takes {} looks", snapshot.looks_of_a_walk);
     return text;
@@ -188,11 +188,13 @@ Lines help_lines() {
     return lines;
 }
 
-Lines absent_lines(const TopSnapshot& snapshot, const Window& window) {
+Lines absent_lines(const TopSnapshot& snapshot, const TopChoice& choice, const Window& window) {
     Lines lines{{"larder top: " + snapshot.cache, Style::title}, {}};
     for (const std::string& line : wrapped(displayable(snapshot.absent, 1'024, window.alphabet), window.columns, 5))
         lines.push_back({line, Style::bad});
-    lines.push_back({"Waiting for it; q quits.", Style::plain});
+    lines.push_back(
+        {choice.is_paused ? "PAUSED: space looks again, p waits for it; q quits." : "Waiting for it; q quits.",
+         Style::plain});
     return lines;
 }
 
@@ -211,7 +213,8 @@ void add_body(TopPage& page, const Lines& body, const TopChoice& choice, std::si
 TopPage top_page(const TopSnapshot& snapshot, const TopChoice& choice, const Window& window) {
     TopPage page;
     if (window.rows == 0 || window.columns == 0) return page;
-    page.lines = snapshot.absent.empty() ? head_lines(snapshot, choice, window) : absent_lines(snapshot, window);
+    page.lines =
+        snapshot.absent.empty() ? head_lines(snapshot, choice, window) : absent_lines(snapshot, choice, window);
     const std::size_t footer = window.rows > 1 ? 1 : 0;
     if (page.lines.size() + footer > window.rows) page.lines.resize(window.rows - footer);
     const std::size_t room = window.rows - footer - page.lines.size();

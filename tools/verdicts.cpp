@@ -36,6 +36,7 @@ public:
     explicit Judge(const Evidence& evidence) : given_(evidence), rates_(evidence.rates) {}
 
     std::vector<Verdict> run() {
+        judge_service();
         judge_processes();
         judge_size();
         for (const Counter counter : kTroubles) judge(counter, 0);
@@ -54,7 +55,17 @@ private:
     }
     std::string quiet_text() const {
         if (given_.processes == 0) return "Nobody is attached.";
-        return rates_.lookups() == 0 ? "Nothing is asked for, and nothing is wrong." : "Nothing is wrong.";
+        if (rates_.lookups() != 0) return "Nothing is wrong.";
+        return given_.evicted == 0 ? "Nothing is asked for, and nothing is wrong." : "Nothing is asked for.";
+    }
+
+    void judge_service() {
+        if (!given_.service.reads_database)
+            bad("The database cannot be read: what is in the cache is served, and nothing else. The log of the service "
+                "says why.");
+        if (!given_.service.relay_caught_up)
+            bad("Changes in the database are not relayed: values may be out of date until their TTL ends. The log of "
+                "the service says why.");
     }
 
     void judge_processes() {
@@ -73,16 +84,22 @@ private:
 
     void judge_size() {
         if (given_.evicted == 0) return;
-        const double lost = share(rates_[Counter::misses_evicted], rates_.lookups());
         std::string facts = fmt::format("victed at age {}", time_text(given_.eviction_age_s));
         if (given_.ttl_s > 0) facts += fmt::format(" under a TTL of {}", time_text(given_.ttl_s));
+        if (rates_.lookups() < kFewLookups)
+            return fact(fmt::format("E{}, while {} was asked for: whether it will be missed is not known.", facts,
+                                    rates_.lookups() == 0 ? "nothing" : "hardly anything"));
+        const double lost = share(rates_[Counter::misses_evicted], rates_.lookups());
         if (lost < kMissed)
             return fact(
                 fmt::format("E{}, and hardly missed ({:.1f} % of lookups): the size will do.", facts, 100 * lost));
-        bad(fmt::format(
-            "Too small: e{}, missed by {:.0f} % of lookups{}. `larder record` and `larder advise` say which "
-            "size is needed.",
-            facts, 100 * lost, at_most_text(given_.ttl_s / std::max(given_.eviction_age_s, 0.001))));
+        facts += fmt::format(", missed by {:.0f} % of lookups", 100 * lost);
+        const std::string full = shm::fullness_text(given_.shortage, given_.gauges);
+        if (!full.empty())
+            return bad(fmt::format("Full{}: e{}. Make it anew with more {}; a larger size alone does not help.", full,
+                                   facts, shm::option_against(given_.shortage)));
+        bad(fmt::format("Too small: e{}{}. `larder record` and `larder advise` say which size is needed.", facts,
+                        at_most_text(given_.ttl_s / std::max(given_.eviction_age_s, 0.001))));
     }
     /// Where all of the TTL is looked back at, and no key is stored twice. Far more than that is no help to anybody.
     static std::string at_most_text(double times) {

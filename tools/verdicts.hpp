@@ -5,20 +5,30 @@
 #include <string>
 #include <vector>
 
+#include "shm/shortage.hpp"
 #include "tools/rates.hpp"
 
 namespace larder::tools {
 
+/// How the service that asks stands; what is no service has nothing to say.
+struct ServiceState {
+    bool reads_database = true;   ///< just now
+    bool relay_caught_up = true;  ///< with the outbox of the database
+};
+
 /// What is judged. Rates and ages are those of the last looks, not of all the cache's life.
 struct Evidence {
     Rates rates;
-    std::uint64_t evicted = 0;         ///< meanwhile
-    double eviction_age_s = 0;         ///< their median
-    double ttl_s = 0;                  ///< the median that entries were given; 0: no entry is known
+    std::uint64_t evicted = 0;                       ///< meanwhile
+    double eviction_age_s = 0;                       ///< their median
+    double ttl_s = 0;                                ///< the median that entries were given; 0: no entry is known
+    shm::Shortage shortage = shm::Shortage::memory;  ///< for which it evicts
+    shm::Gauges gauges;
     std::uint32_t processes = 0;       ///< attached and alive
     std::uint32_t stopped = 0;         ///< of these stand still (state T) inside a shard
     std::int64_t longest_wait_ms = 0;  ///< for another's computation, since when it runs
     std::uint32_t waiters = 0;         ///< of that computation
+    ServiceState service;
 };
 
 struct Verdict {

@@ -191,6 +191,13 @@ TEST_CASE("top pauses, fits the window whatever its size, and leaves the termina
     REQUIRE(terminal.sees("PAUSED"));
     const std::string still = terminal.text();
     CHECK_FALSE(eventually([&] { return terminal.text() != still; }, 500ms));
+    const std::string rates = row_with(terminal.lines(), " lookups/s, ");
+    terminal.type("/ page Enter");
+    REQUIRE(terminal.sees("PAUSED  only page"));
+    CHECK(row_with(terminal.lines(), " lookups/s, ") == rates);
+    terminal.type("Escape");
+    REQUIRE(eventually([&] { return terminal.text().find("only page") == std::string::npos; }));
+    CHECK(row_with(terminal.lines(), " lookups/s, ") == rates);
     terminal.type("Space");
     CHECK(eventually([&] { return terminal.text() != still; }));
     terminal.type("p +");

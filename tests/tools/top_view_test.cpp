@@ -230,3 +230,20 @@ TEST_CASE("A pause, another segment and the first look are told", "[top]") {
     CHECK_THAT(lines_of(snapshot)[0], Catch::Contains("ANOTHER CACHE OF THIS NAME"));
     CHECK_THAT(lines_of(snapshot)[1], Catch::EndsWith("(since it was made)"));
 }
+
+TEST_CASE("Only processes that live are counted, and without lookups there is no share of hits", "[top]") {
+    TopSnapshot snapshot = busy();
+    snapshot.processes.push_back({4712, "worker", "app", 60'000, 0, 0, "has ended", false});
+    const std::string text = text_of(snapshot, {}, {40, 120});
+    CHECK_THAT(text, Catch::Contains("1 process,") && Catch::Contains("has ended"));
+    CHECK_THAT(text, Catch::Contains("0 lookups/s, - % hits"));
+}
+
+TEST_CASE("In a pause nothing is waited for, and it is said how to go on", "[top]") {
+    TopSnapshot snapshot;
+    snapshot.absent = "no cache pages in /x";
+    CHECK_THAT(text_of(snapshot), Catch::Contains("Waiting for it"));
+    TopChoice choice;
+    choice.is_paused = true;
+    CHECK_THAT(text_of(snapshot, choice), !Catch::Contains("Waiting for it") && Catch::Contains("PAUSED: space looks"));
+}

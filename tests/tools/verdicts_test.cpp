@@ -56,6 +56,48 @@ TEST_CASE("What is evicted and hardly missed is no trouble", "[top]") {
     CHECK_THAT(first(evidence).text, Catch::Contains("hardly missed (0.5 % of lookups)"));
 }
 
+TEST_CASE("A cache that is full by number of entries is not told to grow", "[top]") {
+    Evidence evidence = evidence_of({{Counter::hits, 800}, {Counter::misses_evicted, 200}, {Counter::evictions, 200}});
+    evidence.evicted = 200;
+    evidence.eviction_age_s = 2;
+    evidence.ttl_s = 300;
+    evidence.gauges.arena_used_bytes = 29;
+    evidence.gauges.arena_bytes = 100;
+    evidence.shortage = larder::shm::Shortage::places;
+    CHECK(first(evidence).is_bad);
+    CHECK(
+        first(evidence).text ==
+        "Full by number of entries, with 71 % of its memory free: evicted at age 2.0s under a TTL of 5m00s, missed by "
+        "20 % of lookups. Make it anew with more --expected-entries; a larger size alone does not help.");
+    evidence.shortage = larder::shm::Shortage::max_bytes;
+    CHECK_THAT(first(evidence).text, Catch::StartsWith("Full by bytes of keys and values, with 71 % ") &&
+                                         Catch::Contains("with more --max-bytes"));
+}
+
+TEST_CASE("Of what is evicted while nobody asks nothing is concluded", "[top]") {
+    Evidence evidence = evidence_of({{Counter::evictions, 50}});
+    evidence.evicted = 50;
+    evidence.eviction_age_s = 0.25;
+    const std::vector<Verdict> verdicts = verdicts_of(evidence);
+    CHECK_FALSE(verdicts.at(0).is_bad);
+    CHECK(verdicts.at(0).text ==
+          "Evicted at age 250ms, while nothing was asked for: whether it will be missed is not known.");
+    CHECK(verdicts.at(1).text == "Nothing is asked for.");
+    evidence.rates = rates_of({{Counter::misses_evicted, 3}, {Counter::evictions, 50}});
+    CHECK_THAT(first(evidence).text, Catch::Contains("while hardly anything was asked for"));
+}
+
+TEST_CASE("A service without its database is not well, however its cache is", "[top]") {
+    Evidence evidence = evidence_of({{Counter::hits, 100}});
+    evidence.service.reads_database = false;
+    CHECK(first(evidence).is_bad);
+    CHECK_THAT(first(evidence).text, Catch::StartsWith("The database cannot be read:"));
+    CHECK(verdicts_of(evidence).size() == 1);  // and nothing of all being well
+    evidence.service = {.reads_database = true, .relay_caught_up = false};
+    CHECK(first(evidence).is_bad);
+    CHECK_THAT(first(evidence).text, Catch::StartsWith("Changes in the database are not relayed:"));
+}
+
 TEST_CASE("A counter of trouble is told with what to do about it", "[top]") {
     for (const Counter counter :
          {Counter::damaged_reads, Counter::no_space, Counter::busy, Counter::compute_failures}) {
