@@ -1,5 +1,7 @@
 #include "tools/dashboard_json.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -7,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/cache_keys.hpp"
 #include "shm/elapsed.hpp"
 #include "shm/entry_cursor.hpp"
 #include "shm/hash.hpp"
@@ -55,6 +58,7 @@ json::object histogram_json(const shm::HistogramSnapshot& shot) {
 json::object key_json(const KeyHeat& key, const AssignmentRate& use) {
     json::object object;
     put_text(object, "key", key.text);
+    object["hash"] = fmt::format("{:016x}", key.hash);
     object["hits_per_second"] = key.hits;
     object["misses_per_second"] = key.misses;
     object["hits"] = use.hits;
@@ -67,13 +71,13 @@ json::object key_json(const KeyHeat& key, const AssignmentRate& use) {
     return object;
 }
 
-/// The keys for which `now`, and among equals `ever`, is highest; none for which both are 0.
+/// The keys for which `now`, and among equals `ever`, is highest; none for which `ever` is 0.
 template <class Now, class Ever>
 json::array highest(const DashboardMoment& moment, Now now, Ever ever) {
     std::vector<std::size_t> order(moment.top.keys.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto value = [&](std::size_t at) { return std::pair(now(moment.top.keys[at]), ever(moment.key_uses[at])); };
-    const auto none = [&](std::size_t at) { return value(at).first <= 0 && value(at).second == 0; };
+    const auto none = [&](std::size_t at) { return value(at).second == 0; };
     order.erase(std::remove_if(order.begin(), order.end(), none), order.end());
     const auto shown = static_cast<std::ptrdiff_t>(std::min(order.size(), kShownKeys));
     std::partial_sort(order.begin(), order.begin() + shown, order.end(), [&](std::size_t a, std::size_t b) {
@@ -140,7 +144,8 @@ json::array verdicts_json(const TopSnapshot& top) {
 json::array assignments_json(const std::vector<AssignmentRate>& assignments) {
     json::array array;
     for (const AssignmentRate& one : assignments)
-        array.push_back(json::object{{"id", one.id}, {"hits", one.hits}, {"misses", one.misses}});
+        array.push_back(
+            json::object{{"id", one.id}, {"hits", one.hits}, {"misses", one.misses}, {"counted", one.is_counted}});
     return array;
 }
 
@@ -169,9 +174,18 @@ DashboardMoment read_moment(const shm::SegmentView& view, TopSnapshot top, std::
     const shm::KeyTable table(view);
     for (const KeyHeat& key : moment.top.keys) {
         const KeyUse use = table.use(key.hash, shm::shard_of(key.hash, view.geometry->shards), now_ns);
-        moment.key_uses.push_back({0, use.hits, use.misses});
+        moment.key_uses.push_back({.hits = use.hits, .misses = use.misses});
     }
     return moment;
+}
+
+void name_absent_keys(DashboardMoment& moment, const std::vector<AssignmentRate>& assignments) {
+    for (KeyHeat& key : moment.top.keys) {
+        if (!key.text.empty()) continue;
+        const auto known = std::find_if(assignments.begin(), assignments.end(),
+                                        [&](const AssignmentRate& one) { return one.key_hash == key.hash; });
+        if (known != assignments.end()) key.text = stats_key(known->id);
+    }
 }
 
 std::string hello_json(const Caller& caller, const std::string& cache) {
@@ -190,14 +204,16 @@ std::string moment_json(const DashboardMoment& moment, Role role, const std::vec
         put_text(object, "absent", moment.top.absent);
         return json_text(object);
     }
-    object["cache"] = json::object{{"made_ms", moment.top.made_ms}, {"segment_bytes", moment.top.segment_bytes}};
+    object["cache"] = json::object{{"incarnation", fmt::format("{:016x}", moment.top.incarnation)},
+                                   {"made_ms", moment.top.made_ms},
+                                   {"segment_bytes", moment.top.segment_bytes}};
     object["rates"] = rates_json(moment.top.rates);
     object["counters"] = totals_json(moment);
     object["memory"] = memory_json(moment);
     object["distributions"] = json::object{{"lookup_ns", histogram_json(moment.lookup_ns)},
                                            {"compute_us", histogram_json(moment.compute_us)},
                                            {"eviction_age_ms", histogram_json(moment.eviction_age_ms)}};
-    object["processes_attached"] = moment.top.processes.size();
+    object["processes_attached"] = moment.top.living_processes();
     object["computing"] = moment.top.leases.size();
     object["verdicts"] = verdicts_json(moment.top);
     object["assignments"] = assignments_json(assignments);

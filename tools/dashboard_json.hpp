@@ -32,6 +32,9 @@ struct DashboardMoment {
 /// All of it but top, key_uses included. Only loads.
 DashboardMoment read_moment(const shm::SegmentView& view, TopSnapshot top, std::int64_t now_ns);
 
+/// Keys that are not in the cache get their names where they are those of documents of these assignments.
+void name_absent_keys(DashboardMoment& moment, const std::vector<AssignmentRate>& assignments);
+
 inline constexpr std::size_t kShownKeys = 20, kShownNotices = 30;
 
 /// `{role, user, cache, version, counters: [{name, meaning, remedy}]}`: what stays the same.

@@ -89,9 +89,9 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     if (!config.auth_key_file.empty()) keys = KeyRing::parse(Handover::inherited().key_file);
     StatsService pages(stats);
     ControlService control(stats, cache, jobs, audit);
-    SnapshotFeed feed(options, config.database.sources(), jobs);
-    DashboardService dashboard(options, keys.has_value(), jobs, feed,
-                               [&status] { return status->relay_caught_up.load(std::memory_order_relaxed) != 0; });
+    const auto relay_caught_up = [&status] { return status->relay_caught_up.load(std::memory_order_relaxed) != 0; };
+    SnapshotFeed feed(options, config.database.sources(), jobs, relay_caught_up);
+    DashboardService dashboard(options, keys.has_value(), jobs, feed, relay_caught_up);
     ApiService service(pages, control, dashboard);
 
     Server server({}, inherited_listeners(), service, keys ? &*keys : nullptr,

@@ -26,7 +26,9 @@ struct Scene {
         DashboardMoment moment = read_moment(*source.view(), std::move(top), shm::system::monotonic_ns());
         moment.at_ms = 1'000;
         moment.jobs = jobs;
-        return json::parse(moment_json(moment, role, {{7, 5, 1}})).as_object();
+        return json::parse(
+                   moment_json(moment, role, {{.id = 7, .hits = 5, .misses = 1}, {.id = 9, .is_counted = false}}))
+            .as_object();
     }
     Options options_in_directory() const {
         Options made;
@@ -65,6 +67,8 @@ TEST_CASE("an admin is sent keys, notices and processes; others are sent no key 
         CHECK(sent.at("notices").at(0).at("kind") == "key");
         CHECK(json::serialize(sent).find("secret") == std::string::npos);
         CHECK(sent.at("assignments").at(0).at("hits") == 5);
+        CHECK(sent.at("assignments").at(0).at("counted") == true);
+        CHECK(sent.at("assignments").at(1).at("counted") == false);
         CHECK(sent.at("counters").at("hits") == 1);
     }
 }
@@ -83,6 +87,50 @@ TEST_CASE("the keys asked for most, and those missed most, come first", "[dashbo
     CHECK(sent.at("keys").at("worst").at(0).at("misses") == 6);
     CHECK(sent.at("keys").at("worst").at(0).at("state").is_null());
     CHECK(sent.at("keys").at("hottest").at(0).at("state") == "live");
+}
+
+TEST_CASE("a key that is not in the cache is told by its hash, or by the assignment that it is of", "[dashboard]") {
+    Scene scene;
+    scene.cache.put("assignment_stats:7", "v");
+    scene.cache.erase("assignment_stats:7");
+    scene.cache.get("assignment_stats:7");
+    TopSource source(scene.options);
+    source.look();
+    TopSnapshot top = source.look();
+    DashboardMoment moment = read_moment(*source.view(), std::move(top), shm::system::monotonic_ns());
+    REQUIRE(moment.top.keys.size() == 1);
+    const std::uint64_t hash = moment.top.keys[0].hash;
+    const auto worst = [&] {
+        const json::object sent = json::parse(moment_json(moment, Role::admin, {})).as_object();
+        return sent.at("keys").at("worst").at(0).as_object();
+    };
+    name_absent_keys(moment, {{.id = 8, .key_hash = hash + 1}});
+    CHECK(worst().at("key") == "");
+    CHECK(std::stoull(worst().at("hash").as_string().c_str(), nullptr, 16) == hash);
+    name_absent_keys(moment, {{.id = 7, .key_hash = hash}});
+    CHECK(worst().at("key") == "assignment_stats:7");
+    CHECK(worst().at("misses") == 1);
+    CHECK(worst().at("state").is_null());
+}
+
+TEST_CASE("a process that has ended is listed, and not counted as attached", "[dashboard]") {
+    Scene scene;
+    TopSource source(scene.options);
+    DashboardMoment moment = read_moment(*source.view(), source.look(), shm::system::monotonic_ns());
+    REQUIRE(moment.top.processes.size() == 1);
+    CHECK(json::parse(moment_json(moment, Role::admin, {})).at("processes_attached") == 1);
+    moment.top.processes[0].is_alive = false;
+    const json::object sent = json::parse(moment_json(moment, Role::admin, {})).as_object();
+    CHECK(sent.at("processes_attached") == 0);
+    CHECK(sent.at("processes").as_array().size() == 1);
+}
+
+TEST_CASE("while nothing is asked for there is no hit rate, and another cache has another incarnation", "[dashboard]") {
+    Scene scene, other;
+    const json::object sent = scene.sent(Role::tutor);
+    CHECK(sent.at("rates").at("hit_percentage").is_null());
+    CHECK(sent.at("cache").at("incarnation") == scene.sent(Role::tutor).at("cache").at("incarnation"));
+    CHECK(sent.at("cache").at("incarnation") != other.sent(Role::tutor).at("cache").at("incarnation"));
 }
 
 TEST_CASE("keys that are no text, or mean something elsewhere, are sent as they are", "[dashboard]") {

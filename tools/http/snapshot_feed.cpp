@@ -22,7 +22,7 @@ namespace {
 using std::chrono::steady_clock;
 using Text = std::shared_ptr<const std::string>;
 
-constexpr int kMostOfAnAuthor = 200;
+constexpr int kMostOfAnAuthor = 10'000;
 constexpr std::chrono::seconds kIdsLast{30};  // before the database is asked again which assignments there are
 constexpr std::chrono::milliseconds kFirstInterval{250};
 constexpr std::size_t kShownJobs = 20;
@@ -100,14 +100,15 @@ private:
 /// The looks while somebody watches.
 class SnapshotFeed::Looker {
 public:
-    Looker(const Options& options, SourcePool& sources, WarmQueue& jobs)
-        : source_(options), sources_(sources), jobs_(jobs) {}
+    Looker(const Options& options, SourcePool& sources, WarmQueue& jobs, const std::function<bool()>& relay_caught_up)
+        : source_(options), sources_(sources), jobs_(jobs), relay_caught_up_(relay_caught_up) {}
 
     /// The first look, by which the next one knows what has changed.
     void prepare() { source_.look(); }
 
     std::map<Audience, Text> look(const std::set<Audience>& audiences) {
-        TopSnapshot top = source_.look();
+        auto jobs = recent_jobs();
+        TopSnapshot top = source_.look({.reads_database = jobs.has_value(), .relay_caught_up = relay_caught_up_()});
         const shm::SegmentView* const view = source_.view();
         const std::int64_t now_ns = shm::system::monotonic_ns();
         DashboardMoment moment;
@@ -116,12 +117,13 @@ public:
         else
             moment = read_moment(*view, std::move(top), now_ns);
         moment.at_ms = wall_ms();
-        moment.jobs = recent_jobs();
+        moment.jobs = std::move(jobs);
         std::map<Audience, Text> texts;
         for (const Audience& audience : audiences) {
             Own& own = own_[audience];
             refresh_ids(audience, own);
             if (view != nullptr) own.rates.look(*view, now_ns);
+            if (audience.role == Role::admin) name_absent_keys(moment, own.rates.rows());
             texts[audience] = std::make_shared<const std::string>(
                 event("snapshot", moment_json(moment, audience.role, own.rates.rows())));
         }
@@ -165,13 +167,16 @@ private:
     TopSource source_;
     SourcePool& sources_;
     WarmQueue& jobs_;
+    const std::function<bool()>& relay_caught_up_;
     std::map<Audience, Own> own_;
 };
 
-SnapshotFeed::SnapshotFeed(Options cache, SourceFactory open_source, WarmQueue& jobs)
+SnapshotFeed::SnapshotFeed(Options cache, SourceFactory open_source, WarmQueue& jobs,
+                           std::function<bool()> relay_caught_up)
     : options_(std::move(cache)),
       sources_(std::move(open_source)),
       jobs_(jobs),
+      relay_caught_up_(std::move(relay_caught_up)),
       watchers_(std::make_shared<Watchers>()),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -206,7 +211,7 @@ void SnapshotFeed::run(const std::stop_token& stop) {
         std::map<Audience, Text> texts;
         try {
             if (is_first)
-                looker.emplace(options_, sources_, jobs_).prepare();
+                looker.emplace(options_, sources_, jobs_, relay_caught_up_).prepare();
             else
                 texts = looker->look(audiences);
         } catch (const std::exception& error) {

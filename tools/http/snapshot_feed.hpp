@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,8 +28,8 @@ public:
     static constexpr std::size_t most_watchers = 16;
     static constexpr std::chrono::milliseconds interval{1'000};
 
-    /// `jobs` outlives it.
-    SnapshotFeed(Options cache, SourceFactory open_source, WarmQueue& jobs);
+    /// `jobs` outlives it. `relay_caught_up`: any thread.
+    SnapshotFeed(Options cache, SourceFactory open_source, WarmQueue& jobs, std::function<bool()> relay_caught_up);
     ~SnapshotFeed();
     SnapshotFeed(const SnapshotFeed&) = delete;
     SnapshotFeed& operator=(const SnapshotFeed&) = delete;
@@ -45,6 +46,7 @@ private:
     const Options options_;
     SourcePool sources_;
     WarmQueue& jobs_;
+    const std::function<bool()> relay_caught_up_;
     const std::shared_ptr<Watchers> watchers_;
     std::jthread thread_;  // the last member: it ends first
 };
