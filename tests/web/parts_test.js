@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, count, duration, foreign, ids, percent, rate, shortened, visible } from '../../tools/web/format.js';
+import { bytes, count, duration, foreign, ids, kindOf, oneId, percent, rate, shortened, tick,
+    visible } from '../../tools/web/format.js';
 import { EventCutter } from '../../tools/web/stream.js';
 
 test('numbers are written as people read them', () => {
@@ -25,6 +26,23 @@ test('what is not seen, or turns text around, is written out', () => {
     assert.equal(visible('e\u0301 日本 🍞'), 'e\u0301 日本 🍞');
     assert.equal(visible('z\u0301\u0302\u0303'), 'z\\u{301}\\u{302}\\u{303}');
     assert.equal(visible('\ud800'), '\\u{d800}');
+    assert.equal(visible('a\u2800b\u3164c\u115f'), 'a\\u{2800}b\\u{3164}c\\u{115f}');
+});
+
+test('what is written out cannot be feigned', () => {
+    assert.equal(visible('\\u{0}'), '\\\\u{0}');
+    assert.equal(foreign({ key_base64: btoa('\\xff\xff') }, 'key'), '\\\\xff\\xff');
+});
+
+test('a trouble whose rate changes is the same one', () => {
+    assert.equal(kindOf('untracked_lookups 1364/s'), kindOf('untracked_lookups 9.5/s'));
+    assert.equal(kindOf('evicted at age 1m30s'), kindOf('evicted at age 45.0s'));
+    assert.notEqual(kindOf('no_space 3.0/s'), kindOf('busy 3.0/s'));
+});
+
+test('the numbers of an axis are what they stand for', () => {
+    assert.deepEqual([0, 0.25, 0.5, 0.75, 1, 2.5, 10, 12345].map(tick),
+        ['0', '0.25', '0.5', '0.75', '1', '2.5', '10', '12,345']);
 });
 
 test('bytes that are no text are shown by their numbers', () => {
@@ -38,9 +56,14 @@ test('a long text is cut between characters', () => {
     assert.equal(shortened('🍞🍞🍞🍞', 3), '🍞🍞…');
 });
 
-test('ids are positive whole numbers, or there are none', () => {
+test('ids are positive whole numbers, or it is said which one is none', () => {
     assert.deepEqual(ids('12, 15 16;17'), [12, 15, 16, 17]);
-    for (const text of ['', ' ', '0', '-1', '1.5', '12 x', '1e3', '9999999999999999']) assert.equal(ids(text), null);
+    for (const text of ['', ' ']) assert.throws(() => ids(text), /Please write a number/);
+    for (const [text, wrong] of [['0', '0'], ['-1', '-1'], ['1.5', '1.5'], ['12 x', 'x'], ['1e3', '1e3'], ['1-5', '1-5'],
+        ['9999999999999999', '9999999999999999']])
+        assert.throws(() => ids(text), { message: `\`${wrong}\` is no id: ids are whole numbers above 0.` });
+    assert.equal(oneId(' 7 '), 7);
+    assert.throws(() => oneId('7, 8'), /One at a time/);
 });
 
 test('events are cut out of a stream wherever it is torn', () => {

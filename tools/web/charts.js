@@ -1,5 +1,5 @@
 // The charts, by uPlot, where this build has it. Each one is a picture for which a table stands beside it.
-import { bytes, duration, rate } from './format.js';
+import { bytes, duration, rate, tick } from './format.js';
 
 const uPlot = globalThis.uPlot;
 export const hasCharts = () => typeof uPlot === 'function';
@@ -23,8 +23,8 @@ function overTime(c, first, second) {
             a: { range: first.range }, b: { range: second.range } },
         axes: [
             axis(c, { values: (_, all) => all.map((v) => (v === 0 ? 'now' : duration(-v))) }),
-            axis(c, { scale: 'a', size: 64, values: (_, all) => all.map(first.text) }),
-            axis(c, { scale: 'b', size: 64, side: 1, grid: { show: false }, values: (_, all) => all.map(second.text) }),
+            axis(c, { scale: 'a', size: 64, values: (_, all) => all.map(first.tick ?? first.text) }),
+            axis(c, { scale: 'b', size: 64, side: 1, grid: { show: false }, values: (_, all) => all.map(second.tick ?? second.text) }),
         ],
         series: [
             { label: 'ago', value: (_, v) => (v == null ? '' : duration(-v)) },
@@ -40,9 +40,9 @@ const fromZero = (_, low, high) => [0, high == null || high <= 0 ? 1 : high * 1.
 
 const kinds = {
     rate: (c) => overTime(c, { label: 'Hit rate', range: () => [0, 100], text: (v) => `${Math.round(v)} %` },
-        { label: 'Lookups/s', range: fromZero, text: rate }),
+        { label: 'Lookups/s', range: fromZero, text: rate, tick }),
     memory: (c) => overTime(c, { label: 'Memory used', range: fromZero, text: bytes },
-        { label: 'Evictions/s', range: fromZero, text: rate }),
+        { label: 'Evictions/s', range: fromZero, text: rate, tick }),
     latency: (c, bounds) => ({
         cursor: { drag: { x: false, y: false } },
         scales: { x: { time: false, range: (_, low, high) => [(low ?? 0) - 0.6, (high ?? 1) + 0.6] },

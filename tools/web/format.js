@@ -37,17 +37,24 @@ export function duration(seconds) {
     return `${whole} s`;
 }
 
+/// What a sentence tells of, whatever how much of it there is: of two that differ in numbers alone it is the same.
+export const kindOf = (text) => text.replace(/\d\S*/g, '');
+
+/// A number of an axis: as short as it can be without being another one.
+export const tick = (n) => (Math.abs(n) < 10 ? String(Number(n.toFixed(3))) : grouped.format(n));
+
 /// What is not seen, or turns what stands around it, is written as `\u{NNNN}`: controls, format marks (the ones of
-/// direction among them), what is unassigned or private, and every space but the plain one.
+/// direction among them), what is unassigned or private, fillers and joiners, and every space but the plain one. A
+/// backslash is written twice, so that none of that can be feigned.
 export function visible(text) {
-    return text.replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|\p{M}{3,}/gu, (found) =>
-        [...found].map((c) => `\\u{${c.codePointAt(0).toString(16)}}`).join(''));
+    return text.replace(/\\|[\p{C}\p{Zl}\p{Zp}\p{DI}\u2800]|(?! )\p{Zs}|\p{M}{3,}/gu, (found) => (found === '\\' ? '\\\\'
+        : [...found].map((c) => `\\u{${c.codePointAt(0).toString(16)}}`).join('')));
 }
 
-/// Bytes that are no text: printable ASCII as it is, the others as `\xNN`.
+/// Bytes that are no text: printable ASCII as it is (a backslash twice), the others as `\xNN`.
 export function visibleBytes(base64) {
     const hex = (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`;
-    return [...atob(base64)].map((c) => (c >= ' ' && c <= '~' ? c : hex(c))).join('');
+    return [...atob(base64)].map((c) => (c === '\\' ? '\\\\' : c >= ' ' && c <= '~' ? c : hex(c))).join('');
 }
 
 /// The text of `row[name]`, or of the bytes of `row[name + '_base64']`.
@@ -61,9 +68,20 @@ export function shortened(text, most) {
     return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
 }
 
-/// `12, 15 16` as numbers; null where something else stands there, or nothing.
+/// `12, 15 16` as numbers. Throws what to say where something else stands there, or nothing.
 export function ids(text) {
     const words = text.split(/[\s,;]+/).filter((word) => word !== '');
-    const numbers = words.map((word) => (/^[0-9]{1,15}$/.test(word) ? Number(word) : 0));
-    return numbers.length > 0 && numbers.every((n) => n > 0) ? numbers : null;
+    if (words.length === 0) throw new Error('Please write a number.');
+    return words.map((word) => {
+        if (!/^[0-9]{1,15}$/.test(word) || Number(word) === 0)
+            throw new Error(`\`${shortened(visible(word), 40)}\` is no id: ids are whole numbers above 0.`);
+        return Number(word);
+    });
+}
+
+/// As ids(), of which there is one.
+export function oneId(text) {
+    const numbers = ids(text);
+    if (numbers.length > 1) throw new Error('One at a time: please write a single number.');
+    return numbers[0];
 }

@@ -1,17 +1,24 @@
 // What an admin can do here: notices and warming. Requests carry the token in a header; no cookie, no form that a page
 // of another origin could send.
-import { count, duration, ids } from './format.js';
+import { count, duration, ids, oneId } from './format.js';
 import { headersFor, refusalOf, requestOptions } from './stream.js';
 
 const element = (id) => document.getElementById(id);
 
+function named(text) {
+    if (text === '') throw new Error('Please fill it in.');
+    return text;
+}
+
+/// Of each choice: the label of its field, and the request that is made of what stands there. That throws what to say
+/// where it will not do.
 const fields = {
     ids: ['Ids, such as 12, 15', (text) => ({ ids: ids(text) })],
-    author: ['Number of the author', (text) => ({ author: ids(text)?.[0] ?? null })],
-    course: ['Name of the course', (text) => ({ course: text || null })],
-    tag: ['Tag', (text) => ({ tag: text || null })],
-    namespace: ['Namespace: what stands before the first : of a key', (text) => ({ namespace: text || null })],
-    teacher: ['Number of the teacher', (text) => ({ teacher: ids(text)?.[0] ?? null })],
+    author: ['Number of the author', (text) => ({ author: oneId(text) })],
+    course: ['Name of the course', (text) => ({ course: named(text) })],
+    tag: ['Tag', (text) => ({ tag: named(text) })],
+    namespace: ['Namespace: what stands before the first : of a key', (text) => ({ namespace: named(text) })],
+    teacher: ['Number of the teacher', (text) => ({ teacher: oneId(text) })],
     all: ['', () => ({ all: true })],
 };
 
@@ -44,7 +51,7 @@ function warmed(result) {
         (result.failed ? `, ${count(result.failed)} failed.` : '.');
 }
 
-/// `name`: of the form. `send`: what is done with what was chosen; gives a sentence.
+/// `name`: of the form. `send`: what is done with what was chosen; gives a sentence. Returns what empties the form.
 function wire(name, token, send) {
     const what = element(`${name}-what`), which = element(`${name}-which`), result = element(`${name}-result`);
     const field = which.parentElement, button = element(`${name}-form`).querySelector('button');
@@ -57,33 +64,47 @@ function wire(name, token, send) {
     show();
     element(`${name}-form`).addEventListener('submit', async (event) => {
         event.preventDefault();
-        const chosen = fields[what.value][1](which.value.trim());
-        if (Object.values(chosen).includes(null)) {
-            say(result, `${fields[what.value][0]}: please fill it in.`, true);
+        let chosen;
+        try {
+            chosen = fields[what.value][1](which.value.trim());
+        } catch (error) {
+            say(result, error.message, true);
             return which.focus();
         }
-        if (what.value === 'all' && !await confirmed()) return say(result, 'Nothing was changed.', false);
+        const asked = token();  // whoever comes after him is told nothing of it
+        const answer = (text, failed) => { if (token() === asked) say(result, text, failed); };
+        if (what.value === 'all' && !await confirmed()) return answer('Nothing was changed.', false);
         button.disabled = true;
         say(result, 'Working…', false);
         try {
-            say(result, await send(chosen, token()), false);
+            answer(await send(chosen, asked), false);
         } catch (error) {
-            say(result, error instanceof TypeError ? 'The server cannot be reached.' : error.message, true);
+            answer(error instanceof TypeError ? 'The server cannot be reached.' : error.message, true);
         }
         button.disabled = false;
         if (document.activeElement === document.body) button.focus();
     });
+    return () => {
+        element(`${name}-form`).reset();
+        show();
+    };
 }
 
-/// `token`: asked for at each use.
+/// `token`: asked for at each use. Returns what leaves nothing of what was done here.
 export function wireSteering(token) {
-    wire('invalidate', token, async (chosen, now) => {
-        const { notice } = await post('/api/cache/invalidate/', chosen, now);
-        return `Done: notice ${count(notice)}. Nobody on this host is served what was there before.`;
-    });
-    wire('warm', token, async (chosen, now) => {
-        const { teacher } = chosen;
-        return warmed(teacher === undefined ? await post('/api/cache/warm/', chosen, now)
-            : await post(`/api/teachers/${teacher}/warm/`, {}, now));
-    });
+    const forms = [
+        wire('invalidate', token, async (chosen, now) => {
+            const { notice } = await post('/api/cache/invalidate/', chosen, now);
+            return `Done: notice ${count(notice)}. Nobody on this host is served what was there before.`;
+        }),
+        wire('warm', token, async (chosen, now) => {
+            const { teacher } = chosen;
+            return warmed(teacher === undefined ? await post('/api/cache/warm/', chosen, now)
+                : await post(`/api/teachers/${teacher}/warm/`, {}, now));
+        }),
+    ];
+    return () => {
+        element('confirm').close();
+        for (const empty of forms) empty();
+    };
 }
