@@ -63,7 +63,7 @@ async function emptyThenBusy({ browser, build, picture }) {
 }
 
 async function tooSmall({ browser, build, picture }) {
-    await before(build, () => [...open(), '--size', '32MiB'], async (service) => {
+    await before(build, () => [...open(), '--size', '32MiB', '--expected-entries', '30000'], async (service) => {
         const ask = (id) => fetch(`${service.url}/api/assignments/${id}/analytics/`);
         for (const id of [1, 1, 1, 2, 2, 4]) assert.equal((await ask(id)).status, 200);
         await service.fill('--entries', '30000', '--value-bytes', '2000', '--spread', '4000', '--seconds', '40');
@@ -129,13 +129,29 @@ async function tokens({ browser, build, picture }) {
         const kept = await watched.page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage },
             document.cookie, document.getElementById('token').value]));
         assert.ok(!kept.includes('eyJ'), 'the token is kept somewhere');
+        await watched.page.locator('#processes-table').getByText('worker').first().waitFor();
+        await watched.page.locator('#invalidate-which').fill('1, 2');
+        await watched.page.getByRole('button', { name: 'Pause' }).click();
         await watched.page.getByRole('button', { name: 'Forget the token' }).click();
         await watched.page.getByLabel('Token of a tutor').waitFor();
         assert.equal(await watched.page.locator('#board').isVisible(), false);
+        assert.deepEqual(await watched.page.evaluate(() => [document.querySelectorAll('#board tbody tr').length,
+            document.getElementById('tiles').textContent, document.getElementById('invalidate-which').value]),
+        [0, '', ''], 'something is left of what he saw and did');
 
-        await signIn(watched, service.token(1, 'admin', '2s'));
+        await signIn(watched, service.token(7, 'teacher'));
         await watched.live();
+        assert.equal(await watched.page.locator('#processes-table tbody td').count(), 1, 'no process is shown to him');
+        await watched.page.getByRole('button', { name: 'Forget the token' }).click();
+
+        await signIn(watched, service.token(1, 'admin', '3s'));
+        await watched.live();
+        await watched.page.locator('#invalidate-what').selectOption('all');
+        await watched.page.locator('#invalidate-form button').click();
+        await watched.page.locator('#confirm[open]').waitFor();
         await watched.page.getByRole('alert').getByText('This token is wrong, or has expired.').waitFor();
+        assert.equal(await watched.page.locator('#confirm[open]').count(), 0, 'a question that nobody may answer');
+        assert.equal(await watched.page.locator('#token:focus').count(), 1);
         await watched.picture(picture('expired-token'));
         for (const request of watched.requests) assert.ok(!request.includes('eyJ'), 'the token is in an address');
         await watched.close(...refusals);
@@ -212,6 +228,92 @@ async function serverGoes({ browser, build }) {
     });
 }
 
+async function steering({ browser, build, picture }) {
+    await before(build, open, async (service) => {
+        const watched = await WatchedPage.open(browser, service.url);
+        const bodies = [];
+        watched.page.on('request', (request) => {
+            if (request.method() === 'POST') bodies.push(JSON.parse(request.postData()));
+        });
+        await watched.live();
+        const invalidate = async (what, which) => {
+            await watched.page.locator('#invalidate-what').selectOption(what);
+            await watched.page.locator('#invalidate-which').fill(which);
+            await watched.page.locator('#invalidate-form button').click();
+            await watched.page.locator('#invalidate-result').getByText(/^(?!Working)./).waitFor();
+            return textOf(watched, '#invalidate-result');
+        };
+        assert.match(await invalidate('author', '7, 8'), /^One at a time/);
+        assert.match(await invalidate('ids', '3, abc'), /^`abc` is no id/);
+        await watched.picture(picture('no-id'));
+        assert.deepEqual(bodies, [], 'something was sent that was not meant');
+        const many = (length) => Array.from({ length }, (_, at) => 10000001 + at);
+        assert.match(await invalidate('ids', many(5000).join(' ')), /^Done: notice \d/);
+        assert.deepEqual(bodies[0], { ids: many(5000) });
+        assert.equal(await invalidate('ids', many(20000).join(' ')), "The request's body is above 64 KiB.");
+        await watched.close('status of 413');
+    });
+}
+
+async function pausing({ browser, build, picture }) {
+    await before(build, () => [...open(), '--size', '32MiB'], async (service) => {
+        await service.fill('--entries', '1000', '--value-bytes', '500', '--seconds', '60');
+        const watched = await WatchedPage.open(browser, service.url);
+        const { page } = watched;
+        const state = (text) => page.locator('#state-text').getByText(text, { exact: true }).waitFor();
+        const press = () => page.getByRole('button', { name: 'Pause' }).click();
+        await watched.live();
+
+        await press();
+        await state('Paused');
+        await watched.hasContrast();
+        const still = [await textOf(watched, '#tiles'), await textOf(watched, '#latency-summary')];
+        await page.waitForTimeout(2500);
+        await page.locator('#memory-title ~ details summary').click();
+        await page.locator('#latency-choice').getByText('Computation').click();
+        await page.locator('#latency-choice').getByText('Lookup').click();
+        assert.deepEqual([await textOf(watched, '#tiles'), await textOf(watched, '#latency-summary')], still);
+        await watched.picture(picture('paused'));
+
+        await service.end();
+        await state('Paused. The server cannot be reached. Trying again…');
+        await press();
+        await state('The server cannot be reached. Trying again…');
+        await press();
+        await service.startAgain(...open());
+        await state('Paused');
+        await press();
+        await watched.live();
+        assert.equal(await page.locator('#replaced').isVisible(), false);
+
+        service.stopFilling();
+        service.larder('rm', '--force');
+        await fetch(`${service.url}/api/assignments/1/analytics/`);
+        await page.getByText(/^Another cache has taken the place/).waitFor();
+        await watched.hasContrast();
+        await watched.picture(picture('replaced'));
+        service.loseDatabase();
+        await page.locator('#verdicts .bad').getByText(/^The database cannot be read/).waitFor();
+        await watched.picture(picture('no-database'));
+        await watched.close('net::ERR');
+    });
+}
+
+async function locked({ browser, build }) {
+    await before(build, open, async (service) => {
+        const watched = await WatchedPage.open(browser, service.url);
+        await watched.live();
+        await service.end();
+        await service.startAgain(...closed(service));
+        await watched.page.getByLabel('Token of a tutor').waitFor();
+        assert.equal(await textOf(watched, '#token-error'), '', 'no token was given that could be wrong');
+        await signIn(watched, service.token(1, 'admin'));
+        await watched.live();
+        await watched.page.getByRole('button', { name: 'Forget the token' }).waitFor();
+        await watched.close('net::ERR', ...refusals);
+    });
+}
+
 export const scenes = {
     'an empty cache, then a busy one with 100,000 entries': emptyThenBusy,
     'a cache that is too small': tooSmall,
@@ -219,5 +321,8 @@ export const scenes = {
     'wrong, expired and good tokens': tokens,
     'an author sees his own': author,
     'the keyboard is enough': keyboardOnly,
+    'what is steered is what was written': steering,
+    'a pause stands still, whatever goes on': pausing,
+    'a key file is given to a service that had none': locked,
     'the server goes': serverGoes,
 };

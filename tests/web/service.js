@@ -49,8 +49,16 @@ export class Service {
     async start(...words) {
         this.larder('import', '--db', this.#path('school.db'), '--assignments', this.#path('assignments.csv'),
             '--submissions', this.#path('submissions.csv'));
+        return this.#serve('127.0.0.1:0', words);
+    }
+
+    /// At the same address, where pages are open.
+    async startAgain(...words) { return this.#serve(new URL(this.url).host, words); }
+
+    async #serve(address, words) {
+        rmSync(this.#path('port'), { force: true });
         this.#child = spawn(join(this.#build, 'larder'), ['--log-level', 'error', 'serve', '--db',
-            this.#path('school.db'), '--listen', '127.0.0.1:0', '--port-file', this.#path('port'), ...words],
+            this.#path('school.db'), '--listen', address, '--port-file', this.#path('port'), ...words],
         this.#options());
         this.url = await eventually('a port', () => existsSync(this.#path('port')) &&
             `http://127.0.0.1:${readFileSync(this.#path('port'), 'utf8').trim()}`);
@@ -62,6 +70,17 @@ export class Service {
             }
         });
         return this;
+    }
+
+    async end() {
+        if (this.#child === null || this.#child.exitCode !== null) return;
+        const ended = new Promise((over) => this.#child.once('exit', over));
+        this.#child.kill('SIGTERM');
+        await ended;
+    }
+
+    loseDatabase() {
+        for (const end of ['', '-wal', '-shm']) rmSync(this.#path(`school.db${end}`), { force: true });
     }
 
     get keyFile() { return this.#path('key'); }
@@ -87,11 +106,7 @@ export class Service {
 
     async stop() {
         this.stopFilling();
-        if (this.#child !== null && this.#child.exitCode === null) {
-            const ended = new Promise((over) => this.#child.once('exit', over));
-            this.#child.kill('SIGTERM');
-            await ended;
-        }
+        await this.end();
         rmSync(this.#directory, { recursive: true, force: true });
     }
 }

@@ -10,22 +10,36 @@ const firstPauseMs = 1000, longestPauseMs = 10000;
 
 let token = null;
 let watching = null;  // an AbortController, while a stream is followed
-let isPaused = false;
+let isPaused = false;  // what is shown stands still; the connection goes on
+let connection = { state: 'idle', text: 'Not connected' };
 
 const board = new Board();
+const forgetSteering = wireSteering(() => token);
+
+function showState() {
+    const isLost = connection.state === 'lost';
+    const text = isPaused ? `Paused${isLost ? `. ${connection.text}` : ''}` : connection.text;
+    element('state').dataset.state = isPaused && !isLost ? 'idle' : connection.state;
+    if (element('state-text').textContent !== text) element('state-text').textContent = text;
+}
 
 function say(state, text) {
-    element('state').dataset.state = state;
-    if (element('state-text').textContent !== text) element('state-text').textContent = text;
+    connection = { state, text };
+    showState();
+}
+
+function setPaused(paused) {
+    isPaused = paused;
+    element('pause').setAttribute('aria-pressed', String(paused));
+    showState();
 }
 
 function onEvent(name, data) {
     if (name === 'hello') board.greet(data);
     if (name !== 'snapshot') return;
     board.take(data);
-    if (isPaused) return;
     say('live', 'Live');
-    if (!document.hidden) board.show();
+    if (!isPaused && !document.hidden) board.show();
 }
 
 function askForToken(why) {
@@ -33,9 +47,10 @@ function askForToken(why) {
     watching?.abort();
     watching = null;
     board.forget();
+    forgetSteering();
+    setPaused(false);
     say('idle', why === '' ? 'A token is needed' : 'Not connected');
     for (const id of ['pause', 'sign-out']) element(id).hidden = true;
-    element('absent').hidden = true;
     element('token-error').textContent = why;
     element('sign-in').hidden = false;
     element('token').focus();
@@ -50,7 +65,7 @@ async function watch() {
     const stop = watching = new AbortController();
     element('sign-in').hidden = true;
     element('pause').hidden = false;
-    element('sign-out').hidden = !needsToken;
+    element('sign-out').hidden = token === null;
     say('idle', 'Connecting…');
     for (let wait = firstPauseMs; !stop.signal.aborted;) {
         const { status, message } = await follow(token, stop.signal, (name, data) => {
@@ -58,9 +73,10 @@ async function watch() {
             onEvent(name, data);
         });
         if (stop.signal.aborted) return;
-        if (status === 401) return askForToken('This token is wrong, or has expired.');
+        if (status === 401) return askForToken(token === null ? '' : 'This token is wrong, or has expired.');
         if (status === 403) return askForToken(message);
-        if (status !== 200) say('lost', `${message} Trying again…`);
+        if (status === 200) say('idle', 'Connecting…');
+        else say('lost', `${message} Trying again…`);
         await pause(wait, stop.signal);
         wait = Math.min(2 * wait, longestPauseMs);
     }
@@ -81,11 +97,8 @@ element('token-form').addEventListener('submit', (event) => {
 element('sign-out').addEventListener('click', () => askForToken(''));
 
 element('pause').addEventListener('click', () => {
-    isPaused = !isPaused;
-    element('pause').setAttribute('aria-pressed', String(isPaused));
-    if (isPaused) return say('idle', 'Paused');
-    say('live', 'Live');
-    board.show();
+    setPaused(!isPaused);
+    if (!isPaused) board.show();
 });
 
 document.addEventListener('visibilitychange', () => {
@@ -119,6 +132,5 @@ element('theme').addEventListener('change', () => {
 });
 
 element('version').textContent = `Larder ${document.documentElement.dataset.version}.`;
-wireSteering(() => token);
 if (needsToken) askForToken('');
 else watch();

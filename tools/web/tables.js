@@ -69,6 +69,11 @@ export function fillTable(table, rows, nothing) {
     });
 }
 
+/// Leaves nothing but the headings.
+export function empty(table) {
+    for (const body of table.tBodies) body.replaceChildren();
+}
+
 /// { term: [text, more] } as terms and descriptions.
 export function fillTiles(list, tiles) {
     const entries = Object.entries(tiles);
@@ -109,7 +114,7 @@ export function fillVerdicts(list, verdicts) {
             list.append(item);
         }
         item.className = verdict.bad ? 'bad' : 'fine';
-        setText(item.children[0], verdict.bad ? 'Look:' : 'Fine:');
+        setText(item.children[0], verdict.bad ? 'Look:' : 'Note:');
         fillWithCode(item.children[1], verdict.text);
     });
 }
