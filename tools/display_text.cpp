@@ -13,11 +13,16 @@ namespace {
 
 namespace utf = boost::locale::utf;
 
+/// Takes columns, and nothing is seen there: the soft hyphen, and what fills places of letters.
+constexpr bool is_unseen(utf::code_point point) {
+    return point == 0xAD || point == 0x115F || point == 0x2800 || point == 0x3164 || point == 0xFFA0;
+}
+
 /// As the C library has it for UTF-8, in whatever locale the program is. 0 or below: not to be shown.
 int width_of(utf::code_point point) {
     static const locale_t unicode = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
     if (point < 0x80) return point >= 0x20 && point != 0x7F ? 1 : 0;
-    if (unicode == nullptr) return 0;
+    if (unicode == nullptr || is_unseen(point)) return 0;
     const locale_t before = ::uselocale(unicode);
     const int width = ::wcwidth(static_cast<wchar_t>(point));
     ::uselocale(before);

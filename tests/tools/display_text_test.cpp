@@ -28,6 +28,13 @@ TEST_CASE("Each character of displayable text takes one column or two", "[top]")
     CHECK(columns_of("gr\xc3\xbc\xc3\x9f") == 4);
 }
 
+TEST_CASE("What takes a column and is not seen is written out", "[top]") {
+    CHECK(displayable("a\xc2\xad"
+                      "b",
+                      80, Alphabet::utf8) == "a\\u{00ad}b");
+    CHECK(shown("\xe2\xa0\x80\xe3\x85\xa4") == "\\u{2800}\\u{3164}");
+}
+
 TEST_CASE("A terminal that has ASCII alone is given nothing else", "[top]") {
     CHECK(shown("gr\xc3\xbc\xc3\x9f", Alphabet::ascii) == "gr\\u{00fc}\\u{00df}");
     CHECK(shown(wide, Alphabet::ascii) == "\\u{6f22}\\u{5b57}");
