@@ -278,7 +278,7 @@ async function pausing({ browser, build, picture }) {
         await service.end();
         await state('Paused. The server cannot be reached. Trying again…');
         await press();
-        await state('The server cannot be reached. Trying again…');
+        assert.equal(await textOf(watched, '#state-text'), 'The server cannot be reached. Trying again…');
         await press();
         await service.startAgain(...open());
         await state('Paused');
