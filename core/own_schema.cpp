@@ -3,13 +3,16 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
-#include <cstdint>
 #include <fstream>
-#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
 #include <set>
+#include <sstream>
 #include <string_view>
 
 #include "core/submission_source.hpp"
+#include "core/trigger_check.hpp"
 #include "shm/hash.hpp"
 
 namespace larder {
@@ -60,29 +63,47 @@ int allow_temporary_views(void* denied, int action, const char* first, const cha
     return answer;
 }
 
-int note_tables(void* state, int action, const char* table, const char*, const char* schema, const char*) {
+using ColumnsRead = std::map<std::string, std::set<std::string>>;  // by table
+
+int note_columns(void* state, int action, const char* table, const char* column, const char* schema, const char*) {
     if (action == SQLITE_READ && table != nullptr && schema != nullptr && std::string_view(schema) == "main")
-        static_cast<std::set<std::string>*>(state)->insert(table);
+        (*static_cast<ColumnsRead*>(state))[table].insert(column == nullptr ? "" : column);
     return SQLITE_OK;
 }
 
-std::set<std::string> tables_behind_views(SQLite::Database& database) {
-    std::set<std::string> tables;
-    const Authorizer authorizer(database, note_tables, &tables);
+/// Of tables, views between them and ours, and whatever else a view can read.
+ColumnsRead columns_behind_views(SQLite::Database& database) {
+    ColumnsRead columns;
+    const Authorizer authorizer(database, note_columns, &columns);
     for (const char* view : view_names) SQLite::Statement(database, std::string("SELECT * FROM temp.") + view);
-    return tables;
+    return columns;
 }
 
-/// By the words before the trigger's body.
-bool has_trigger(SQLite::Database& database, const std::string& table, const char* event) {
-    SQLite::Statement trigger(
-        database,
-        "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE AND sql LIKE '%outbox%' "
-        "AND "
-        "replace(substr(sql, 1, instr(upper(sql), 'BEGIN')), char(10), ' ') LIKE '% ' || ?2 || ' %'");
-    trigger.bind(1, table);
-    trigger.bind(2, event);
-    return trigger.executeStep();
+bool is_table(SQLite::Database& database, const std::string& name) {
+    SQLite::Statement found(database, "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = ?1");
+    found.bind(1, name);
+    return found.executeStep();
+}
+
+/// Where a view's assignment_id is a table's column as it is: which one.
+void find_assignment_column(SQLite::Database& database, const char* view, std::map<std::string, ReadTable>& tables) {
+    sqlite3_stmt* prepared = nullptr;
+    sqlite3_prepare_v2(database.getHandle(), (std::string("SELECT assignment_id FROM temp.") + view).c_str(), -1,
+                       &prepared, nullptr);
+    if (prepared == nullptr) return;
+    const std::unique_ptr<sqlite3_stmt, decltype(&sqlite3_finalize)> owner(prepared, sqlite3_finalize);
+    const char* const table = sqlite3_column_table_name(prepared, 0);
+    const char* const column = sqlite3_column_origin_name(prepared, 0);
+    if (table == nullptr || column == nullptr) return;
+    if (const auto found = tables.find(table); found != tables.end()) found->second.assignment_column = column;
+}
+
+std::map<std::string, ReadTable> tables_behind_views(SQLite::Database& database) {
+    std::map<std::string, ReadTable> tables;
+    for (auto& [name, columns] : columns_behind_views(database))
+        if (is_table(database, name)) tables.emplace(name, ReadTable{name, columns, ""});
+    for (const char* view : view_names) find_assignment_column(database, view, tables);
+    return tables;
 }
 
 }  // namespace
@@ -91,12 +112,12 @@ OwnSchema::OwnSchema(std::string path, std::string statements)
     : path_(std::move(path)), statements_(std::move(statements)) {}
 
 OwnSchema OwnSchema::from_file(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string statements{std::istreambuf_iterator<char>(file), {}};
-    if (!file || statements.empty())
+    std::ostringstream statements;
+    // Of a folder this reads nothing, where iterators would throw.
+    if (!(statements << std::ifstream(path, std::ios::binary).rdbuf()))
         throw SourceError("the schema " + path +
                           " cannot be read: name a file of `CREATE TEMP VIEW` statements, see `larder help integrate`");
-    return {path, statements};
+    return {path, statements.str()};
 }
 
 void OwnSchema::apply(SQLite::Database& database) const {
@@ -110,7 +131,8 @@ void OwnSchema::apply(SQLite::Database& database) const {
         throw SourceError("the schema " + path_ + ": " + what);
     }
     for (const char* view : view_names) {
-        SQLite::Statement found(database, "SELECT 1 FROM sqlite_temp_master WHERE type = 'view' AND name = ?1");
+        SQLite::Statement found(database,
+                                "SELECT 1 FROM sqlite_temp_master WHERE type = 'view' AND name = ?1 COLLATE NOCASE");
         found.bind(1, view);
         if (!found.executeStep())
             throw SourceError("the schema " + path_ + " makes no view " + view + ": add `CREATE TEMP VIEW " + view +
@@ -120,15 +142,9 @@ void OwnSchema::apply(SQLite::Database& database) const {
 
 std::vector<std::string> OwnSchema::unwatched(SQLite::Database& database) const {
     std::vector<std::string> findings;
-    for (const std::string& table : tables_behind_views(database)) {
-        std::string missing;
-        for (const char* event : {"INSERT", "UPDATE", "DELETE"})
-            if (!has_trigger(database, table, event)) missing += (missing.empty() ? "" : ", ") + std::string(event);
-        if (missing.empty()) continue;
-        findings.push_back("no trigger writes changes of the table " + table + " (" + missing +
-                           ") to the outbox: run `larder triggers --table " + table +
-                           " --assignment-column COLUMN --install`, or write one by hand");
-    }
+    for (const auto& [name, table] : tables_behind_views(database))
+        if (const std::optional<std::string> finding = unannounced_changes(database, table))
+            findings.push_back(*finding);
     return findings;
 }
 

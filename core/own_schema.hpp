@@ -22,8 +22,8 @@ public:
     /// that is missing.
     void apply(SQLite::Database& database) const;
 
-    /// The tables that the views read and whose inserts, updates or deletions no trigger writes to the outbox: a
-    /// sentence each, with what to do. REQUIRES: applied.
+    /// The tables that the views read, also through views of the database, and of which triggers do not write all
+    /// changes to the outbox: a sentence each, with what to do. REQUIRES: applied.
     std::vector<std::string> unwatched(SQLite::Database& database) const;
 
     /// Differs for other statements.

@@ -9,6 +9,7 @@
 #include "core/file_identity.hpp"
 #include "core/own_schema.hpp"
 #include "core/schema.hpp"
+#include "core/shell_word.hpp"
 
 namespace larder {
 namespace {
@@ -270,7 +271,12 @@ std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchem
     return reading(path, [&] {
         SQLite::Database database = open_database(path);
         schema.apply(database);
-        return schema.unwatched(database);
+        const std::vector<std::string> missing = missing_service_tables(database);
+        std::vector<std::string> findings = schema.unwatched(database);
+        if (findings.empty() && !missing.empty())  // else the commands that they name make these tables, too
+            findings.push_back("the database has no table " + missing.front() + ": run `larder triggers --db " +
+                               shell_word(path) + " --install`");
+        return findings;
     });
 }
 

@@ -66,7 +66,8 @@ std::unique_ptr<SubmissionSource> open_source(const std::string& url, const OwnS
 /// Throws SourceError.
 std::string database_identity(const std::string& url, const OwnSchema* schema = nullptr);
 
-/// The changes of which tables nobody would be told, a sentence each, with what to do. Throws SourceError.
+/// The changes of which tables nobody would be told, and what a service lacks in a database of another program: a
+/// sentence each, with what to do. Throws SourceError.
 std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema);
 
 }  // namespace larder

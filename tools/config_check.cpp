@@ -33,7 +33,9 @@ public:
         });
         with("db", [this](const std::string& url) {
             const bool is_said = file_.find("schema") != nullptr && good_.count("schema") == 0;
-            if (!is_said) DatabaseOption(url, text_of("schema")).check();
+            if (is_said) return;
+            for (const std::string& finding : DatabaseOption(url, text_of("schema")).findings())
+                complain(*file_.find("db"), finding);
         });
         check_pair("ttl-min", "ttl-max");
         with("auth-key-file", [](const std::string& path) {

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/sqlite_source.hpp"
+#include "tools/logging.hpp"
 #include "tools/options.hpp"
 #include "tools/verbs.hpp"
 
@@ -26,12 +27,17 @@ SourceFactory DatabaseOption::sources() const {
     return [url = url_, schema = schema_] { return open_source(url, schema.get()); };
 }
 
-void DatabaseOption::check() const {
+std::vector<std::string> DatabaseOption::findings() const {
     static_cast<void>(open_source(url_, schema()));
-    if (schema() == nullptr) return;
-    std::string findings;
-    for (const std::string& finding : unwatched_tables(url_, *schema())) findings += "\n" + finding;
-    if (!findings.empty()) throw Refusal(kFailure, "changes of " + url_ + " would go unnoticed:" + findings);
+    return schema() == nullptr ? std::vector<std::string>{} : unwatched_tables(url_, *schema());
+}
+
+void DatabaseOption::check() const {
+    const std::vector<std::string> found = findings();
+    for (const std::string& finding : found) announce(LogLevel::error, finding);
+    if (!found.empty())
+        throw Refusal(kFailure,
+                      "the database " + url_ + " is not prepared; the lines above say what it lacks, and what to do");
 }
 
 }  // namespace larder::tools

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/own_schema.hpp"
 #include "core/submission_source.hpp"
@@ -32,7 +33,9 @@ public:
     /// For Options::identity.
     std::string identity() const { return database_identity(url_, schema()); }
     SourceFactory sources() const;
-    /// Opens it once, and asks for what would keep changes from being told.
+    /// Opens it once, and returns what would keep changes from being told, a sentence each, with what to do.
+    std::vector<std::string> findings() const;
+    /// Throws Refusal where there are findings, after each was announced on a line of its own.
     void check() const;
 
 private:

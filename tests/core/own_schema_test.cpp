@@ -14,6 +14,11 @@ namespace {
 
 using Ids = std::vector<std::int64_t>;
 
+/// The sentences about tables whose changes would go unnoticed.
+std::vector<std::string> findings_of(const Foreign& foreign) {
+    return unwatched_tables(foreign.path(), foreign.schema());
+}
+
 }  // namespace
 
 TEST_CASE("assignments and submissions of another program are read through its views") {
@@ -62,7 +67,9 @@ TEST_CASE("what a schema lacks is said by name") {
     CHECK_THROWS_WITH(SqliteSource(foreign.path(), &poor), Catch::Contains("no such column"));
     const OwnSchema wrong = foreign.schema("CREATE TEMP VIEW assignments AS SELECT");
     CHECK_THROWS_WITH(SqliteSource(foreign.path(), &wrong), Catch::Contains("views.sql"));
-    CHECK_THROWS_WITH(OwnSchema::from_file("/nowhere/views.sql"), Catch::Contains("/nowhere/views.sql"));
+    for (const std::string& path : {std::string("/nowhere/views.sql"), foreign.directory().path(),
+                                    test::write_file(foreign.directory(), "empty.sql", "")})
+        CHECK_THROWS_WITH(OwnSchema::from_file(path), Catch::Contains("the schema " + path + " cannot be read"));
 }
 
 TEST_CASE("two ways of reading one database are two identities") {
@@ -72,22 +79,166 @@ TEST_CASE("two ways of reading one database are two identities") {
     CHECK(database_identity(foreign.path(), &one) != database_identity(foreign.path()));
 }
 
-TEST_CASE("tables behind the views whose changes nobody is told of are named, with what to do") {
+TEST_CASE("tables behind the views whose changes nobody is told of are named, with the command that helps") {
     Foreign foreign;
-    const OwnSchema schema = foreign.schema();
-    auto findings = unwatched_tables(foreign.path(), schema);
+    const std::string command = "`larder triggers --db " + foreign.path() + " --table ";
+    auto findings = findings_of(foreign);
     REQUIRE(findings.size() == 2);
-    CHECK(findings[0].find("larder triggers --table grades --assignment-column COLUMN --install") != std::string::npos);
+    CHECK_THAT(findings[0], Catch::Contains("AFTER INSERT, UPDATE, DELETE: run " + command +
+                                            "grades --assignment-column task_id --install`"));
     foreign.watch("grades", "task_id");
-    findings = unwatched_tables(foreign.path(), schema);
+    findings = findings_of(foreign);
     REQUIRE(findings.size() == 1);
-    CHECK(findings[0].find("table tasks (INSERT, UPDATE, DELETE)") != std::string::npos);
+    CHECK_THAT(findings[0], Catch::Contains(command + "tasks --assignment-column id --install`"));
     foreign.watch("tasks", "id");
-    CHECK(unwatched_tables(foreign.path(), schema).empty());
-    foreign.sql("DROP TRIGGER larder_tasks_delete");
-    findings = unwatched_tables(foreign.path(), schema);
+    CHECK(findings_of(foreign).empty());
+}
+
+TEST_CASE("where the assignment's column is not plain, the command has a placeholder that says so") {
+    Foreign foreign;
+    foreign.sql("CREATE TABLE \"our classes\"(name TEXT, teacher INTEGER)");
+    const auto findings = unwatched_tables(
+        foreign.path(), foreign.schema("CREATE TEMP VIEW assignments AS SELECT teacher + 1 AS assignment_id FROM \"our "
+                                       "classes\"; CREATE TEMP VIEW submissions AS SELECT 1 AS assignment_id"));
     REQUIRE(findings.size() == 1);
-    CHECK(findings[0].find("(DELETE)") != std::string::npos);
+    CHECK_THAT(findings[0], Catch::Contains("--table 'our classes' --assignment-column COLUMN --install`, where"));
+}
+
+TEST_CASE("each generated trigger must be there as it would be made now") {
+    Foreign foreign;
+    foreign.watch_all();
+    for (const std::string what : {"insert", "update", "delete", "replace", "move"}) {
+        INFO(what);
+        foreign.sql("DROP TRIGGER larder_grades_" + what);
+        const auto findings = findings_of(foreign);
+        REQUIRE(findings.size() == 1);
+        CHECK_THAT(findings[0], Catch::Contains("(larder_grades_" + what + ")") &&
+                                    Catch::Contains("--table grades --assignment-column task_id --install` again"));
+        foreign.watch("grades", "task_id");
+        CHECK(findings_of(foreign).empty());
+    }
+    foreign.sql(
+        "DROP TRIGGER larder_grades_insert; CREATE TRIGGER larder_grades_insert AFTER INSERT ON grades BEGIN "
+        "INSERT INTO outbox(kind, assignment_id) SELECT 'change', NEW.pupil; END");
+    CHECK(findings_of(foreign).size() == 1);
+}
+
+TEST_CASE("an index that comes later makes the triggers those of yesterday") {
+    Foreign foreign;
+    foreign.watch_all();
+    foreign.sql("CREATE UNIQUE INDEX one_mark ON grades(mark)");
+    const auto findings = findings_of(foreign);
+    REQUIRE(findings.size() == 1);
+    CHECK_THAT(findings[0], Catch::Contains("(larder_grades_replace, larder_grades_move)"));
+    foreign.watch_all();
+    CHECK(findings_of(foreign).empty());
+}
+
+TEST_CASE("how generated triggers are spaced and their case do not matter, names like keywords neither") {
+    Foreign foreign;
+    foreign.sql("CREATE TABLE \"beginner \"\"after\"\" x\"(\"end; task\" INTEGER, s TEXT)");
+    foreign.watch("beginner \"after\" x", "END; task");
+    for (int time = 0; time < 2; ++time) {
+        CHECK(
+            unwatched_tables(foreign.path(),
+                             foreign.schema("CREATE TEMP VIEW assignments AS SELECT \"end; task\" AS assignment_id "
+                                            "FROM \"beginner \"\"after\"\" x\"; CREATE TEMP VIEW submissions AS SELECT "
+                                            "1 AS assignment_id"))
+                .empty());
+        foreign.sql(
+            "PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(replace(sql, ' WHERE ', "
+            "'\n\t/* x */ where '), 'INSERT INTO', 'insert -- x\n INTO') WHERE type = 'trigger'; "
+            "PRAGMA writable_schema = RESET");
+    }
+}
+
+TEST_CASE("triggers written by hand must come AFTER each event and write to exactly the outbox") {
+    Foreign foreign;
+    foreign.watch("tasks", "id");
+    foreign.sql("CREATE TABLE mail_outbox(kind, assignment_id)");
+    const auto make = [&foreign](const std::string& name, const std::string& event, const std::string& target) {
+        foreign.sql("DROP TRIGGER IF EXISTS " + name + "; CREATE TRIGGER IF NOT EXISTS " + name + " " + event +
+                    " ON grades BEGIN INSERT INTO " + target + "(kind, assignment_id) VALUES ('change', " +
+                    (event.find("DELETE") == std::string::npos ? "NEW" : "OLD") + ".task_id); END");
+    };
+    const auto untold = [&foreign]() -> std::string {
+        const auto findings = findings_of(foreign);
+        return findings.empty() ? "" : findings[0].substr(0, findings[0].find(": run"));
+    };
+    const std::string says = "no trigger of the table grades writes to the outbox AFTER ";
+    for (const char* const event : {"INSERT", "UPDATE", "DELETE"})
+        make("mail_" + std::string(event), std::string("AFTER ") + event, "mail_outbox");
+    CHECK(untold() == says + "INSERT, UPDATE, DELETE");
+    make("begin_i", "BEFORE INSERT", "outbox");
+    make("[after d]", "/* AFTER */ DELETE", "\"outbox\"");
+    CHECK(untold() == says + "INSERT, UPDATE, DELETE");
+    make("begin_i", "after\n\tinsert", "outbox");
+    make("[after d]", "AFTER DELETE", "\"outbox\"");
+    CHECK(untold() == says + "UPDATE");
+    make("u", "AFTER UPDATE OF mark, \"Task_Id\"", "[outbox]");
+    CHECK(untold() == says + "UPDATE OF late");
+    make("u", "AFTER UPDATE OF mark, task_id, late", "outbox");
+    CHECK(untold().empty());
+    make("u", "AFTER UPDATE", "outbox");
+    CHECK(untold().empty());
+}
+
+TEST_CASE("an update of what a generated column is made of counts where views read that one") {
+    Foreign foreign;
+    foreign.sql(
+        "CREATE TABLE marks(task INTEGER, raw TEXT, mark REAL AS (raw + 0));"
+        "CREATE TRIGGER i AFTER INSERT ON marks BEGIN INSERT INTO outbox(kind, assignment_id) VALUES ('c', 1); END;"
+        "CREATE TRIGGER u AFTER UPDATE OF task ON marks BEGIN INSERT INTO outbox(kind, assignment_id) VALUES "
+        "('c', 1); END;"
+        "CREATE TRIGGER d AFTER DELETE ON marks BEGIN INSERT INTO outbox(kind, assignment_id) VALUES ('c', 1); END;" +
+        service_tables_sql(foreign.database()));
+    const auto findings = unwatched_tables(
+        foreign.path(), foreign.schema("CREATE TEMP VIEW assignments AS SELECT 1 AS assignment_id; CREATE TEMP VIEW "
+                                       "submissions AS SELECT task AS assignment_id, mark AS score FROM marks"));
+    REQUIRE(findings.size() == 1);
+    CHECK_THAT(findings[0], Catch::Contains("AFTER UPDATE OF raw: run"));
+}
+
+TEST_CASE("what a view between reads counts, and the view itself does not") {
+    Foreign foreign;
+    foreign.watch_all();
+    foreign.sql("CREATE VIEW all_grades AS SELECT * FROM grades");
+    const auto through_view = [&foreign] {
+        return unwatched_tables(
+            foreign.path(),
+            foreign.schema(
+                "CREATE TEMP VIEW assignments AS SELECT value AS assignment_id FROM json_each('[1]'); CREATE "
+                "TEMP VIEW submissions AS SELECT task_id AS assignment_id FROM all_grades"));
+    };
+    CHECK(through_view().empty());
+    foreign.sql("DROP TRIGGER larder_grades_insert");
+    REQUIRE(through_view().size() == 1);
+    CHECK_THAT(through_view()[0], Catch::Contains("the table grades"));
+}
+
+TEST_CASE("tables of the other program may be called as our views are") {
+    Foreign foreign;
+    foreign.sql("CREATE TABLE submissions(task INTEGER, mark REAL)");
+    foreign.watch("submissions", "task");
+    foreign.watch("tasks", "id");
+    CHECK(
+        unwatched_tables(foreign.path(),
+                         foreign.schema("CREATE TEMP VIEW Assignments AS SELECT id AS assignment_id FROM tasks; CREATE "
+                                        "TEMP VIEW SUBMISSIONS AS SELECT task AS assignment_id FROM main.submissions"))
+            .empty());
+}
+
+TEST_CASE(
+    "tables that a service needs and the database lacks are a finding, another program's of their names an error") {
+    Foreign foreign;
+    foreign.watch_all();
+    foreign.sql("DROP TABLE warm_job_ids");
+    const auto findings = findings_of(foreign);
+    REQUIRE(findings.size() == 1);
+    CHECK_THAT(findings[0],
+               Catch::Contains("no table warm_job_ids: run `larder triggers --db " + foreign.path() + " --install`"));
+    foreign.sql("CREATE TABLE Warm_Job_Ids(job_id INTEGER, mail TEXT)");
+    CHECK_THROWS_WITH(findings_of(foreign), Catch::Contains("a table warm_job_ids of its own (job_id, mail)"));
 }
 
 TEST_CASE("the queue of warming jobs lies in another program's database, too, once its table is there") {

@@ -3,7 +3,9 @@
 
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
+#include <cstdint>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "tests/support/larder_command.hpp"
@@ -33,6 +35,10 @@ public:
     void sql(const std::string& statements) const {
         SQLite::Database(file("other.db"), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5'000).exec(statements);
     }
+    std::int64_t number(const std::string& query) const {
+        return SQLite::Database(file("other.db")).execAndGet(query).getInt64();
+    }
+    CommandResult shell(const std::string& script) const { return run_shell(file("cache"), script); }
     CommandResult run(std::vector<std::string> arguments) const {
         arguments.insert(arguments.end(), {"--db", file("other.db")});
         return run_larder(file("cache"), arguments);
@@ -51,17 +57,55 @@ private:
 
 }  // namespace
 
-TEST_CASE("missing triggers are said before anything is served, with the command that makes them", "[cli]") {
+TEST_CASE("missing triggers are said before anything is served, each on a line with the command that makes them",
+          "[cli]") {
     const Office office;
-    const CommandResult refused = office.analytics();
-    CHECK(refused.code == 3);
-    CHECK(refused.err.find("larder triggers --table grades --assignment-column COLUMN --install") != std::string::npos);
     const CommandResult sql = office.run({"triggers", "--table", "grades", "--assignment-column", "task_id"});
     CHECK(sql.code == 0);
     CHECK(sql.out.find("CREATE TRIGGER \"larder_grades_insert\"") != std::string::npos);
-    CHECK(office.analytics().code == 3);  // it was printed, not run
+    const CommandResult refused = office.analytics();  // it was printed, not run
+    CHECK(refused.code == 3);
+    std::istringstream lines(refused.err);
+    int commands = 0;
+    for (std::string line; std::getline(lines, line);) {
+        CHECK_THAT(line, Catch::StartsWith("larder: ") && !Catch::Contains("\\x0a"));
+        const std::size_t begin = line.find("`larder "), end = line.find('`', begin + 1);
+        if (begin == std::string::npos) continue;
+        ++commands;
+        CHECK(office.shell("\"$LARDER\"" + line.substr(begin + 7, end - begin - 7)).code == 0);
+    }
+    CHECK(commands == 2);
+    CHECK(office.analytics().code == 0);
+}
+
+TEST_CASE("what `larder triggers` cannot do is said, and changes nothing", "[cli]") {
+    const Office office;
     CHECK(office.run({"triggers", "--table", "x", "--assignment-column", "y"}).code == 3);
+    CHECK(office.run({"triggers", "--table", "", "--assignment-column", "y"}).code == 3);
     CHECK(office.run({"triggers", "--table", "grades"}).code == 2);
+    CHECK(office.run({"triggers", "--assignment-column", "task_id"}).code == 2);
+    office.sql("CREATE TABLE outbox(id INTEGER PRIMARY KEY, topic TEXT, payload TEXT)");
+    const CommandResult refused =
+        office.run({"triggers", "--table", "grades", "--assignment-column", "task_id", "--install"});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("a table outbox of its own (id key, topic, payload)"));
+    CHECK_NOTHROW(office.sql("INSERT INTO grades VALUES (1, 70); INSERT INTO outbox(topic) VALUES ('x')"));
+    CHECK(office.number("SELECT count(*) FROM sqlite_master WHERE type = 'trigger' OR name LIKE 'warm%'") == 0);
+    CHECK_THAT(office.analytics().err, Catch::Contains("give that table another name"));
+}
+
+TEST_CASE("triggers written by hand are enough, beside the tables that a service needs", "[cli]") {
+    const Office office;
+    for (const std::string table : {"tasks", "grades"})
+        for (const std::string event : {"INSERT", "UPDATE", "DELETE"})
+            office.sql("CREATE TRIGGER " + table + event + " AFTER " + event + " ON " + table +
+                       " BEGIN INSERT INTO outbox(kind, assignment_id) VALUES ('change', 1); END");
+    const CommandResult refused = office.analytics();
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("no table outbox: run `larder triggers --db ") &&
+                                Catch::Contains(" --install`") && !Catch::Contains("larder import"));
+    CHECK(office.run({"triggers", "--install"}).code == 0);
+    CHECK(office.analytics().code == 0);
 }
 
 TEST_CASE("a change of the other program's tables changes the statistics", "[cli]") {
