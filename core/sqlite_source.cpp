@@ -10,6 +10,7 @@
 #include "core/own_schema.hpp"
 #include "core/schema.hpp"
 #include "core/shell_word.hpp"
+#include "core/trigger_check.hpp"
 
 namespace larder {
 namespace {
@@ -277,6 +278,14 @@ std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchem
             findings.push_back("the database has no table " + missing.front() + ": run `larder triggers --db " +
                                shell_word(path) + " --install`");
         return findings;
+    });
+}
+
+bool announces_publications(const std::string& url) {
+    const std::string path = sqlite_path(url);
+    return reading(path, [&] {
+        SQLite::Database database = open_database(path);
+        return announces_publications(database);
     });
 }
 

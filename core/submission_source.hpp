@@ -70,4 +70,7 @@ std::string database_identity(const std::string& url, const OwnSchema* schema = 
 /// sentence each, with what to do. Throws SourceError.
 std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema);
 
+/// Some trigger of the database writes to the outbox what is published. Throws SourceError.
+bool announces_publications(const std::string& url);
+
 }  // namespace larder

@@ -197,4 +197,14 @@ std::optional<std::string> unannounced_changes(SQLite::Database& database, const
     return untold_as_made(database, table, triggers, *made);
 }
 
+bool announces_publications(SQLite::Database& database) {
+    SQLite::Statement rows(database, "SELECT sql FROM main.sqlite_master WHERE type = 'trigger'");
+    while (rows.executeStep()) {
+        const Tokens trigger = tokens_of(rows.getColumn(0).getString());
+        if (writes_to_outbox(trigger) && std::find(trigger.begin(), trigger.end(), "published") != trigger.end())
+            return true;
+    }
+    return false;
+}
+
 }  // namespace larder

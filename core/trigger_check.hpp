@@ -22,4 +22,7 @@ struct ReadTable {
 /// some trigger AFTER each event must write to the outbox, and it is trusted with what it writes.
 std::optional<std::string> unannounced_changes(SQLite::Database& database, const ReadTable& table);
 
+/// Some trigger writes 'published' to the outbox.
+bool announces_publications(SQLite::Database& database);
+
 }  // namespace larder

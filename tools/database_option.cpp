@@ -40,4 +40,11 @@ void DatabaseOption::check() const {
                       "the database " + url_ + " is not prepared; the lines above say what it lacks, and what to do");
 }
 
+void DatabaseOption::check_publications() const {
+    if (schema() == nullptr || announces_publications(url_)) return;
+    throw Refusal(kFailure, "--warm-on-publish: no trigger of " + url_ +
+                                " writes 'published' to the outbox, and `larder triggers` cannot know what that is: "
+                                "write one by hand, as `larder help integrate` shows, or leave the option out");
+}
+
 }  // namespace larder::tools

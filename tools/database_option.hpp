@@ -37,6 +37,8 @@ public:
     std::vector<std::string> findings() const;
     /// Throws Refusal where there are findings, after each was announced on a line of its own.
     void check() const;
+    /// Throws Refusal where nothing says what is published: in a database of another program without such a trigger.
+    void check_publications() const;
 
 private:
     /// Null: the tables are ours.

@@ -168,6 +168,7 @@ int run_supervisor(ServeConfig config) {
     const ServeStatusPage status = ServeStatusPage::create();
     Handover handover = handover_of(config);
     config.database.check();
+    if (config.warm_on_publish) config.database.check_publications();
     AuditLog audit(config.audit_log);
     std::optional<PortReservation> reservation;
     if (!passed_listener.is_open()) reservation.emplace(address);

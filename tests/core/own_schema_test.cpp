@@ -241,6 +241,19 @@ TEST_CASE(
     CHECK_THROWS_WITH(findings_of(foreign), Catch::Contains("a table warm_job_ids of its own (job_id, mail)"));
 }
 
+TEST_CASE("what is published is announced by a trigger that says so to the outbox") {
+    Foreign foreign;
+    foreign.watch_all();
+    CHECK_FALSE(announces_publications(foreign.path()));
+    foreign.sql(
+        "CREATE TABLE log(x); CREATE TRIGGER a AFTER UPDATE ON tasks BEGIN INSERT INTO log VALUES ('published'); END");
+    CHECK_FALSE(announces_publications(foreign.path()));
+    foreign.sql(
+        "CREATE TRIGGER b AFTER UPDATE ON tasks WHEN NEW.points > 0 BEGIN INSERT INTO outbox(kind, assignment_id) "
+        "VALUES ('published', NEW.id); END");
+    CHECK(announces_publications(foreign.path()));
+}
+
 TEST_CASE("the queue of warming jobs lies in another program's database, too, once its table is there") {
     Foreign foreign;
     const std::vector<AssignmentId> ids{1, 2};

@@ -108,6 +108,22 @@ TEST_CASE("triggers written by hand are enough, beside the tables that a service
     CHECK(office.analytics().code == 0);
 }
 
+TEST_CASE("warming of what is published needs a trigger that says what that is", "[cli]") {
+    const Office office;
+    office.install_triggers();
+    const auto serve = [&office] {
+        return office.run({"serve", "--schema", office.file("views.sql"), "--warm-on-publish", "true", "--listen",
+                           "127.0.0.1:0", "--port-file", "/nowhere/port"});
+    };
+    CHECK_THAT(serve().err, Catch::Contains("--warm-on-publish: no trigger of"));
+    office.sql(
+        "CREATE TRIGGER opened AFTER UPDATE ON tasks WHEN NEW.name = 'open' BEGIN INSERT INTO outbox(kind, "
+        "assignment_id) VALUES ('published', NEW.id); END");
+    const CommandResult next = serve();
+    CHECK(next.code == 3);
+    CHECK_THAT(next.err, Catch::Contains("/nowhere/port") && !Catch::Contains("--warm-on-publish"));
+}
+
 TEST_CASE("a change of the other program's tables changes the statistics", "[cli]") {
     const Office office;
     office.install_triggers();
