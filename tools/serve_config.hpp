@@ -41,7 +41,6 @@ struct ServeConfig {
     std::optional<DailyTime> warm_daily;  ///< absent: never
     bool warm_on_publish = false;
 
-    const StatsCacheOptions& stats_options() const { return documents; }
     /// With all that a reload changes but the number of workers and the keys. Throws UsageError.
     ServeConfig reloaded(const SettingText& text_of) const;
 };

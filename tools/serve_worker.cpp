@@ -81,9 +81,9 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     options.role = "worker";
     Cache cache = Cache::open(options);
     WarmQueue jobs(config.database.path(), cache.segment_path());
-    StatsCacheOptions stats_options = config.stats_options();
-    stats_options.warm_queue = &jobs;
-    AssignmentStatsCache stats(cache, config.database.sources(), stats_options);
+    StatsCacheOptions documents = config.documents;
+    documents.warm_queue = &jobs;
+    AssignmentStatsCache stats(cache, config.database.sources(), documents);
     AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;
     if (!config.auth_key_file.empty()) keys = KeyRing::parse(Handover::inherited().key_file);

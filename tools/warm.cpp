@@ -17,6 +17,7 @@
 #include "core/warm_queue.hpp"
 #include "core/warm_runner.hpp"
 #include "tools/database_option.hpp"
+#include "tools/document_options.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
@@ -43,6 +44,7 @@ struct Arguments {
     std::uint64_t batch_size = 10;
     WarmJobId job = 0;
     DatabaseOption database;
+    DocumentOptions documents;
 };
 
 std::vector<AssignmentId> chosen(const Arguments& arguments, AssignmentStatsCache& stats) {
@@ -136,8 +138,10 @@ int run(const Arguments& arguments) {
     options.identity = arguments.database.identity();
     const Cache cache = Cache::open(options);
     WarmQueue queue(arguments.database.path(), cache.segment_path());
-    AssignmentStatsCache stats(cache, arguments.database.sources(),
-                               {.ttl = options.ttl, .log = log, .warm_queue = &queue});
+    StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
+    documents.log = log;
+    documents.warm_queue = &queue;
+    AssignmentStatsCache stats(cache, arguments.database.sources(), documents);
     WarmRunner runner(
         queue, [&stats](AssignmentId id) { return stats.warm_one(id); }, log, WarmRunner::default_threads,
         [&cache](AssignmentId id) { return cache.contains(stats_key(id)); });
@@ -163,6 +167,7 @@ void add_warm(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand("warm", "Compute what is missing in the cache before anybody asks");
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb);
+    arguments->documents.add_to(*verb);
     require_ids(verb->add_option("ID", arguments->ids, "These assignments"));
     require_ids(verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author"))
         ->type_name("ID");

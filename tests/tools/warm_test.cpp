@@ -139,6 +139,21 @@ TEST_CASE("active assignments have recent submissions, or were asked for", "[cli
     CHECK(office.has(3));
 }
 
+TEST_CASE("what is warmed by hand lives as the options of documents say", "[cli]") {
+    const Office office;
+    REQUIRE(office.warm({"1", "--ttl-min", "2h", "--ttl-max", "3h"}).code == 0);
+    REQUIRE(office.warm({"2", "--ttl", "5s"}).code == 0);
+    const auto ttl_ms = [&office](AssignmentId id) {
+        return run_larder(office.file("cache"), {"get", stats_key(id), "--meta", "--json"})
+            .json()
+            .at("ttl_ms")
+            .to_number<std::int64_t>();
+    };
+    CHECK(ttl_ms(1) > 3'600'000);
+    CHECK(ttl_ms(2) <= 5'000);
+    CHECK(office.warm({"3", "--soft-ttl", "300s"}).code == 2);
+}
+
 TEST_CASE("which assignments has to be said in one way", "[cli]") {
     const Office office;
     for (const std::vector<std::string>& wrong : {std::vector<std::string>{},
