@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace SQLite {
@@ -17,6 +18,10 @@ class OwnSchema {
 public:
     /// Throws SourceError when the file cannot be read.
     static OwnSchema from_file(const std::string& path);
+    /// As another process read it.
+    static OwnSchema of(std::string path, std::string statements) { return {std::move(path), std::move(statements)}; }
+
+    const std::string& statements() const { return statements_; }
 
     /// Makes the views in a connection. Throws SourceError, naming the file, on every other statement, and on a view
     /// that is missing.

@@ -22,6 +22,10 @@ const OwnSchema* DatabaseOption::schema() const {
     return schema_.get();
 }
 
+void DatabaseOption::take_schema(std::string text) {
+    schema_ = std::make_shared<const OwnSchema>(OwnSchema::of(schema_file_, std::move(text)));
+}
+
 SourceFactory DatabaseOption::sources() const {
     schema();
     return [url = url_, schema = schema_] { return open_source(url, schema.get()); };

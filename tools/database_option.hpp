@@ -33,6 +33,10 @@ public:
     /// For Options::identity.
     std::string identity() const { return database_identity(url_, schema()); }
     SourceFactory sources() const;
+    /// What is in the file of `--schema`; empty: none is named.
+    std::string schema_text() const { return schema() == nullptr ? std::string() : schema()->statements(); }
+    /// In a worker: as its supervisor read it, whatever has become of the file since.
+    void take_schema(std::string text);
     /// Opens it once, and returns what would keep changes from being told, a sentence each, with what to do.
     std::vector<std::string> findings() const;
     /// Throws Refusal where there are findings, after each was announced on a line of its own.

@@ -35,6 +35,7 @@ std::string take(std::string_view& bytes) {
 std::string serialized(const Handover& handover) {
     std::string out;
     put(out, handover.key_file);
+    put(out, handover.schema);
     if (!handover.file) return out;
     put(out, handover.file->path());
     for (const ConfigEntry& entry : handover.file->entries())
@@ -58,6 +59,7 @@ Descriptor Handover::write() const {
 Handover Handover::parse(std::string_view bytes) {
     Handover handover;
     handover.key_file = take(bytes);
+    handover.schema = take(bytes);
     if (bytes.empty()) return handover;
     std::string path = take(bytes);
     std::vector<ConfigEntry> entries;

@@ -15,7 +15,8 @@ struct Handover {
     static constexpr int inherited_fd = 4;
 
     std::optional<ConfigFile> file;  ///< none: there is no configuration file
-    std::string key_file;            ///< its bytes; empty: none is wanted
+    std::string key_file{};          ///< its bytes; empty: none is wanted
+    std::string schema{};            ///< what --schema names: its bytes; empty: none is wanted
 
     /// An anonymous file that inherited() reads. Throws std::system_error.
     shm::system::Descriptor write() const;

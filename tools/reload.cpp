@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/own_schema.hpp"
+#include "core/submission_source.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
@@ -38,6 +40,12 @@ std::string text_in(const SettingsInUse& in_use, std::string_view name, const st
     for (const Setting& setting : in_use.settings)
         if (setting.row->name == name) return text_in(setting, file);
     return {};
+}
+
+std::string schema_now(const SettingsInUse& in_use, const std::optional<ConfigFile>& file) try {
+    return OwnSchema::from_file(text_in(in_use, "schema", file)).statements();
+} catch (const SourceError&) {
+    return {};  // it is not there any more
 }
 
 void check_entry(const ConfigEntry& entry) {
@@ -89,6 +97,9 @@ ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, con
     for (const Setting& setting : in_use.settings)
         if (is_from_file(setting)) note_change(setting, running.file, fresh, plan);
     plan.handover.file = merged(running.file, fresh);
+    plan.handover.schema = running.schema;
+    if (!running.schema.empty() && schema_now(in_use, running.file) != running.schema)
+        plan.needs_restart.push_back("the statements of the file that schema names");
 
     const std::string key_file = text_in(in_use, "auth-key-file", fresh);
     refuse_open_house(address, key_file);

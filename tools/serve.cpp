@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "tools/durations_sizes.hpp"
+#include "tools/handover.hpp"
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
@@ -53,6 +54,9 @@ int serve(ServeArguments arguments) {
     take_text("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
     config.cache.log = log_line;
     try {
+        if (!arguments.ticket.empty())
+            if (std::string schema = Handover::inherited().schema; !schema.empty())
+                config.database.take_schema(std::move(schema));
         config.cache.identity = config.database.identity();
         if (!arguments.ticket.empty()) return run_worker(config, WorkerTicket::parse(arguments.ticket));
         return run_supervisor(std::move(config));

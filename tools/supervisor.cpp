@@ -101,7 +101,8 @@ void warn_about(const ServeConfig& config, const Cache& cache) {
 
 Handover handover_of(const ServeConfig& config) {
     return {.file = settings_in_use().file,
-            .key_file = config.auth_key_file.empty() ? std::string() : KeyRing::read_file(config.auth_key_file)};
+            .key_file = config.auth_key_file.empty() ? std::string() : KeyRing::read_file(config.auth_key_file),
+            .schema = config.database.schema_text()};
 }
 
 void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {

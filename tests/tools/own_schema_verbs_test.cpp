@@ -142,7 +142,7 @@ TEST_CASE("a service before another program's database relays its changes, and r
     for (int id = 2; id <= 20; ++id) office.sql("INSERT INTO tasks VALUES (" + std::to_string(id) + ", 'x')");
     for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(directories.file("school.db") + end);
     std::filesystem::rename(office.file("other.db"), directories.file("school.db"));
-    const Service service(directories, {"--schema", office.file("views.sql")});
+    Service service(directories, {"--schema", office.file("views.sql")});
     CHECK(boost::json::parse(service.get(analytics(1)).body).at("statistics").at("mean") == 85.0);
     SQLite::Database(directories.file("school.db"), SQLite::OPEN_READWRITE, 5'000)
         .exec("DELETE FROM grades WHERE mark = 80");
@@ -152,4 +152,16 @@ TEST_CASE("a service before another program's database relays its changes, and r
         service.post("/api/cache/warm/", R"({"ids":[2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]})");
     CHECK((job.status == 202 || job.status == 200));
     CHECK(eventually([&] { return directories.cache().contains("assignment_stats:20"); }));
+
+    // All workers read the database as their supervisor began to, whatever becomes of the file.
+    std::ofstream(office.file("views.sql"), std::ios::app) << "-- another text\n";
+    service.child().kill(SIGHUP);
+    CHECK(eventually([&] {
+        return service.log().find(
+                   "Needs a restart, and stays as it was: the statements of the file that schema names") !=
+               std::string::npos;
+    }));
+    for (const pid_t pid : service.workers()) ::kill(pid, SIGKILL);
+    CHECK(eventually([&] { return service.get(analytics(1)).status == 200 && service.workers().size() == 2; }));
+    CHECK(service.log().find("identity") == std::string::npos);
 }

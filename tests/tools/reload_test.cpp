@@ -370,7 +370,8 @@ TEST_CASE("what is handed over arrives as it was, whatever the bytes", "[serve][
     CHECK(whole.file->find("cache")->text == "x\ny");
     CHECK(whole.file->find("cache")->place() == "a:b:2: cache");
     CHECK_THAT(whole.file->find("ttl")->error, Catch::Contains("of this kind"));
-    for (const char* const wrong : {"", "x", "1", "5:abc", "0:3:abc1:"}) CHECK_THROWS(Handover::parse(wrong));
+    CHECK(there_and_back({{}, "", "CREATE TEMP VIEW"}).schema == "CREATE TEMP VIEW");
+    for (const char* const wrong : {"", "x", "1", "5:abc", "0:", "0:0:3:abc1:"}) CHECK_THROWS(Handover::parse(wrong));
 }
 
 TEST_CASE("a file that names no key file any more is refused where others than this host can connect",
