@@ -78,6 +78,20 @@ TEST_CASE("missing triggers are said before anything is served, each on a line w
     CHECK(office.analytics().code == 0);
 }
 
+TEST_CASE("config --check has each missing trigger as a problem of its own", "[config]") {
+    const Office office;
+    std::ofstream(office.file("larder.toml"))
+        << "[serve]\ndb = '" + office.file("other.db") + "'\nschema = '" + office.file("views.sql") + "'\n";
+    const CommandResult checked =
+        office.shell("\"$LARDER\" config --check --json --config " + office.file("larder.toml"));
+    CHECK(checked.code == 2);
+    const auto problems = checked.json().at("problems").as_array();
+    REQUIRE(problems.size() == 2);
+    CHECK_THAT(
+        std::string(problems[1].as_string()),
+        Catch::Contains("larder.toml:2: ") && Catch::Contains("--table tasks --assignment-column id --install`"));
+}
+
 TEST_CASE("what `larder triggers` cannot do is said, and changes nothing", "[cli]") {
     const Office office;
     CHECK(office.run({"triggers", "--table", "x", "--assignment-column", "y"}).code == 3);
