@@ -2,6 +2,9 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <string_view>
+
+#include "core/sql_tokens.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder {
@@ -11,8 +14,11 @@ namespace {
 struct KeyColumn {
     std::string name, collation;
 };
-/// Columns that no two rows share: what REPLACE clears the way of.
-using Key = std::vector<KeyColumn>;
+/// Columns that no two rows share, of those for which the condition is true: what REPLACE clears the way of.
+struct Key {
+    std::vector<KeyColumn> columns;
+    std::string condition;  // empty: of all rows
+};
 
 std::string quoted(const std::string& name) {
     std::string text = "\"";
@@ -56,21 +62,35 @@ Key rowid_of(SQLite::Database& database, const std::string& table) {
         throw SourceError("the table " + table +
                           " has columns rowid, _rowid_ and oid, which leaves no name to the number of a row: rename "
                           "one of them");
-    return {{free_name, ""}};
+    return {.columns = {{free_name, ""}}, .condition = ""};
 }
 
-/// An index that is on some rows only is taken for one on all: then a row too many is announced, never one too few.
+/// Of an index that is on some rows only, as its statement has it behind `ON table(columns) WHERE`. Its names are those
+/// of the table's columns wherever one selects from the table alone.
+std::string condition_of(SQLite::Database& database, const std::string& index) {
+    const std::string sql =
+        text_of(database, "SELECT sql FROM main.sqlite_master WHERE type = 'index' AND name = ?1", index);
+    int depth = 0;
+    for (std::string_view rest = sql; !rest.empty();) {
+        const std::string_view token = rest.substr(0, sql_token_length(rest));
+        rest.remove_prefix(token.size());
+        depth += (token == "(") - (token == ")");
+        if (depth == 0 && sql_lower(token) == "where") return std::string(rest);
+    }
+    return {};
+}
+
 Key key_of(SQLite::Database& database, const std::string& index, const std::string& table) {
     SQLite::Statement rows(database,
                            "SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" = 1 ORDER BY seqno");
     rows.bind(1, index);
-    Key key;
+    Key key{.columns = {}, .condition = condition_of(database, index)};
     while (rows.executeStep()) {
         if (rows.getColumn(0).isNull())
             throw SourceError("the unique index " + index + " of the table " + table +
                               " is on an expression, by which no trigger sees what REPLACE removes: put it on a "
                               "generated column of that expression, or write the triggers of this table by hand");
-        key.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+        key.columns.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
     }
     return key;
 }
@@ -90,7 +110,7 @@ std::vector<Key> keys_of(SQLite::Database& database, const std::string& table) {
 /// True for a row of the table that has this key in common with `row`, which is NEW or OLD.
 std::string same_key(const Key& key, const std::string& table, const std::string& equals, const std::string& row) {
     std::string condition;
-    for (const auto& [name, collation] : key) {
+    for (const auto& [name, collation] : key.columns) {
         condition += (condition.empty() ? "" : " AND ") + table + "." + quoted(name) + " " + equals + " " + row + "." +
                      quoted(name);
         if (!collation.empty()) condition += " COLLATE " + quoted(collation);
@@ -122,7 +142,8 @@ private:
     std::string announce_removed(const std::string& more = {}) const {
         std::string in_the_way;
         for (const Key& key : keys_)
-            in_the_way += (in_the_way.empty() ? "(" : " OR (") + same_key(key, name_, "=", "NEW") + ")";
+            in_the_way += (in_the_way.empty() ? "(" : " OR (") + same_key(key, name_, "=", "NEW") +
+                          (key.condition.empty() ? "" : " AND (" + key.condition + "\n)") + ")";  // it may end with --
         return announce(name_, " AND (" + in_the_way + ")" + more, " FROM " + name_);
     }
     ChangeTrigger trigger(const std::string& what, const std::string& when, const std::string& body) const {

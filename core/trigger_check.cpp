@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <map>
-#include <string_view>
 #include <vector>
 
 #include "core/change_triggers.hpp"
 #include "core/shell_word.hpp"
+#include "core/sql_tokens.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder {
@@ -16,66 +16,6 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 using Triggers = std::map<std::string, Tokens>;  // by their names in lower case
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return result;
-}
-
-bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-           static_cast<unsigned char>(c) >= 0x80;
-}
-
-bool is_blank(char c) { return std::string_view(" \t\n\f\r").find(c) != std::string_view::npos; }
-
-/// What closes the quotes that `c` opens; 0: it opens none.
-char closing_quote(char c) {
-    if (c == '[') return ']';
-    return c == '"' || c == '\'' || c == '`' ? c : '\0';
-}
-
-/// How long the token or the comment at the front is. REQUIRES: not empty.
-std::size_t token_length(std::string_view sql) {
-    const auto behind = [sql](std::size_t at, std::size_t length) {
-        return std::min(at, sql.size() - length) + length;
-    };
-    if (sql.starts_with("--")) return std::min(sql.find('\n'), sql.size());
-    if (sql.starts_with("/*")) return behind(sql.find("*/", 2), 2);
-    if (const char quote = closing_quote(sql.front()); quote != '\0') {
-        std::size_t end = sql.find(quote, 1);
-        while (end < sql.size() - 1 && sql[end + 1] == quote && quote != ']') end = sql.find(quote, end + 2);
-        return behind(end, 1);
-    }
-    const auto end = std::find_if_not(sql.begin(), sql.end(), is_word);
-    return end == sql.begin() ? 1 : static_cast<std::size_t>(end - sql.begin());
-}
-
-/// Without its quotes, of which two stand for one within them.
-std::string unquoted(std::string_view token) {
-    const char quote = closing_quote(token.front());
-    if (quote == '\0' || token.size() < 2) return std::string(token);
-    std::string text;
-    for (std::size_t i = 1; i + 1 < token.size(); ++i) {
-        text += token[i];
-        if (token[i] == quote) ++i;
-    }
-    return text;
-}
-
-/// The words and signs of a statement in lower case: what is the same to SQLite, whoever has spelled it.
-Tokens tokens_of(std::string_view sql) {
-    Tokens tokens;
-    while (!sql.empty()) {
-        const std::string_view token = sql.substr(0, token_length(sql));
-        sql.remove_prefix(token.size());
-        if (is_blank(token.front()) || token.starts_with("--") || token.starts_with("/*")) continue;
-        tokens.push_back(lower(unquoted(token)));
-    }
-    return tokens;
-}
 
 bool writes_to_outbox(const Tokens& trigger) {
     for (const Tokens& target : {Tokens{"into", "outbox"}, Tokens{"into", "main", ".", "outbox"}})
@@ -107,19 +47,19 @@ Triggers triggers_of(SQLite::Database& database, const std::string& table) {
     rows.bind(1, table);
     Triggers triggers;
     while (rows.executeStep())
-        triggers.emplace(lower(rows.getColumn(0).getString()), tokens_of(rows.getColumn(1).getString()));
+        triggers.emplace(sql_lower(rows.getColumn(0).getString()), sql_tokens(rows.getColumn(1).getString()));
     return triggers;
 }
 
 /// The columns whose updates the views see, in lower case: where they read a generated one, all that it may be made of.
 std::set<std::string> columns_seen(SQLite::Database& database, const ReadTable& table) {
     std::set<std::string> read, seen, all;
-    for (const std::string& column : table.columns) read.insert(lower(column));
+    for (const std::string& column : table.columns) read.insert(sql_lower(column));
     bool reads_generated = false;
     SQLite::Statement rows(database, "SELECT name, hidden FROM pragma_table_xinfo(?1, 'main')");
     rows.bind(1, table.name);
     while (rows.executeStep()) {
-        const std::string name = lower(rows.getColumn(0).getString());
+        const std::string name = sql_lower(rows.getColumn(0).getString());
         const bool is_read = read.count(name) != 0, is_generated = rows.getColumn(1).getInt() != 0;
         reads_generated = reads_generated || (is_read && is_generated);
         if (!is_generated) all.insert(name);
@@ -176,8 +116,8 @@ std::optional<std::string> untold_as_made(SQLite::Database& database, ReadTable 
     if (const std::string column = column_told(made.second); !column.empty()) table.assignment_column = column;
     std::string differing;
     for (const ChangeTrigger& trigger : change_triggers(database, {table.name, table.assignment_column})) {
-        const auto found = triggers.find(lower(trigger.name));
-        if (found == triggers.end() || found->second != tokens_of(trigger.sql)) append(differing, trigger.name);
+        const auto found = triggers.find(sql_lower(trigger.name));
+        if (found == triggers.end() || found->second != sql_tokens(trigger.sql)) append(differing, trigger.name);
     }
     if (differing.empty()) return std::nullopt;
     return "the table " + table.name + " has not all the triggers that it needs by now (" + differing +
@@ -190,7 +130,7 @@ std::optional<std::string> untold_as_made(SQLite::Database& database, ReadTable 
 
 std::optional<std::string> unannounced_changes(SQLite::Database& database, const ReadTable& table) {
     const Triggers triggers = triggers_of(database, table.name);
-    const std::string prefix = lower("larder_" + table.name + "_");
+    const std::string prefix = sql_lower("larder_" + table.name + "_");
     const auto made = std::find_if(triggers.begin(), triggers.end(),
                                    [&prefix](const auto& trigger) { return trigger.first.starts_with(prefix); });
     if (made == triggers.end()) return untold_by_hand(database, table, triggers);
@@ -200,7 +140,7 @@ std::optional<std::string> unannounced_changes(SQLite::Database& database, const
 bool announces_publications(SQLite::Database& database) {
     SQLite::Statement rows(database, "SELECT sql FROM main.sqlite_master WHERE type = 'trigger'");
     while (rows.executeStep()) {
-        const Tokens trigger = tokens_of(rows.getColumn(0).getString());
+        const Tokens trigger = sql_tokens(rows.getColumn(0).getString());
         if (writes_to_outbox(trigger) && std::find(trigger.begin(), trigger.end(), "published") != trigger.end())
             return true;
     }

@@ -2,6 +2,7 @@
 #include "core/change_triggers.hpp"
 
 #include <catch2/catch.hpp>
+#include <regex>
 
 #include "core/submission_source.hpp"
 #include "tests/core/foreign.hpp"
@@ -95,13 +96,20 @@ TEST_CASE("REPLACE by the number of a row names the row, under any name that is 
     CHECK_THROWS_WITH(change_triggers(marks.database(), {"nameless", "task"}), Catch::Contains("rename one of them"));
 }
 
-TEST_CASE("a row that a partial index may clear away is named, and one too many rather than none") {
+TEST_CASE("a partial index names the rows that it is on, by looking them up in it") {
     Marks marks(
         "CREATE TABLE marks(id INTEGER PRIMARY KEY, slip TEXT, valid INTEGER, task INTEGER);"
-        "CREATE UNIQUE INDEX one ON marks(slip) WHERE valid",
-        " VALUES (1, 'a', 1, 1), (2, 'b', 1, 2)");
-    CHECK(marks.changed_by("REPLACE INTO marks VALUES (3, 'a', 1, 9)") == Ids{1, 9});
-    CHECK(marks.changed_by("REPLACE INTO marks VALUES (4, 'b', 0, 9)") == Ids{2, 9});
+        "CREATE UNIQUE INDEX \"where\" ON marks(slip /* ) WHERE */) wHeRe valid AND slip <> ')' -- at last\n",
+        " VALUES (1, 'a', 1, 1), (2, 'b', 1, 2), (3, 'a', 0, 3)");
+    CHECK(marks.changed_by("REPLACE INTO marks VALUES (4, 'a', 1, 9)") == Ids{1, 9});
+    CHECK(marks.changed_by("UPDATE OR REPLACE marks SET slip = 'b' WHERE id = 4") == Ids{2, 9});
+    const ChangeTrigger replace = change_triggers(marks.database(), {"marks", "task"}).at(3);
+    CHECK(replace.name == "larder_marks_replace");
+    std::string lookup = replace.sql.substr(replace.sql.find("SELECT 'change'"));
+    lookup = lookup.substr(0, lookup.find(';'));
+    lookup = std::regex_replace(lookup, std::regex("NEW\\.\"[a-z]+\""), "?1");
+    SQLite::Statement plan(marks.database(), "EXPLAIN QUERY PLAN " + lookup);
+    while (plan.executeStep()) CHECK_THAT(plan.getColumn(3).getString(), !Catch::StartsWith("SCAN"));
 }
 
 TEST_CASE("generated columns are found as a key and as the assignment's column") {
