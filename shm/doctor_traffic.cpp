@@ -43,16 +43,21 @@ void examine_evictions(const SegmentView& view, std::int64_t now_ns, std::vector
     const double ttl_s = sampled_ttl_s(view, now_ns);
     const double age_s = ages.percentile(0.5) / 1'000;
     if (ages.count < kEnough || ttl_s == 0 || age_s * 2 > ttl_s) return;
+    const std::string ages_text = "Entries are evicted at a median age of " + one_decimal(age_s) +
+                                  " s under a TTL of " + one_decimal(ttl_s) + " s";
     const Gauges gauges = read_gauges(view);
     const Shortage shortage = shortage_of(*view.geometry, gauges);
-    const std::string full = fullness_text(shortage, gauges);
-    findings.push_back({"evicted_young", Severity::warning,
-                        "Entries are evicted at a median age of " + one_decimal(age_s) + " s under a TTL of " +
-                            one_decimal(ttl_s) + " s" + (full.empty() ? "" : ": the cache is full" + full) + ".",
-                        "About " + one_decimal(std::min(1'000.0, ttl_s / std::max(age_s, 0.001))) +
-                            (full.empty() ? " times the size" : " times as much") +
-                            " is needed to keep them for their TTL (" + std::string(option_against(shortage)) +
-                            "), if misses_evicted shows that they are missed."});
+    if (shortage == Shortage::memory)
+        findings.push_back(
+            {"evicted_young", Severity::warning, ages_text + ".",
+             "About " + one_decimal(std::min(1'000.0, ttl_s / std::max(age_s, 0.001))) +
+                 " times the size is needed to keep them for their TTL (--size), if misses_evicted shows "
+                 "that they are missed."});
+    else
+        findings.push_back({"evicted_young", Severity::warning,
+                            ages_text + ": the cache is full" + fullness_text(shortage, gauges) + ".",
+                            "If misses_evicted shows that they are missed, make it anew with more " +
+                                std::string(option_against(shortage)) + "; a larger size alone does not help."});
 }
 
 void examine_counters(const SegmentView& view, std::vector<Finding>& findings) {

@@ -317,6 +317,14 @@ CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::
         ->type_name("DURATION");
 }
 
+CLI::Option* add_duration_or(std::chrono::milliseconds otherwise, CLI::App& verb, const std::string& flag,
+                             std::chrono::milliseconds& target, const std::string& meaning) {
+    const auto take = [&target, otherwise](const std::string& text) {
+        target = text.empty() ? otherwise : parse_time(text);
+    };
+    return add_parsed(verb, flag, meaning, take)->expected(0, 1)->type_name("[DURATION]");
+}
+
 CLI::Option* add_text_option(CLI::App& verb, std::string_view name, std::string& target) {
     const OptionRow& row = option_row(name);
     CLI::Option* const option = verb.add_option(std::string(row.flag), target, help_of(row));

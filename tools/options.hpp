@@ -77,6 +77,9 @@ CLI::Option* add_text_option(CLI::App& verb, std::string_view name, std::string&
 CLI::Option* add_count(CLI::App& verb, const std::string& flag, std::uint64_t& target, const std::string& meaning);
 CLI::Option* add_duration(CLI::App& verb, const std::string& flag, std::chrono::milliseconds& target,
                           const std::string& meaning);
+/// As add_duration, but the flag may stand alone: then it is `otherwise`.
+CLI::Option* add_duration_or(std::chrono::milliseconds otherwise, CLI::App& verb, const std::string& flag,
+                             std::chrono::milliseconds& target, const std::string& meaning);
 
 /// Refuses what is no id: a whole number above 0. Returns the option.
 CLI::Option* require_ids(CLI::Option* option);

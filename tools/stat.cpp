@@ -120,11 +120,9 @@ void add_stat(CLI::App& program, Action& action) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App* const verb = program.add_subcommand("stat", "Counters with their meaning, sizes, processes");
     add_selection(*verb, arguments->cache);
-    add_duration(*verb, "--watch", arguments->watch,
-                 "A line of rates each so often (1s where nothing is said), until Ctrl-C; the first is the mean since "
-                 "the cache was made (not with --json)")
-        ->expected(0, 1)
-        ->default_str("1s");
+    add_duration_or(std::chrono::seconds(1), *verb, "--watch", arguments->watch,
+                    "A line of rates each so often (1s where nothing is said), until Ctrl-C; the first is the mean "
+                    "since the cache was made (not with --json)");
     CLI::Option* const count = add_count(*verb, "--count", arguments->count, "End --watch after so many lines");
     verb->add_flag("--shards", arguments->shards, "A line for each shard, too; not with --json or --watch");
     verb->add_flag(

@@ -70,8 +70,9 @@ void write_options(Roff& page, const std::vector<Argument>& options) {
 }
 
 bool has_units(const Verb& verb) {
-    return std::any_of(verb.options.begin(), verb.options.end(),
-                       [](const Argument& option) { return option.value == "DURATION" || option.value == "SIZE"; });
+    return std::any_of(verb.options.begin(), verb.options.end(), [](const Argument& option) {
+        return option.value == "DURATION" || option.value == "[DURATION]" || option.value == "SIZE";
+    });
 }
 
 void write_units(Roff& page) {
