@@ -40,9 +40,9 @@ int run(const Arguments& arguments) {
     arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
-    const Cache cache = Cache::open(options);
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
+    const Cache cache = Cache::open(options);
     AssignmentStatsCache statistics(cache, arguments.database.sources(), documents);
     // Nobody else tells the cache what changed: a listener without a database does not.
     if (!somebody_relays(cache)) relay_once(arguments.database.path(), statistics.notices(), log);

@@ -136,10 +136,10 @@ int run(const Arguments& arguments) {
     arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
-    const Cache cache = Cache::open(options);
-    WarmQueue queue(arguments.database.path(), cache.segment_path());
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
+    const Cache cache = Cache::open(options);
+    WarmQueue queue(arguments.database.path(), cache.segment_path());
     documents.warm_queue = &queue;
     AssignmentStatsCache stats(cache, arguments.database.sources(), documents);
     WarmRunner runner(
