@@ -10,9 +10,10 @@
 namespace larder {
 namespace {
 
-/// A column of a key, and the collation by which its values are the same; the rowid has none.
+/// A column of a key, and the collation by which its values are the same; the rowid has none. `in_place_of_null`: what
+/// REPLACE puts where a NULL is not allowed; empty: nothing.
 struct KeyColumn {
-    std::string name, collation;
+    std::string name, collation, in_place_of_null{};
 };
 /// Columns that no two rows share, of those for which the condition is true: what REPLACE clears the way of.
 struct Key {
@@ -35,6 +36,15 @@ std::string text_of(SQLite::Database& database, const char* query, const std::st
     return row.executeStep() ? row.getColumn(0).getString() : std::string();
 }
 
+bool is_rowid_name(const std::string& name) {
+    const std::string lower = sql_lower(name);
+    return lower == "rowid" || lower == "_rowid_" || lower == "oid";
+}
+
+bool has_rowid(SQLite::Database& database, const std::string& table) {
+    return text_of(database, "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", table) != "1";
+}
+
 /// The names as the database spells them. The schema is said: a temporary view may have the table's name.
 WatchedTable found(SQLite::Database& database, const WatchedTable& asked) {
     const std::string name = text_of(
@@ -43,12 +53,13 @@ WatchedTable found(SQLite::Database& database, const WatchedTable& asked) {
     const std::string column =
         text_of(database, "SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE name = ?2 COLLATE NOCASE", name,
                 asked.assignment_column);
+    if (const std::string lower = sql_lower(name); lower == "new" || lower == "old")
+        throw SourceError("in the triggers of a table named " + name +
+                          " that name means a row: write them by hand, or rename the table");
+    if (column.empty() && is_rowid_name(asked.assignment_column) && has_rowid(database, name))
+        return {name, asked.assignment_column};
     if (column.empty()) throw SourceError("the table " + name + " has no column " + asked.assignment_column);
     return {name, column};
-}
-
-bool has_rowid(SQLite::Database& database, const std::string& table) {
-    return text_of(database, "SELECT wr FROM pragma_table_list(?1) WHERE schema = 'main'", table) != "1";
 }
 
 /// By a name that no column has taken.
@@ -62,7 +73,7 @@ Key rowid_of(SQLite::Database& database, const std::string& table) {
         throw SourceError("the table " + table +
                           " has columns rowid, _rowid_ and oid, which leaves no name to the number of a row: rename "
                           "one of them");
-    return {.columns = {{free_name, ""}}, .condition = ""};
+    return {.columns = {{free_name, "", ""}}, .condition = ""};
 }
 
 /// Of an index that is on some rows only, as its statement has it behind `ON table(columns) WHERE`. Its names are those
@@ -81,16 +92,21 @@ std::string condition_of(SQLite::Database& database, const std::string& index) {
 }
 
 Key key_of(SQLite::Database& database, const std::string& index, const std::string& table) {
-    SQLite::Statement rows(database,
-                           "SELECT name, coll FROM pragma_index_xinfo(?1, 'main') WHERE \"key\" = 1 ORDER BY seqno");
+    SQLite::Statement rows(
+        database,
+        "SELECT name, coll, (SELECT dflt_value FROM pragma_table_xinfo(?2, 'main') AS declared WHERE "
+        "declared.name = indexed.name AND \"notnull\") FROM pragma_index_xinfo(?1, 'main') AS indexed "
+        "WHERE \"key\" = 1 ORDER BY seqno");
     rows.bind(1, index);
+    rows.bind(2, table);
     Key key{.columns = {}, .condition = condition_of(database, index)};
     while (rows.executeStep()) {
         if (rows.getColumn(0).isNull())
             throw SourceError("the unique index " + index + " of the table " + table +
                               " is on an expression, by which no trigger sees what REPLACE removes: put it on a "
                               "generated column of that expression, or write the triggers of this table by hand");
-        key.columns.push_back({rows.getColumn(0).getString(), rows.getColumn(1).getString()});
+        key.columns.push_back(
+            {rows.getColumn(0).getString(), rows.getColumn(1).getString(), rows.getColumn(2).getString()});
     }
     return key;
 }
@@ -110,9 +126,10 @@ std::vector<Key> keys_of(SQLite::Database& database, const std::string& table) {
 /// True for a row of the table that has this key in common with `row`, which is NEW or OLD.
 std::string same_key(const Key& key, const std::string& table, const std::string& equals, const std::string& row) {
     std::string condition;
-    for (const auto& [name, collation] : key.columns) {
-        condition += (condition.empty() ? "" : " AND ") + table + "." + quoted(name) + " " + equals + " " + row + "." +
-                     quoted(name);
+    for (const auto& [name, collation, in_place_of_null] : key.columns) {
+        std::string value = row + "." + quoted(name);
+        if (row == "NEW" && !in_place_of_null.empty()) value = "coalesce(" + value + ", " + in_place_of_null + "\n)";
+        condition += (condition.empty() ? "" : " AND ") + table + "." + quoted(name) + " " + equals + " " + value;
         if (!collation.empty()) condition += " COLLATE " + quoted(collation);
     }
     return condition;

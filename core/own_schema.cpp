@@ -3,6 +3,8 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <sqlite3.h>
 
+#include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -18,6 +20,7 @@
 namespace larder {
 namespace {
 
+constexpr std::uintmax_t most_bytes = 1 << 20;
 constexpr const char* view_names[] = {"assignments", "submissions"};
 
 /// What SQLite asks before it compiles a statement, for as long as this lives.
@@ -66,7 +69,9 @@ int allow_temporary_views(void* denied, int action, const char* first, const cha
 using ColumnsRead = std::map<std::string, std::set<std::string>>;  // by table
 
 int note_columns(void* state, int action, const char* table, const char* column, const char* schema, const char*) {
-    if (action == SQLITE_READ && table != nullptr && schema != nullptr && std::string_view(schema) == "main")
+    // Where no column is read, as by count(*), SQLite does not say the schema.
+    const bool may_be_ours = schema == nullptr || std::string_view(schema) == "main";
+    if (action == SQLITE_READ && table != nullptr && may_be_ours)
         (*static_cast<ColumnsRead*>(state))[table].insert(column == nullptr ? "" : column);
     return SQLITE_OK;
 }
@@ -112,11 +117,15 @@ OwnSchema::OwnSchema(std::string path, std::string statements)
     : path_(std::move(path)), statements_(std::move(statements)) {}
 
 OwnSchema OwnSchema::from_file(const std::string& path) {
+    std::error_code error;
+    const bool is_small =
+        std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) <= most_bytes;
     std::ostringstream statements;
     // Of a folder this reads nothing, where iterators would throw.
-    if (!(statements << std::ifstream(path, std::ios::binary).rdbuf()))
+    if (!is_small || !(statements << std::ifstream(path, std::ios::binary).rdbuf()))
         throw SourceError("the schema " + path +
-                          " cannot be read: name a file of `CREATE TEMP VIEW` statements, see `larder help integrate`");
+                          " cannot be read: name a file of `CREATE TEMP VIEW` statements, at most 1 MiB, see `larder "
+                          "help integrate`");
     return {path, statements.str()};
 }
 
@@ -126,6 +135,7 @@ void OwnSchema::apply(SQLite::Database& database) const {
         const Authorizer authorizer(database, allow_temporary_views, &denied);
         database.exec(statements_);
     } catch (const SQLite::Exception& error) {
+        if (!denied && error.getErrorCode() != SQLITE_ERROR) throw;  // the database's fault, not the statements'
         const std::string what =
             denied ? std::string("nothing but CREATE TEMP VIEW is possible in it") : std::string(error.what());
         throw SourceError("the schema " + path_ + ": " + what);

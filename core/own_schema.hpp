@@ -24,7 +24,7 @@ public:
     const std::string& statements() const { return statements_; }
 
     /// Makes the views in a connection. Throws SourceError, naming the file, on every other statement, and on a view
-    /// that is missing.
+    /// that is missing; SQLite::Exception where the database cannot be read.
     void apply(SQLite::Database& database) const;
 
     /// The tables that the views read, also through views of the database, and of which triggers do not write all

@@ -17,15 +17,23 @@ namespace {
 using Tokens = std::vector<std::string>;
 using Triggers = std::map<std::string, Tokens>;  // by their names in lower case
 
-bool writes_to_outbox(const Tokens& trigger) {
+/// How many of its statements do.
+std::ptrdiff_t writes_to_outbox(const Tokens& trigger) {
+    std::ptrdiff_t writes = 0;
     for (const Tokens& target : {Tokens{"into", "outbox"}, Tokens{"into", "main", ".", "outbox"}})
-        if (std::search(trigger.begin(), trigger.end(), target.begin(), target.end()) != trigger.end()) return true;
-    return false;
+        for (auto at = trigger.begin(); at != trigger.end(); ++at)
+            writes += std::search(at, trigger.end(), target.begin(), target.end()) == at ? 1 : 0;
+    return writes;
+}
+
+/// One that says no more than what was published tells of no change.
+bool tells_of_changes(const Tokens& trigger) {
+    return writes_to_outbox(trigger) > std::count(trigger.begin(), trigger.end(), "published");
 }
 
 /// Of `CREATE TRIGGER name AFTER event ON ...`; empty: it does not tell the outbox of what has happened.
 std::string event_told(const Tokens& trigger) {
-    return trigger.size() > 5 && trigger[3] == "after" && writes_to_outbox(trigger) ? trigger[4] : std::string();
+    return trigger.size() > 5 && trigger[3] == "after" && tells_of_changes(trigger) ? trigger[4] : std::string();
 }
 
 /// Of `CREATE TRIGGER name AFTER UPDATE OF column, column ON ...`; empty: of all.
@@ -113,7 +121,7 @@ std::optional<std::string> untold_by_hand(SQLite::Database& database, const Read
 /// `made`: one of those that change_triggers has made, which says for which column.
 std::optional<std::string> untold_as_made(SQLite::Database& database, ReadTable table, const Triggers& triggers,
                                           const Triggers::value_type& made) try {
-    if (const std::string column = column_told(made.second); !column.empty()) table.assignment_column = column;
+    if (table.assignment_column.empty()) table.assignment_column = column_told(made.second);
     std::string differing;
     for (const ChangeTrigger& trigger : change_triggers(database, {table.name, table.assignment_column})) {
         const auto found = triggers.find(sql_lower(trigger.name));
@@ -141,7 +149,7 @@ bool announces_publications(SQLite::Database& database) {
     SQLite::Statement rows(database, "SELECT sql FROM main.sqlite_master WHERE type = 'trigger'");
     while (rows.executeStep()) {
         const Tokens trigger = sql_tokens(rows.getColumn(0).getString());
-        if (writes_to_outbox(trigger) && std::find(trigger.begin(), trigger.end(), "published") != trigger.end())
+        if (writes_to_outbox(trigger) > 0 && std::find(trigger.begin(), trigger.end(), "published") != trigger.end())
             return true;
     }
     return false;

@@ -136,3 +136,28 @@ TEST_CASE("names are found as the database finds them, and spelled as it spells 
     foreign.take_outbox();
     CHECK(foreign.changed_by("UPDATE tasks SET name = 'x' WHERE id = 2") == Ids{2});
 }
+
+TEST_CASE("REPLACE puts a column's default in the place of a NULL that it does not allow") {
+    Marks marks("CREATE TABLE marks(id INTEGER PRIMARY KEY, task INTEGER, slot INTEGER NOT NULL DEFAULT 3 UNIQUE)",
+                " VALUES (1, 1, 3), (2, 2, 4)");
+    CHECK(marks.changed_by("REPLACE INTO marks VALUES (5, 9, NULL)") == Ids{1, 9});
+    CHECK(marks.changed_by("REPLACE INTO marks VALUES (6, 8, 4)") == Ids{2, 8});
+}
+
+TEST_CASE("the number of a row may be the assignment's column") {
+    Foreign foreign;
+    foreign.sql("CREATE TABLE marks(mark REAL)");
+    foreign.watch("marks", "rowid");
+    foreign.take_outbox();
+    CHECK(foreign.changed_by("INSERT INTO marks VALUES (1), (2)") == Ids{1, 2});
+    CHECK(foreign.changed_by("UPDATE marks SET mark = 3 WHERE rowid = 2") == Ids{2});
+    CHECK(foreign.changed_by("DELETE FROM marks WHERE rowid = 1") == Ids{1});
+}
+
+TEST_CASE("a table whose name means a row in a trigger is refused") {
+    Foreign foreign;
+    for (const std::string name : {"new", "Old"}) {
+        foreign.sql("CREATE TABLE " + name + "(task INTEGER)");
+        CHECK_THROWS_WITH(change_triggers_sql(foreign.database(), {name, "task"}), Catch::Contains("by hand"));
+    }
+}

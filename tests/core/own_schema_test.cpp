@@ -183,6 +183,47 @@ TEST_CASE("triggers written by hand must come AFTER each event and write to exac
     CHECK(untold().empty());
 }
 
+TEST_CASE("triggers that say no more than what was published tell of no change") {
+    Foreign foreign;
+    foreign.watch_all();
+    CHECK(findings_of(foreign).empty());
+    for (const char* const name : {"insert", "update", "delete", "replace", "move"})
+        foreign.sql(std::string("DROP TRIGGER larder_tasks_") + name);
+    foreign.sql(
+        "CREATE TRIGGER i AFTER INSERT ON tasks BEGIN INSERT INTO outbox(kind, assignment_id) VALUES ('x', "
+        "NEW.id); END; CREATE TRIGGER d AFTER DELETE ON tasks BEGIN INSERT INTO outbox(kind, assignment_id) "
+        "VALUES ('x', OLD.id); END; CREATE TRIGGER p AFTER UPDATE ON tasks WHEN NEW.points > 0 BEGIN INSERT INTO "
+        "outbox(kind, assignment_id) VALUES ('published', NEW.id); END");
+    REQUIRE(findings_of(foreign).size() == 1);
+    CHECK_THAT(findings_of(foreign)[0], Catch::Contains("AFTER UPDATE"));
+}
+
+TEST_CASE("generated triggers for another column than the views take are not those that are needed") {
+    Foreign foreign;
+    foreign.watch("tasks", "id");
+    foreign.watch("grades", "pupil");
+    REQUIRE(findings_of(foreign).size() == 1);
+    CHECK_THAT(findings_of(foreign)[0], Catch::Contains("--assignment-column task_id"));
+}
+
+TEST_CASE("a table of which the views read no column counts") {
+    Foreign foreign;
+    foreign.sql("CREATE TABLE pupils(id)");
+    foreign.watch_all();
+    std::string views = test::foreign_views;
+    views.replace(views.find("30 AS"), 2, "(SELECT count(*) FROM pupils)");
+    const auto findings = unwatched_tables(foreign.path(), foreign.schema(views));
+    REQUIRE(findings.size() == 1);
+    CHECK_THAT(findings[0], Catch::Contains("table pupils"));
+}
+
+TEST_CASE("a database that is locked is not the fault of the views") {
+    Foreign foreign;
+    const OwnSchema schema = foreign.schema();
+    foreign.sql("BEGIN EXCLUSIVE");
+    CHECK_THROWS_AS(open_source(foreign.path(), &schema), SourceUnavailable);
+}
+
 TEST_CASE("an update of what a generated column is made of counts where views read that one") {
     Foreign foreign;
     foreign.sql(
