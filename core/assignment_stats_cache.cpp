@@ -144,9 +144,20 @@ bool AssignmentStatsCache::warm_one(AssignmentId id) {
     EntryOptions warmed = entry_options();
     warmed.jitter = warm_jitter;
     for (int attempt = 0; attempt < warm_attempts; ++attempt) {
+        std::exception_ptr failure;  // which a stale document may have stood in for
         cache_.warm(
-            key, [&](EntryOptions& options) { return std::optional(compute(id, options)); }, warmed);
+            key,
+            [&](EntryOptions& options) {
+                try {
+                    return std::optional(compute(id, options));
+                } catch (...) {
+                    failure = std::current_exception();
+                    throw;
+                }
+            },
+            warmed);
         if (cache_.contains(key)) return true;
+        if (failure) std::rethrow_exception(failure);
     }
     throw std::runtime_error("the cache did not keep the document: it is full, or the assignment changes all the time");
 }

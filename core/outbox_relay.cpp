@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
+#include <thread>
 
 #include "core/file_identity.hpp"
 #include "core/schema.hpp"
@@ -17,6 +19,7 @@ namespace {
 constexpr int busy_timeout_ms = 5;
 constexpr int sweep_rows = 1'000;         // of one step: a writer of the database waits for it
 constexpr int steps_between_sweeps = 16;  // while a writer keeps the lock
+constexpr int most_attempts = 200;  // to begin while a writer has the lock, a poll_interval and a busy_timeout each
 constexpr int max_batches_at_once = 10'000;
 constexpr std::chrono::seconds file_interval{1};
 constexpr const char* highest_number = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'";
@@ -25,9 +28,10 @@ bool is_busy(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_BUSY || error.getErrorCode() == SQLITE_LOCKED;
 }
 
-SourceError unreadable(const std::string& path, const SQLite::Exception& error) {
-    return SourceError("cannot read the outbox of " + path + " (" + error.what() +
-                       "): check that it is a Larder database");
+[[noreturn]] void throw_unreadable(const std::string& path, const SQLite::Exception& error) {
+    const std::string what = "cannot read the outbox of " + path + " (" + error.what() + "): ";
+    if (is_busy(error)) throw SourceUnavailable(what + "a writer keeps it locked; try again when it is done");
+    throw SourceError(what + "check that it is a Larder database");
 }
 
 }  // namespace
@@ -122,7 +126,7 @@ void OutboxRelay::reopen() {
         told_ = {0, file_identity(path_)};
         connection_ = std::make_unique<Connection>(path_);
     } catch (const SQLite::Exception& error) {
-        throw unreadable(path_, error);
+        throw_unreadable(path_, error);
     }
     const std::optional<OutboxPosition> remembered = sink_.position();
     lost_ = !remembered || remembered->database != told_.database;
@@ -153,7 +157,7 @@ int OutboxRelay::poll() {
         seen_version_ = -1;
         if (is_busy(error)) return 0;
         connection_ = nullptr;  // opened anew by the next step
-        throw unreadable(path_, error);
+        throw_unreadable(path_, error);
     }
 }
 
@@ -238,14 +242,22 @@ bool is_told(const std::string& database_path, NoticeSink& sink) {
         const std::optional<OutboxPosition> told = sink.position();
         return told && told->database == file && told->seq >= last.getColumn(0).getInt64();
     } catch (const SQLite::Exception& error) {
-        throw unreadable(database_path, error);
+        throw_unreadable(database_path, error);
     }
 }
 
 int relay_once(const std::string& database_path, NoticeSink& sink, const Log& log) {
-    OutboxRelay relay(database_path, sink, log);
+    std::optional<OutboxRelay> relay;
+    for (int attempt = 1; !relay; ++attempt) {
+        try {
+            relay.emplace(database_path, sink, log);
+        } catch (const SourceUnavailable&) {
+            if (attempt == most_attempts) throw;
+            std::this_thread::sleep_for(OutboxRelay::poll_interval);
+        }
+    }
     int rows = 0;
-    for (int batch = 0; batch < max_batches_at_once && !relay.caught_up(); ++batch) rows += relay.poll();
+    for (int batch = 0; batch < max_batches_at_once && !relay->caught_up(); ++batch) rows += relay->poll();
     return rows;
 }
 

@@ -149,7 +149,7 @@ WarmQueue::Access::~Access() {
 }
 
 WarmQueue::WarmQueue(std::string database_path, std::string cache)
-    : path_(std::move(database_path)), cache_(std::move(cache)) {}
+    : path_(std::move(database_path)), cache_(std::filesystem::weakly_canonical(cache).string()) {}
 
 WarmQueue::~WarmQueue() = default;
 

@@ -58,7 +58,8 @@ public:
     static constexpr std::chrono::milliseconds change_limit{5'000};  ///< longest wait for other writers
     static constexpr std::chrono::milliseconds look_limit{1'000};
 
-    /// `cache` is Cache::segment_path(). Jobs without a cache, of a program that knew none, are every cache's.
+    /// `cache` is Cache::segment_path(), by whatever links. Jobs without a cache, of a program that knew none, are
+    /// every cache's.
     WarmQueue(std::string database_path, std::string cache);
     ~WarmQueue();
     WarmQueue(const WarmQueue&) = delete;

@@ -14,6 +14,7 @@
 #include "core/assignment_stats_cache.hpp"
 #include "core/cache_keys.hpp"
 #include "core/outbox_relay.hpp"
+#include "core/submission_source.hpp"
 #include "core/warm_queue.hpp"
 #include "core/warm_runner.hpp"
 #include "tools/database_option.hpp"
@@ -33,6 +34,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds look_interval{100};
+constexpr int most_unread = 60;    // looks in a row, of a second at most each, that found the queue locked
 constexpr int patient_looks = 10;  // where a service runs, which would take the job
 
 struct Arguments {
@@ -80,8 +82,9 @@ struct Follower {
     /// Until its end, or until somebody wants to go.
     WarmJob follow(WarmJobId id) {
         StopSignals stop;
-        watch(id, stop);
-        const WarmJob job = require_job(queue, id);
+        WarmJob job = watch(id, stop);
+        int quiet = 0, unread = 0;
+        if (job.state != WarmJob::State::done) look(job, quiet, unread);  // what was running here has ended by now
         if (job.state == WarmJob::State::done) return job;
         throw Refusal(kFailure, fmt::format("job {} is left with {} of {} done: a service goes on with it, or `larder "
                                             "warm --job {}`",
@@ -89,18 +92,31 @@ struct Follower {
     }
 
 private:
-    /// The runner gives its turn back when this returns.
-    void watch(WarmJobId id, StopSignals& stop) {
+    /// The last that is known of it. The runner gives its turn back when this returns.
+    WarmJob watch(WarmJobId id, StopSignals& stop) {
         Progress progress(fmt::format("Warming (job {})", id));
         std::jthread running;
-        WarmJob job = require_job(queue, id);
-        for (int quiet = 0; job.state != WarmJob::State::done;) {
+        WarmJob job{.id = id};
+        int quiet = -1, unread = 0;
+        for (look(job, quiet, unread); job.state != WarmJob::State::done; look(job, quiet, unread)) {
             if (quiet >= patient_looks && !running.joinable())
                 running = std::jthread([this](const std::stop_token& token) { runner.run(token); });
             progress.show(job.done, job.total);
-            if (stop.wait(look_interval)) return;
-            const std::size_t seen = std::exchange(job, require_job(queue, id)).done;
+            if (stop.wait(look_interval)) break;
+        }
+        return job;
+    }
+    /// A queue that is locked, by a writer or by what is being read, says nothing new.
+    void look(WarmJob& job, int& quiet, int& unread) {
+        try {
+            const std::size_t seen = std::exchange(job, require_job(queue, job.id)).done;
             quiet = job.done == seen ? quiet + 1 : 0;
+            unread = 0;
+        } catch (const SourceError& error) {
+            if (++unread < most_unread) return;
+            throw Refusal(kFailure,
+                          fmt::format("{}; job {} is left: a service goes on with it, or `larder warm --job {}`",
+                                      error.what(), job.id, job.id));
         }
     }
 };

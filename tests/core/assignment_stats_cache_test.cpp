@@ -201,6 +201,17 @@ TEST_CASE("a failure counts once, though who may see the document could not be r
     CHECK(shm::read_totals(view.view())[shm::Counter::compute_failures] == 1);
 }
 
+TEST_CASE("warming that fails says why, though a stale document stands in") {
+    StatsCacheOptions options;
+    options.stale_if_error = 60s;
+    CachedSchool school(options);
+    school.page(1);
+    school.clock->advance(301s);
+    CHECK(school.stats.access().ownership(1));
+    school.watch.broken = true;
+    CHECK_THROWS_WITH(school.stats.warm_one(1), "the disk is gone");
+}
+
 TEST_CASE("many assignments are invalidated one by one, and nothing else goes with them") {
     CachedSchool school;
     school.page(2);

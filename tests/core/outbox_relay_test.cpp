@@ -156,6 +156,22 @@ TEST_CASE("an assignment that was published is told so, after its change") {
     CHECK(office.listener.take() == Told{1, 2, 3});
 }
 
+TEST_CASE("whoever relays once waits for a writer a while") {
+    QuietOffice office;
+    office.sql("PRAGMA journal_mode = DELETE");
+    office.change(10);
+    office.sql("BEGIN EXCLUSIVE");
+    std::jthread writer([&office] {
+        // Longer than one attempt takes.
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+        larder::test::eventually([end] { return std::chrono::steady_clock::now() >= end; });
+        office.sql("COMMIT");
+    });
+    CHECK(relay_once(office.path(), office.listener, {}) == 1);
+    writer.join();
+    CHECK(office.listener.take() == Told{1});
+}
+
 TEST_CASE("rows that were written while no relay ran are told by the next one") {
     QuietOffice office;
     office.change(10);

@@ -1,6 +1,7 @@
 #include "core/warm_queue.hpp"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <numeric>
 #include <thread>
 
@@ -313,4 +314,16 @@ TEST_CASE("active assignments were asked for, or have a recent submission") {
     school.relay();
     school.stats.get_or_calculate(4);
     CHECK(school.stats.active_ids(std::chrono::hours(24 * 7)) == std::vector<AssignmentId>{2, 4});
+}
+
+TEST_CASE("a cache has its jobs by whatever path") {
+    Queue school;
+    const std::string place = school.directory().file("place"), link = school.directory().file("link");
+    std::filesystem::create_directory(place);
+    std::filesystem::create_symlink(place, link);
+    WarmQueue one(school.path(), place + "/c.seg"), same(school.path(), link + "/../link/c.seg");
+    const auto job = one.push(ids(1, 5), 10);
+    REQUIRE(job);
+    CHECK(same.find(*job));
+    CHECK(same.take_turn(another));
 }
