@@ -9,6 +9,7 @@
 #include "core/own_schema.hpp"
 #include "shm/geometry.hpp"
 #include "tools/database_option.hpp"
+#include "tools/document_options.hpp"
 #include "tools/durations_sizes.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
@@ -38,6 +39,11 @@ public:
                 complain(*file_.find("db"), finding);
         });
         check_pair("ttl-min", "ttl-max");
+        with("soft-ttl", [this](const std::string&) { check_documents(); });
+        with("warm-on-publish", [this](const std::string& wanted) {
+            if (file_.find("db") != nullptr && good_.count("db") != 0 && parse_switch(wanted))
+                DatabaseOption(text_of("db"), text_of("schema")).check_publications();
+        });
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
         });
@@ -101,6 +107,14 @@ private:
         for (const ConfigEntry& entry : file_.entries())
             if (entry.row->apply != nullptr && good_.count(entry.row->name) != 0) entry.row->apply(options, entry.text);
         static_cast<void>(shm::plan_geometry(options));
+    }
+    /// What serve makes of all texts about documents together.
+    void check_documents() const {
+        Options options;
+        if (good_.count("ttl") != 0) option_row("ttl").apply(options, text_of("ttl"));
+        static_cast<void>(DocumentOptions::parsed(
+            [this](std::string_view name) { return good_.count(name) != 0 ? text_of(name) : std::string(); },
+            options.ttl));
     }
     void complain(const ConfigEntry& entry, const std::string& what) {
         good_.erase(entry.row->name);

@@ -44,6 +44,7 @@ std::vector<std::string> words_of(int argc, char** argv) {
 
 /// `help VERB` is `VERB --help`. REQUIRES: the last word first.
 std::vector<std::string> with_help_of_verb(const CLI::App& program, std::vector<std::string> words) {
+    if (words.size() == 3 && words[2] == marked("help") && words[1] == "--") words.erase(words.begin() + 1);
     if (words.size() != 2 || words[1] != marked("help")) return words;
     for (const CLI::App* const verb : program.get_subcommands({}))
         if (words[0] == marked(verb->get_name())) return {marked("--help"), words[0]};

@@ -244,6 +244,7 @@ std::string_view section_of(OptionGroup group) {
 }
 
 void check_text(const OptionRow& row, std::string_view text) {
+    if (row.apply == nullptr && text.empty()) return;  // as if nothing was said
     Options scratch;
     if (row.apply != nullptr) row.apply(scratch, text);
     if (row.check != nullptr) row.check(text);

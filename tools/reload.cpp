@@ -89,6 +89,10 @@ void note_change(const Setting& setting, const std::optional<ConfigFile>& runnin
                                row.group == OptionGroup::geometry ? ", and `larder rm` before it" : ""));
 }
 
+bool takes_keys_away(const std::string& before, const std::string& now) {
+    return !before.empty() && !now.empty() && !KeyRing::parse(now).has_all_of(KeyRing::parse(before));
+}
+
 }  // namespace
 
 ReloadPlan plan_reload(const SettingsInUse& in_use, const Handover& running, const ListenAddress& address) {
@@ -137,7 +141,7 @@ void Reloader::begin(WorkerCrew& workers) try {
     spdlog::info("Reloading, worker by worker: {}", changes);
     if (plan.handover.key_file.empty() && !running_.key_file.empty())
         spdlog::warn("No --auth-key-file any more: everybody on this host is let in and may see every assignment");
-    workers.replace(plan.workers, plan.handover, plan.handover.key_file != running_.key_file);
+    workers.replace(plan.workers, plan.handover, takes_keys_away(running_.key_file, plan.handover.key_file));
     log_level_before_ = log_level();
     before_ = std::exchange(running_, std::move(plan.handover));
     reloading_ = true;

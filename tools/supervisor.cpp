@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "shm/segment.hpp"
+#include "shm/socket/protocol.hpp"
 #include "tools/handover.hpp"
 #include "tools/http/audit_log.hpp"
 #include "tools/http/key_ring.hpp"
@@ -63,6 +64,22 @@ bool wants_end(int signal, Reloader& reloader) {
     return signal == SIGTERM || signal == SIGINT || reloader.terminal_has_closed(Clock::now());
 }
 
+/// A request of the socket, in the words of the other invalidations.
+std::string in_words(std::string_view request) {
+    const shm::ParsedLine parsed = shm::parse_request(request);
+    if (!parsed.request) return std::string(request);
+    switch (parsed.request->verb) {
+    case shm::Verb::invalidate_tag:
+        return "tag " + parsed.request->args.front();
+    case shm::Verb::invalidate_namespace:
+        return "namespace " + parsed.request->args.front();
+    case shm::Verb::invalidate_all:
+        return "everything";
+    default:
+        return fmt::format("{}", fmt::join(parsed.request->args, ", "));
+    }
+}
+
 ListenAddress checked_address(const ServeConfig& config, const shm::system::Descriptor& passed_listener) {
     try {
         if (!passed_listener.is_open()) return served_address(config.listen, config.auth_key_file);
@@ -105,8 +122,9 @@ Handover handover_of(const ServeConfig& config) {
             .schema = config.database.schema_text()};
 }
 
-void drain(WorkerCrew& workers, const ServeStatusPage& status, const sigset_t& signals) {
+void drain(WorkerCrew& workers, WarmThread& warming, const ServeStatusPage& status, const sigset_t& signals) {
     spdlog::info("Ending: requests that have begun are finished");
+    warming.request_stop();
     notify_stopping();
     status->draining.store(1, std::memory_order_relaxed);
     workers.close_listeners();
@@ -150,14 +168,14 @@ bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& wo
 }
 
 // Whatever ends it, requests that have begun are finished.
-bool supervise_and_drain(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers,
+bool supervise_and_drain(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers, WarmThread& warming,
                          const ServeStatusPage& status, const RelayThread& relay, Reloader& reloader,
                          const sigset_t& signals) try {
     const bool served = supervise(port_file, address, workers, status, relay, reloader, signals);
-    drain(workers, status, signals);
+    drain(workers, warming, status, signals);
     return served;
 } catch (...) {
-    drain(workers, status, signals);
+    drain(workers, warming, status, signals);
     throw;
 }
 
@@ -179,7 +197,7 @@ int run_supervisor(ServeConfig config) {
     config.cache.role = "supervisor";
     config.cache.listen = true;
     config.cache.on_socket_notice = [&audit](const SocketNotice& notice) {
-        audit.note(fmt::format("uid {}, process {}", notice.uid, notice.pid), notice.request, notice.number);
+        audit.note(fmt::format("uid {}, process {}", notice.uid, notice.pid), in_words(notice.request), notice.number);
     };
     Cache cache = Cache::open(config.cache);
     warn_about(config, cache);
@@ -195,7 +213,7 @@ int run_supervisor(ServeConfig config) {
         warming.reload(fresh, Cache::open(fresh.cache));
         audit.write_to(fresh.audit_log);
     });
-    const bool served = supervise_and_drain(port_file, address, workers, status, relay, reloader, signals);
+    const bool served = supervise_and_drain(port_file, address, workers, warming, status, relay, reloader, signals);
     if (!served) throw Refusal(kFailure, "no worker could start; the lines above say why");
     return kOk;
 }

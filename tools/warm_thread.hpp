@@ -38,6 +38,12 @@ public:
     /// many wait already, is said in the log. Any thread.
     void warm_published(std::span<const AssignmentId> ids);
 
+    /// Its threads end soon; the destructor waits for them.
+    void request_stop() {
+        running_.request_stop();
+        making_jobs_.request_stop();
+    }
+
 private:
     void make_jobs(const std::stop_token& stop);
     void push_published();

@@ -189,9 +189,9 @@ void WorkerCrew::reap_retired(Clock::time_point now) {
                    retired_.end());
 }
 
-void WorkerCrew::replace(std::size_t count, const Handover& handover, bool other_keys) {
+void WorkerCrew::replace(std::size_t count, const Handover& handover, bool takes_keys_away) {
     Generation next{.number = current_.number + 1, .count = count, .handover = handover.write()};
-    retiring_signal_ = other_keys ? SIGTERM : SIGUSR1;
+    retiring_signal_ = takes_keys_away ? SIGTERM : SIGUSR1;
     previous_ = std::exchange(current_, std::move(next));
     replacing_ = true;
     failed_ = false;

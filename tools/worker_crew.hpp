@@ -69,9 +69,9 @@ public:
 
     /// Begins to replace all workers, in every slot as soon as the successor listens, then makes them `count`. When a
     /// successor does not come to listen, all is as it was before. A connection that is idle is answered once more,
-    /// unless the keys are others: a token of the old ones gets nothing more. REQUIRES: not replacing. Throws
+    /// unless a key is taken away: a token of it gets nothing more. REQUIRES: not replacing. Throws
     /// std::system_error.
-    void replace(std::size_t count, const Handover& handover, bool other_keys);
+    void replace(std::size_t count, const Handover& handover, bool takes_keys_away);
     bool is_replacing() const { return replacing_; }
     /// Of the last replacement, when it is over.
     bool replacement_failed() const { return failed_; }

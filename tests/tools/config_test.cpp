@@ -202,6 +202,20 @@ TEST_CASE("config --check finds everything, as serve would", "[config]") {
     CHECK(good.err.empty());
 }
 
+TEST_CASE("config --check looks at what goes together, and takes nothing said for nothing", "[config]") {
+    const ConfigScene scene("[behaviour]\nttl = 10\n[serve]\nsoft-ttl = 20\n");
+    CHECK_THAT(scene.run({"config", "--check"}).err, Catch::Contains(":4: soft-ttl: --soft-ttl has to be below --ttl"));
+    scene.write("[serve]\naudit-log = \"" + scene.file(".") + "\"\n");
+    CHECK_THAT(scene.run({"config", "--check"}).err, Catch::Contains(":2: audit-log: the audit log "));
+    REQUIRE(::mkfifo(scene.file("pipe").c_str(), 0600) == 0);
+    for (const char* const row : {"audit-log", "schema"}) {
+        scene.write(std::string("[serve]\n") + row + " = \"" + scene.file("pipe") + "\"\n");
+        CHECK_THAT(scene.run({"config", "--check"}).err, Catch::Contains(std::string(":2: ") + row));
+    }
+    scene.write("[serve]\nwarm-daily = \"\"\nsoft-ttl = \"\"\nworkers = \"\"\n[log]\nlog-level = \"\"\n");
+    CHECK(scene.run({"config", "--check"}).err.empty());
+}
+
 TEST_CASE("the example has every option, and is a good file with and without its marks", "[config]") {
     const ConfigScene scene("");
     const std::string example = run_larder("/dev/shm", {"config", "--example"}).out;

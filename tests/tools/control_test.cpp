@@ -1,4 +1,6 @@
 // The endpoints that steer the cache, before a real cache and a real database, without sockets.
+#include <sys/stat.h>
+
 #include <boost/json/parse.hpp>
 #include <catch2/catch.hpp>
 #include <fstream>
@@ -151,6 +153,23 @@ TEST_CASE("an audit log that was moved away is made anew", "[http]") {
     office.audit_path = away;
     CHECK_THAT(office.audited(),
                Catch::Contains("tag one") && Catch::Contains("tag three") && Catch::Contains("tag four"));
+}
+
+TEST_CASE("an audit log that cannot be made anew goes on where it was", "[http]") {
+    Office office;
+    const std::string away = office.audit_path + ".1";
+    office.ask(Endpoint::invalidate, R"({"tag":"one"})");
+    REQUIRE(std::rename(office.audit_path.c_str(), away.c_str()) == 0);
+    for (const bool is_pipe : {true, false}) {
+        if (is_pipe) REQUIRE(::mkfifo(office.audit_path.c_str(), 0600) == 0);
+        if (!is_pipe) REQUIRE(::mkdir(office.audit_path.c_str(), 0700) == 0);
+        CHECK_THROWS(AuditLog::check(office.audit_path));
+        office.ask(Endpoint::invalidate, R"({"tag":"two"})");
+        std::filesystem::remove(office.audit_path);
+    }
+    office.audit_path = away;
+    const std::string text = office.audited();
+    CHECK(std::count(text.begin(), text.end(), '\n') == 3);
 }
 
 TEST_CASE("an audit log is looked at before it is wanted, and not made", "[http]") {

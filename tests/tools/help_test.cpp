@@ -23,6 +23,7 @@ TEST_CASE("help lists the pages, and prints a page or a verb's help", "[cli]") {
         CHECK(help({std::string(page.name)}).out == page.text);
     }
     CHECK(tools::help_pages().size() >= 4);
+    CHECK(help({"--", "stat"}).out == help({"stat"}).out);
     CHECK(help({"stat"}).out == run_larder(directory.path(), {"stat", "--help"}).out);
     const CommandResult wrong = help({"embd"});
     CHECK(wrong.code == 2);

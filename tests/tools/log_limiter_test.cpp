@@ -17,4 +17,11 @@ TEST_CASE("so many lines within a window, and the next one says how many were le
     CHECK(left_out == 5);
     CHECK(limiter.admit(start + 11s, left_out));
     CHECK(left_out == 0);
+
+    CHECK_FALSE(limiter.admit(start + 12s, left_out));
+    CHECK(limiter.take_left_out(start + 13s) == 0);
+    CHECK(limiter.take_left_out(start + 20s) == 1);
+    CHECK(limiter.take_left_out(start + 20s) == 0);
+    CHECK(limiter.admit(start + 21s, left_out));
+    CHECK(left_out == 0);
 }

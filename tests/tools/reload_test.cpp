@@ -182,6 +182,8 @@ TEST_CASE("a broken file or key file leaves everything as it is, and the log say
     refused("[behaviour]\nttl = 1.5\n", file + ":2: ttl: a value of this kind");
     refused("[serve]\nworkers = 0\n", file + ":2: workers: `0`");
     refused("[serve]\nauth-key-file = \"/absent\"\n", "key file /absent: ");
+    scene.write("[behaviour]\nttl = 300\n[serve]\nwarm-daily = \"\"\n");  // nothing is said
+    CHECK(scene.reload("Reloaded: nothing has changed"));
     ::unlink(file.c_str());
     CHECK(scene.reload("Not reloaded, everything stays as it was: configuration file " + file + ": there is none"));
     CHECK(scene.service().workers() == before);

@@ -140,7 +140,7 @@ TEST_CASE("each invalidation is a line of the audit log", "[serve]") {
     const std::string text = text_of(school.file("audit.jsonl"));
     const json::object by_socket = json::parse(text.substr(text.find('\n') + 1)).as_object();
     CHECK(by_socket.at("notice") == notice.at("notice"));
-    CHECK(by_socket.at("what") == "invalidate-tag author:7");
+    CHECK(by_socket.at("what") == "tag author:7");
     CHECK_THAT(std::string(by_socket.at("who").as_string()),
                Catch::StartsWith("uid " + std::to_string(::geteuid()) + ", process "));
     CHECK(exit_code(school, "unwritable",

@@ -68,6 +68,19 @@ TEST_CASE("a key that was taken away opens nothing more, on no connection", "[se
     CHECK(scene.service().get(analytics(1), token).status == 401);
 }
 
+TEST_CASE("a key that is added loses no request on connections that are there", "[serve][reload]") {
+    Keyed scene;
+    std::vector<std::unique_ptr<HttpClient>> clients;
+    const std::string token = bearer(Role::admin, 1);
+    for (int i = 0; i < 6; ++i) {
+        clients.push_back(std::make_unique<HttpClient>(scene.service().port()));
+        REQUIRE(clients.back()->get(analytics(1), token).status == 200);
+    }
+    scene.write_key(secret + "\nnext:" + std::string(40, 'x'));
+    REQUIRE(scene.reload());
+    for (const auto& client : clients) CHECK(client->get(analytics(1), token).status == 200);
+}
+
 TEST_CASE("a reload that lets everybody in says so", "[serve][reload]") {
     Keyed scene;
     CHECK(scene.service().get(analytics(1)).status == 401);

@@ -202,6 +202,16 @@ TEST_CASE("a key is at least 32 bytes, without the trailing newline", "[token]")
     CHECK(KeyRing::parse("k-1:" + secret).signing_key().secret == secret);
 }
 
+TEST_CASE("a ring has all keys of another one, by their names, in any order", "[token]") {
+    const std::string one(40, '1'), two(40, '2');
+    const KeyRing both = KeyRing::parse("a:" + one + "\nb:" + two), turned = KeyRing::parse("b:" + two + "\na:" + one);
+    CHECK(both.has_all_of(turned));
+    CHECK(both.has_all_of(KeyRing::parse("b:" + two)));
+    CHECK_FALSE(KeyRing::parse("b:" + two).has_all_of(both));
+    CHECK_FALSE(both.has_all_of(KeyRing::parse("c:" + one)));
+    CHECK_FALSE(both.has_all_of(KeyRing::parse("a:" + two)));
+}
+
 TEST_CASE("what somebody means for something else is no key", "[token]") {
     const std::string key(40, 'k');
     for (const std::string& wrong : std::vector<std::string>{

@@ -29,7 +29,15 @@ std::string line_of(std::string_view who, std::string_view what, std::uint64_t n
 }
 
 shm::system::Descriptor open_file(const std::string& path) {
-    return shm::system::Descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+    // A pipe would hold up whoever writes to it.
+    shm::system::Descriptor file(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640));
+    struct stat status {};
+    if (file.is_open() && shm::system::file_status(file.number(), status) == 0 && S_ISFIFO(status.st_mode)) {
+        errno = EINVAL;
+        return shm::system::Descriptor();
+    }
+    return file;
 }
 
 [[noreturn]] void refuse(const std::string& path) {
@@ -50,6 +58,10 @@ void AuditLog::write_to(const std::string& path) {
 }
 
 void AuditLog::check(const std::string& path) {
+    std::error_code error;
+    const auto kind = std::filesystem::status(path, error).type();
+    errno = kind == std::filesystem::file_type::directory ? EISDIR : EINVAL;
+    if (kind == std::filesystem::file_type::directory || kind == std::filesystem::file_type::fifo) refuse(path);
     if (path.empty() || ::access(path.c_str(), W_OK) == 0) return;
     const std::string directory = std::filesystem::absolute(path).parent_path();
     if (errno != ENOENT || ::access(directory.c_str(), W_OK | X_OK) != 0) refuse(path);
@@ -65,14 +77,21 @@ void AuditLog::note(std::string_view who, std::string_view what, std::uint64_t n
         spdlog::error("The audit log {} cannot be written: {}", path_, std::generic_category().message(errno));
 }
 
-/// What stays open is written to while no other can be made.
+/// What stays open is written to while no other can be made; that is said once.
 void AuditLog::reopen_if_moved() {
     struct stat named {
     }, open{};
     if (shm::system::file_status(path_, named) == 0 && shm::system::file_status(file_.number(), open) == 0 &&
         shm::system::file_id(named) == shm::system::file_id(open))
         return;
-    if (shm::system::Descriptor fresh = open_file(path_); fresh.is_open()) file_ = std::move(fresh);
+    shm::system::Descriptor fresh = open_file(path_);
+    if (!fresh.is_open() && !std::exchange(is_astray_, true))
+        spdlog::error(
+            "The audit log {} was moved away, and cannot be made anew ({}): what comes is written to the old one",
+            path_, std::generic_category().message(errno));
+    if (!fresh.is_open()) return;
+    file_ = std::move(fresh);
+    is_astray_ = false;
 }
 
 }  // namespace larder::tools

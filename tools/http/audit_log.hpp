@@ -20,7 +20,7 @@ public:
     /// Another file from now on. Throws as the constructor: then it is the old one.
     void write_to(const std::string& path);
 
-    /// A file that cannot be written any more is said in the log.
+    /// A file that cannot be written any more, or made anew, is said in the log.
     void note(std::string_view who, std::string_view what, std::uint64_t notice);
 
     /// Throws std::runtime_error where the file could not be opened; makes none.
@@ -31,6 +31,7 @@ private:
     std::mutex mutex_;
     std::string path_;
     shm::system::Descriptor file_;
+    bool is_astray_ = false;  // it is not the path's any more, and no other could be made
 };
 
 }  // namespace larder::tools

@@ -117,6 +117,13 @@ KeyRing KeyRing::parse(std::string_view bytes) {
     return ring;
 }
 
+bool KeyRing::has_all_of(const KeyRing& other) const {
+    return std::all_of(other.keys_.begin(), other.keys_.end(), [this](const Key& wanted) {
+        return std::any_of(keys_.begin(), keys_.end(),
+                           [&wanted](const Key& key) { return key.id == wanted.id && key.secret == wanted.secret; });
+    });
+}
+
 std::vector<const Key*> KeyRing::candidates(std::string_view kid) const {
     std::vector<const Key*> named, unnamed, all;
     for (const Key& key : keys_) {

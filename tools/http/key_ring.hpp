@@ -34,6 +34,8 @@ public:
     /// with a name of [A-Za-z0-9._-]{1,64} and a colon. Anything else is one secret as it is. Throws KeyFileError.
     static KeyRing parse(std::string_view bytes);
 
+    /// Each key of the other one is one of these, by the same name.
+    bool has_all_of(const KeyRing& other) const;
     const Key& signing_key() const { return keys_.front(); }
 
     /// The keys that may have signed a token: the one that `kid` names, else the unnamed ones; without a `kid` all of

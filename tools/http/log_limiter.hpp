@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <utility>
 
 namespace larder::tools {
 
@@ -27,6 +28,11 @@ public:
         left_out = left_out_;
         left_out_ = 0;
         return true;
+    }
+
+    /// How many were left out in a window that is over, which no line has told of; they are told of by that.
+    std::size_t take_left_out(Clock::time_point now) {
+        return now - begin_ >= window_ ? std::exchange(left_out_, 0) : 0;
     }
 
 private:

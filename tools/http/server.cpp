@@ -110,6 +110,7 @@ public:
 
     Decision decide(const RequestHead& head) override { return route(head, keys_, WallClock::now()); }
     void on_rejected(const RejectedRequest& request) override;
+    static void report_left_out(std::size_t count);
     void execute(const Call& call, Reply reply) override;
     bool is_draining() const override { return draining_; }
     void on_closed(Connection& connection) override { connections_.erase(&connection); }
@@ -160,11 +161,15 @@ bool Loop::run(const std::function<void()>& ready, std::function<void()> turned)
     return connections_.empty() && pool_.is_idle();
 }
 
+void Loop::report_left_out(std::size_t count) {
+    if (count != 0) spdlog::warn("Requests refused, too many to name each: {}", count);
+}
+
 // An attack must not fill the log. Nothing of the token is in it.
 void Loop::on_rejected(const RejectedRequest& request) {
     std::size_t left_out = 0;
     if (!rejections_.admit(Connection::Clock::now(), left_out)) return;
-    if (left_out != 0) spdlog::warn("Requests refused, too many to name each: {}", left_out);
+    report_left_out(left_out);
     const std::string who = request.caller ? name_of(*request.caller) : "somebody";
     spdlog::warn("{} {} by {} at {} refused with {}: {}{}", request.method, request.path.substr(0, max_logged_path),
                  who, request.client, request.status, request.caller ? "" : "its token: ", request.reason);
@@ -247,6 +252,7 @@ bool Loop::make_room() {
 void Loop::tick() {
     if (turned_) turned_();
     const auto now = Connection::Clock::now();
+    report_left_out(rejections_.take_left_out(now));
     std::vector<std::shared_ptr<Connection>> due;  // a connection that closes leaves the map
     for (const auto& [connection, owner] : connections_)
         if (connection->deadline() <= now) due.push_back(owner);

@@ -13,12 +13,12 @@ function named(text) {
 /// Of each choice: the label of its field, and the request that is made of what stands there. That throws what to say
 /// where it will not do.
 const fields = {
-    ids: ['Ids, such as 12, 15', (text) => ({ ids: ids(text) })],
-    author: ['Number of the author', (text) => ({ author: oneId(text) })],
+    ids: ['Ids, such as 12, 15', (text) => ({ ids: ids(text.trim()) })],
+    author: ['Number of the author', (text) => ({ author: oneId(text.trim()) })],
     course: ['Name of the course', (text) => ({ course: named(text) })],
     tag: ['Tag', (text) => ({ tag: named(text) })],
     namespace: ['Namespace: what stands before the first : of a key', (text) => ({ namespace: named(text) })],
-    teacher: ['Number of the teacher', (text) => ({ teacher: oneId(text) })],
+    teacher: ['Number of the teacher', (text) => ({ teacher: oneId(text.trim()) })],
     all: ['', () => ({ all: true })],
 };
 
@@ -66,7 +66,7 @@ function wire(name, token, send) {
         event.preventDefault();
         let chosen;
         try {
-            chosen = fields[what.value][1](which.value.trim());
+            chosen = fields[what.value][1](which.value);
         } catch (error) {
             say(result, error.message, true);
             return which.focus();
