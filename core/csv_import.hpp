@@ -1,4 +1,4 @@
-// Import: assignments and submissions from CSV files into the SQLite database.
+// Import: assignments and submissions from CSV files into a database.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/csv_reader.hpp"
+#include "core/import_writer.hpp"
 
 namespace larder {
 
@@ -25,11 +26,15 @@ struct ImportCounts {
     std::uint64_t assignments = 0, submissions = 0;
 };
 
-/// Makes the database where it is absent, and puts the rows of both files into it in one transaction; a known id
-/// replaces the old row. Of each assignment that it touched it leaves one row in the outbox. Throws CsvError naming
-/// file, line and column at the first bad row, SourceError when the database cannot be written: nothing is imported
-/// then. `progress` is called every few thousand rows and at the end of each file.
+using ImportProgressFunction = std::function<void(const ImportProgress&)>;
+
+/// Puts the rows of both files into the writer, all or none. Throws CsvError naming file, line and column at the first
+/// bad row, SourceError when the database cannot be written: nothing is imported then. `progress` is called every few
+/// thousand rows and at the end of each file.
+ImportCounts import_csv(ImportWriter& writer, const ImportFiles& files, const ImportProgressFunction& progress = {});
+
+/// The same into a SQLite file, which is made where it is absent.
 ImportCounts import_csv(const std::string& database_path, const ImportFiles& files,
-                        const std::function<void(const ImportProgress&)>& progress = {});
+                        const ImportProgressFunction& progress = {});
 
 }  // namespace larder

@@ -9,8 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/log.hpp"
-#include "core/notice_sink.hpp"
+#include "core/relay.hpp"
 
 namespace larder {
 
@@ -22,7 +21,7 @@ namespace larder {
 ///  (a
 ///     second cache on this database) or by hand: then everything is announced, rather than one change too few.
 /// Threads: one, but for caught_up. Fork: make it after the fork; it has a connection of its own.
-class OutboxRelay {
+class OutboxRelay final : public Relay {
 public:
     static constexpr std::chrono::milliseconds poll_interval{10};
     static constexpr std::chrono::milliseconds retry_interval{200};  ///< after an error
@@ -30,7 +29,7 @@ public:
 
     /// Throws SourceError when the database cannot be opened. The sink outlives the relay.
     OutboxRelay(std::string database_path, NoticeSink& sink, Log log, int batch_rows = default_batch_rows);
-    ~OutboxRelay();
+    ~OutboxRelay() override;
     OutboxRelay(const OutboxRelay&) = delete;
     OutboxRelay& operator=(const OutboxRelay&) = delete;
 
@@ -38,13 +37,10 @@ public:
     /// some that were told. Once a second it looks whether the path still leads to the file that is open. Returns how
     /// many rows it told. Cheap when nothing has changed; waits for no lock longer than a few
     /// milliseconds, rows that it could not delete yet go with a later step. Throws SourceError.
-    int poll();
+    int poll() override;
 
-    /// Polls until stopped; after an error it says so once and opens the database anew.
-    void run(std::stop_token stop);
-
-    /// The last step found nothing more to tell. Any thread.
-    bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
+    void run(std::stop_token stop) override;
+    bool caught_up() const override { return caught_up_.load(std::memory_order_acquire); }
 
 private:
     struct Connection;
