@@ -1,0 +1,180 @@
+#include "core/postgres/postgres_relay.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "core/postgres/connection.hpp"
+#include "core/submission_source.hpp"
+
+namespace larder::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds retry_interval{200};
+constexpr milliseconds stop_interval{50};  // how long a stop may go unnoticed
+constexpr std::chrono::seconds fresh_enough{2};
+constexpr std::chrono::minutes mark_interval{1};
+constexpr int removed_at_once = 10'000;
+
+// Who holds it rings: one session of the database.
+constexpr const char* try_to_ring = "SELECT pg_try_advisory_lock(1279345732, 1)";
+
+constexpr const char* select_history =
+    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
+    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())";
+
+// One row at least. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from
+// that xmin on.
+constexpr const char* select_changes =
+    "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, changed.kind, "
+    "changed.assignment_id, pg_current_xact_id_if_assigned() FROM outbox_state state LEFT JOIN "
+    "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid >= $1::text::xid8 AND "
+    "NOT pg_visible_in_snapshot(txid, $2::pg_snapshot) LIMIT 100001) changed ON true";
+
+constexpr const char* delete_old =
+    "DELETE FROM outbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox WHERE txid < $1::text::xid8 LIMIT 10000))";
+
+std::string empty_snapshot_at(std::int64_t xmin) {
+    const std::string text = std::to_string(xmin);
+    return text + ":" + text + ":";
+}
+
+}  // namespace
+
+struct PostgresRelay::Changes {
+    std::vector<AssignmentId> ids, published;
+    bool all = false;
+    int rows = 0;
+};
+
+std::string history_of(Connection& connection) { return std::string(connection.run(select_history).text(0, 0)); }
+
+PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log)
+    : url_(std::move(url)), sink_(sink), log_(std::move(log)) {
+    connect();
+}
+
+PostgresRelay::~PostgresRelay() = default;
+
+void PostgresRelay::connect() {
+    connection_ = nullptr;
+    is_ringer_ = false;
+    auto fresh = std::make_unique<Connection>(
+        ConnectionOptions{.url = url_, .name = "larder relay", .must_write = true, .patience = patience});
+    fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
+    fresh->prepare("changes", select_changes);
+    fresh->prepare("remove", delete_old);
+    const std::string history = history_of(*fresh);
+    if (history != database_) {
+        database_ = history;
+        const std::optional<OutboxPosition> known = sink_.position();
+        const bool is_known = known && known->database == history && known->seq > 0;
+        cursor_ = is_known ? known->seq : 0;
+        snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
+        removed_below_ = -1;
+        remembered_ = -1;
+        seen_.clear();
+    }
+    connection_ = std::move(fresh);
+    beat_at_ = {};
+}
+
+int PostgresRelay::poll() {
+    const Clock::time_point begin = Clock::now();
+    try {
+        if (!connection_ || !connection_->is_open()) connect();
+        if (begin - beat_at_ >= heartbeat) beat();
+        const bool is_lost = snapshot_.empty();
+        const Rows rows =
+            connection_->ask("changes", {std::to_string(cursor_), is_lost ? empty_snapshot_at(1) : snapshot_});
+        if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
+        const std::int64_t removed_below = rows.integer(0, 2);
+        Changes changes;
+        changes.all =
+            is_lost || rows.count() > most_named || (removed_below != removed_below_ && cursor_ < removed_below);
+        for (int row = 0; row < rows.count() && !rows.is_null(row, 3); ++row, ++changes.rows) {
+            const std::string_view kind = rows.text(row, 3);
+            if (kind == "everything") changes.all = true;
+            (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 4));
+        }
+        tell(changes);
+        cursor_ = rows.integer(0, 0);
+        snapshot_ = rows.text(0, 1);
+        removed_below_ = removed_below;
+        looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
+        if (changes.rows != 0) {
+            remember();
+            if (is_ringer_) connection_->run("NOTIFY larder_outbox");
+        }
+        return changes.rows;
+    } catch (const SourceError&) {
+        connection_ = nullptr;  // made anew by the next step
+        throw;
+    }
+}
+
+void PostgresRelay::tell(const Changes& changes) {
+    if (changes.all)
+        sink_.everything_changed("what was told of this database so far is not known, or not all that changed");
+    else if (!changes.ids.empty())
+        sink_.changed(changes.ids);
+    if (!changes.all && !changes.published.empty()) sink_.published(changes.published);
+}
+
+void PostgresRelay::remember() {
+    if (remembered_ == cursor_) return;
+    sink_.remember({cursor_, database_});
+    remembered_ = cursor_;
+}
+
+/// What need not be done at every look.
+void PostgresRelay::beat() {
+    beat_at_ = Clock::now();
+    if (!is_ringer_) is_ringer_ = connection_->run(try_to_ring).flag(0, 0);
+    if (snapshot_.empty()) return;
+    remember();
+    if (is_ringer_) remove_old();
+}
+
+/// Transactions below an xmin were over when it was seen, and visible to all looks since.
+void PostgresRelay::remove_old() {
+    const Clock::time_point now = Clock::now();
+    if (seen_.empty() || now - seen_.back().first >= mark_interval) seen_.emplace_back(now, cursor_);
+    while (seen_.size() > 1 && now - seen_[1].first >= kept) seen_.pop_front();
+    if (now - seen_.front().first < kept || now - removed_at_ < heartbeat) return;
+    removed_at_ = now;
+    connection_->ask("remove", {std::to_string(seen_.front().second)});
+}
+
+bool PostgresRelay::caught_up() const {
+    const Clock::time_point looked_at{Clock::duration(looked_at_.load(std::memory_order_acquire))};
+    return Clock::now() - looked_at < fresh_enough;
+}
+
+void PostgresRelay::run(std::stop_token stop) {
+    std::string last_error;
+    while (!stop.stop_requested()) {
+        try {
+            poll();
+            last_error.clear();
+            if (is_ringer_) {
+                std::this_thread::sleep_for(bell_interval);
+                continue;
+            }
+            for (milliseconds waited{0}; waited < heartbeat && !stop.stop_requested(); waited += stop_interval)
+                if (connection_->wait_for_notice(stop_interval)) break;
+        } catch (const std::exception& error) {
+            connection_ = nullptr;
+            if (last_error != error.what()) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
+            last_error = error.what();
+            std::this_thread::sleep_for(retry_interval);
+        }
+    }
+}
+
+}  // namespace larder::postgres

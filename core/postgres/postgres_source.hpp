@@ -1,0 +1,32 @@
+// PostgresSource: assignments and submissions from a PostgreSQL database.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/submission_source.hpp"
+
+namespace larder::postgres {
+
+/// One connection, which never writes. Opening throws SourceError when the server cannot be reached within `patience`,
+/// or has neither our tables nor, with `views`, what they read; so does a read that takes longer.
+class PostgresSource final : public SubmissionSource {
+public:
+    static constexpr std::chrono::milliseconds patience{5'000};
+
+    /// `views`: CREATE TEMP VIEW statements, by which another program's database is read; empty: the tables are ours.
+    explicit PostgresSource(const std::string& url, const std::string& views = {});
+    ~PostgresSource() override;
+
+    std::optional<AssignmentRecord> load(AssignmentId id) override;
+    std::optional<Ownership> ownership(AssignmentId id) override;
+    std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) override;
+    std::vector<AssignmentId> all_ids() override;
+    std::vector<AssignmentId> active_since(Timestamp time) override;
+    bool is_current() const override;
+
+private:
+    std::unique_ptr<class Connection> connection_;
+};
+
+}  // namespace larder::postgres

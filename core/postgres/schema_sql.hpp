@@ -1,0 +1,14 @@
+// The schema of a PostgreSQL database, as the versions of its SQL that follow each other: core/postgres/sql/N.sql.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace larder::postgres {
+
+inline constexpr std::int64_t schema_version = 1;
+
+/// What makes version `version` of the one before. REQUIRES: from 1 to schema_version.
+std::string_view schema_sql(std::int64_t version);
+
+}  // namespace larder::postgres

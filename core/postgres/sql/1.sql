@@ -1,0 +1,133 @@
+-- Version 1: what an import fills and workers read, and where its changes are told. In a schema of its own, `larder`.
+
+CREATE TABLE larder.assignments(
+    assignment_id  bigint PRIMARY KEY,
+    title          text,
+    author_id      bigint,
+    max_score      numeric(13, 4) CHECK (abs(max_score) < 1e9),
+    due_at         timestamptz,
+    assigned_count bigint NOT NULL DEFAULT 0,
+    course         text CHECK (octet_length(course) <= 249),
+    status         text,
+    created_at     timestamptz
+);
+CREATE INDEX assignments_by_author ON larder.assignments(author_id);
+
+CREATE TABLE larder.submissions(
+    submission_id  bigint PRIMARY KEY,
+    assignment_id  bigint NOT NULL,
+    student_id     bigint,
+    status         text,
+    score          numeric(13, 4) CHECK (abs(score) < 1e9),
+    max_score      numeric(13, 4) CHECK (abs(max_score) < 1e9),
+    is_late        boolean NOT NULL DEFAULT false,
+    submitted_at   timestamptz,
+    graded_at      timestamptz
+);
+CREATE INDEX submissions_by_assignment ON larder.submissions(assignment_id);
+
+-- One row an assignment that a transaction has touched. Transactions become visible in another order than they began:
+-- who reads on goes by txid and by the snapshot of his last look, never by seq, which is for people.
+CREATE TABLE larder.outbox(
+    txid          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    assignment_id bigint NOT NULL,
+    kind          text NOT NULL,
+    seq           bigint GENERATED ALWAYS AS IDENTITY,
+    at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (txid, assignment_id, kind)
+);
+
+-- Rows of transactions below removed_below are gone, or may be: whoever has not read that far knows nothing.
+CREATE TABLE larder.outbox_state(
+    only_row      boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    removed_below bigint NOT NULL DEFAULT 0
+);
+INSERT INTO larder.outbox_state DEFAULT VALUES;
+
+CREATE FUNCTION larder.note_removed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        UPDATE larder.outbox_state SET removed_below = pg_current_xact_id()::text::bigint + 1;
+    ELSE
+        UPDATE larder.outbox_state SET removed_below = greatest(removed_below,
+            (SELECT coalesce(max(txid::text::bigint), 0) + 1 FROM removed));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER outbox_removed AFTER DELETE ON larder.outbox
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION larder.note_removed();
+CREATE TRIGGER outbox_truncated AFTER TRUNCATE ON larder.outbox
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_removed();
+
+-- The writers of the tables need no right to the outbox: the functions have their owner's.
+CREATE FUNCTION larder.note_submissions() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT DISTINCT assignment_id, 'submission' FROM after ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT DISTINCT assignment_id, 'submission' FROM before ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT assignment_id, 'submission' FROM before UNION SELECT assignment_id, 'submission' FROM after
+            ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER submissions_inserted AFTER INSERT ON larder.submissions
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
+CREATE TRIGGER submissions_updated AFTER UPDATE ON larder.submissions
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
+CREATE TRIGGER submissions_deleted AFTER DELETE ON larder.submissions
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
+CREATE TRIGGER submissions_truncated AFTER TRUNCATE ON larder.submissions
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
+
+CREATE FUNCTION larder.note_assignments() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT assignment_id, 'assignment' FROM after
+            UNION ALL SELECT assignment_id, 'published' FROM after WHERE status = 'published'
+            ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT assignment_id, 'assignment' FROM before ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind)
+            SELECT assignment_id, 'assignment' FROM before
+            UNION SELECT assignment_id, 'assignment' FROM after
+            UNION SELECT assignment_id, 'published' FROM after WHERE status = 'published'
+                AND assignment_id NOT IN (SELECT assignment_id FROM before WHERE status = 'published')
+            ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER assignments_inserted AFTER INSERT ON larder.assignments
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
+CREATE TRIGGER assignments_updated AFTER UPDATE ON larder.assignments
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
+CREATE TRIGGER assignments_deleted AFTER DELETE ON larder.assignments
+    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
+CREATE TRIGGER assignments_truncated AFTER TRUNCATE ON larder.assignments
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
+
+-- What a worker needs, and what a relay does besides. Roles belong to the whole server, and whoever may not make them
+-- grants to his own.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_reader') THEN CREATE ROLE larder_reader; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_relay') THEN CREATE ROLE larder_relay; END IF;
+    GRANT USAGE ON SCHEMA larder TO larder_reader, larder_relay;
+    GRANT SELECT ON larder.assignments, larder.submissions TO larder_reader;
+    GRANT SELECT, DELETE ON larder.outbox TO larder_relay;
+    GRANT SELECT, UPDATE ON larder.outbox_state TO larder_relay;
+EXCEPTION WHEN insufficient_privilege THEN NULL;
+END $$;

@@ -1,0 +1,229 @@
+// The outbox of a PostgreSQL database: no commit is missed, whatever the order in which transactions end.
+#include "core/postgres/postgres_relay.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <mutex>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "tests/postgres/postgres_server.hpp"
+
+using namespace larder;
+using namespace larder::test;
+using postgres::Connection;
+using postgres::PostgresRelay;
+using Told = std::multiset<AssignmentId>;
+
+namespace {
+
+/// A cache that only remembers what it was told. Outlives relays, as a segment does.
+class Sink final : public NoticeSink {
+public:
+    void changed(std::span<const AssignmentId> ids) override {
+        const std::lock_guard lock(mutex);
+        told.insert(ids.begin(), ids.end());
+    }
+    void published(std::span<const AssignmentId> ids) override { published_ids.insert(ids.begin(), ids.end()); }
+    void everything_changed(std::string_view) override { ++flushes; }
+    std::optional<OutboxPosition> position() override { return known; }
+    void remember(const OutboxPosition& position) override { known = position; }
+    Told take() {
+        const std::lock_guard lock(mutex);
+        return std::exchange(told, {});
+    }
+    int take_flushes() { return std::exchange(flushes, 0); }
+
+    std::mutex mutex;
+    Told told, published_ids;
+    int flushes = 0;
+    std::optional<OutboxPosition> known;
+};
+
+struct Office : PostgresSchool {
+    Office() {
+        for (const int id : {1, 2, 3}) add_assignment(id);
+        for (const int id : {1, 2, 3}) add_score(10 * id, id, "90");
+        relay.poll();
+        sink.take();
+        sink.take_flushes();
+    }
+    void change(int id) { sql("UPDATE submissions SET score = score - 1 WHERE assignment_id = " + std::to_string(id)); }
+    Sink sink;
+    PostgresRelay relay{url, sink, {}};
+};
+
+}  // namespace
+
+TEST_CASE("a commit is told once, whatever changed and by which statement", "[postgres]") {
+    Office office;
+    office.change(1);
+    CHECK(office.relay.poll() == 1);
+    CHECK(office.sink.take() == Told{1});
+    CHECK(office.relay.poll() == 0);
+    office.sql("UPDATE submissions SET assignment_id = 3 WHERE submission_id = 20");
+    office.relay.poll();
+    CHECK(office.sink.take() == Told{2, 3});
+    office.sql(
+        "INSERT INTO submissions(submission_id, assignment_id) VALUES (10, 2) ON CONFLICT (submission_id) DO "
+        "UPDATE SET assignment_id = excluded.assignment_id");
+    office.relay.poll();
+    CHECK(office.sink.take() == Told{1, 2});
+    office.sql("DELETE FROM submissions WHERE submission_id = 30");
+    office.relay.poll();
+    CHECK(office.sink.take() == Told{3});
+    office.sql("UPDATE assignments SET title = 'x', status = 'published' WHERE assignment_id < 3");
+    office.relay.poll();
+    CHECK(office.sink.take() == Told{1, 2});
+    CHECK(office.sink.published_ids == Told{1, 2});
+    CHECK(office.sink.take_flushes() == 0);
+    office.sql("TRUNCATE submissions");
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+}
+
+TEST_CASE("a transaction has one row in the outbox for each assignment, however much it does", "[postgres]") {
+    Office office;
+    office.sql("BEGIN");
+    for (int i = 0; i < 50; ++i) office.sql("UPDATE submissions SET score = " + std::to_string(i));
+    office.sql("COMMIT");
+    CHECK(office.relay.poll() == 3);
+    office.sql("BEGIN");
+    office.change(1);
+    office.sql("ROLLBACK");
+    CHECK(office.relay.poll() == 0);
+}
+
+TEST_CASE("a transaction that began before others and ends after them is told, which a cursor by number loses",
+          "[postgres]") {
+    Office office;
+    Connection slow(office.options());
+    slow.run("BEGIN; UPDATE submissions SET score = 1 WHERE assignment_id = 1");
+    office.change(2);
+    std::int64_t last_seq = office.number("SELECT max(seq) FROM outbox");
+    CHECK(office.relay.poll() == 1);
+    CHECK(office.sink.take() == Told{2});
+    slow.run("COMMIT");
+    CHECK(office.number("SELECT count(*) FROM outbox WHERE seq > " + std::to_string(last_seq)) == 0);  // lost
+    CHECK(office.relay.poll() == 1);
+    CHECK(office.sink.take() == Told{1});
+    CHECK(office.relay.poll() == 0);
+}
+
+TEST_CASE("while a long transaction holds the horizon nothing is told over and over", "[postgres]") {
+    Office office;
+    Connection slow(office.options());
+    slow.run("BEGIN; UPDATE submissions SET score = 1 WHERE assignment_id = 1");
+    for (int i = 0; i < 20; ++i) {
+        office.change(2);
+        CHECK(office.relay.poll() == 1);
+    }
+    CHECK(office.relay.poll() == 0);
+    CHECK(office.sink.take().count(2) == 20);
+    slow.run("COMMIT");
+    CHECK(office.relay.poll() == 1);
+}
+
+TEST_CASE("the next relay goes on where the last one came to; twice told is better than never", "[postgres]") {
+    Office office;
+    office.change(1);
+    {
+        PostgresRelay next(office.url, office.sink, {});
+        CHECK(next.poll() >= 1);
+        CHECK(office.sink.take().count(1) >= 1);
+        CHECK(office.sink.take_flushes() == 0);
+    }
+    office.change(2);
+    office.sink.known->seq = 0;
+    PostgresRelay lost(office.url, office.sink, {});
+    lost.poll();
+    CHECK(office.sink.take_flushes() == 1);
+    office.sink.known->database = "another";
+    PostgresRelay elsewhere(office.url, office.sink, {});
+    elsewhere.poll();
+    CHECK(office.sink.take_flushes() == 1);
+    elsewhere.poll();
+    CHECK(office.sink.take_flushes() == 0);
+}
+
+TEST_CASE("rows that were removed before they were read are everything, once", "[postgres]") {
+    Office office;
+    office.change(1);
+    office.sql("DELETE FROM outbox");
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 0);
+    Connection slow(office.options());  // whose transaction keeps the cursor below what was removed
+    slow.run("BEGIN; UPDATE submissions SET score = 1 WHERE assignment_id = 1");
+    office.change(2);
+    office.sql("DELETE FROM outbox");
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+    for (int i = 0; i < 3; ++i) office.relay.poll();
+    CHECK(office.sink.take_flushes() == 0);
+    slow.run("COMMIT");
+    office.relay.poll();
+    CHECK(office.sink.take() == Told{1});
+    office.sql("TRUNCATE outbox");
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+}
+
+TEST_CASE("a connection that is ended by the server is made anew, and nothing is lost", "[postgres]") {
+    Office office;
+    office.change(1);
+    office.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'larder relay' AND "
+        "datname = current_database()");
+    CHECK_THROWS_AS(office.relay.poll(), SourceError);
+    CHECK(office.relay.poll() == 1);
+    CHECK(office.sink.take() == Told{1});
+    CHECK(office.sink.take_flushes() == 0);
+}
+
+TEST_CASE("one relay rings, the others hear it", "[postgres]") {
+    Office office;
+    Sink other;
+    PostgresRelay second(office.url, other, {});
+    second.poll();
+    CHECK(office.relay.is_ringer());
+    CHECK_FALSE(second.is_ringer());
+    std::jthread ringer([&](std::stop_token stop) { office.relay.run(stop); });
+    std::jthread hearer([&](std::stop_token stop) { second.run(stop); });
+    CHECK(eventually([&] { return second.caught_up() && office.relay.caught_up(); }));
+    office.change(3);
+    CHECK(eventually([&] { return office.sink.take().count(3) > 0; }));
+    CHECK(eventually([&] { return other.take().count(3) > 0; }));
+}
+
+TEST_CASE("of many writers whose commits come in any order none is missed", "[postgres]") {
+    constexpr int writers = 8, commits = 100;
+    Office office;
+    std::jthread running([&](std::stop_token stop) { office.relay.run(stop); });
+    std::vector<std::jthread> threads;
+    for (int writer = 0; writer < writers; ++writer)
+        threads.emplace_back([&office, writer] {
+            Connection connection(office.options());
+            std::minstd_rand random(static_cast<unsigned>(writer) + 1);
+            for (int i = 0; i < commits; ++i) {
+                const int id = 1'000 * (writer + 1) + i;
+                connection.run("BEGIN; INSERT INTO submissions(submission_id, assignment_id) VALUES (" +
+                               std::to_string(id) + ", " + std::to_string(id) + ")");
+                connection.run("SELECT pg_sleep(0.001 * " + std::to_string(random() % 20) + ")");
+                connection.run(random() % 10 == 0 ? "ROLLBACK" : "COMMIT");
+            }
+        });
+    threads.clear();  // all have ended
+    std::set<AssignmentId> committed;
+    const postgres::Rows rows = office.writer.run("SELECT assignment_id FROM submissions WHERE assignment_id >= 1000");
+    for (int row = 0; row < rows.count(); ++row) committed.insert(rows.integer(row, 0));
+    CHECK(committed.size() > writers * commits / 2);
+    Told told;
+    CHECK(eventually([&] {
+        told.merge(office.sink.take());
+        return std::all_of(committed.begin(), committed.end(), [&](AssignmentId id) { return told.count(id) == 1; });
+    }));
+    CHECK(std::set<AssignmentId>(told.begin(), told.end()) == committed);  // and nothing else
+}
