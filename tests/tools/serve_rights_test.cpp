@@ -11,6 +11,8 @@ using namespace larder::test;
 
 namespace {
 
+using Clients = std::vector<std::unique_ptr<HttpClient>>;
+
 /// A service with a key file that its configuration file names.
 class Keyed {
 public:
@@ -28,6 +30,15 @@ public:
             [&] { return service_.log().find("Reloaded: all workers are new", before) != std::string::npos; });
     }
     Service& service() { return service_; }
+    /// Each has asked once, and keeps its connection.
+    Clients connected(const std::string& token) const {
+        Clients clients;
+        for (int i = 0; i < 6; ++i) {
+            clients.push_back(std::make_unique<HttpClient>(service_.port()));
+            REQUIRE(clients.back()->get(analytics(1), token).status == 200);
+        }
+        return clients;
+    }
 
 private:
     ServedSchool school_;
@@ -56,12 +67,8 @@ TEST_CASE("a refused request is a line of the log: what, by whom, and why", "[se
 
 TEST_CASE("a key that was taken away opens nothing more, on no connection", "[serve][reload]") {
     Keyed scene;
-    std::vector<std::unique_ptr<HttpClient>> clients;
     const std::string token = bearer(Role::admin, 1);
-    for (int i = 0; i < 6; ++i) {
-        clients.push_back(std::make_unique<HttpClient>(scene.service().port()));
-        REQUIRE(clients.back()->get(analytics(1), token).status == 200);
-    }
+    const Clients clients = scene.connected(token);
     scene.write_key(std::string(40, 'x'));
     REQUIRE(scene.reload());
     for (const auto& client : clients) CHECK(client->get(analytics(1), token).status != 200);
@@ -70,12 +77,8 @@ TEST_CASE("a key that was taken away opens nothing more, on no connection", "[se
 
 TEST_CASE("a key that is added loses no request on connections that are there", "[serve][reload]") {
     Keyed scene;
-    std::vector<std::unique_ptr<HttpClient>> clients;
     const std::string token = bearer(Role::admin, 1);
-    for (int i = 0; i < 6; ++i) {
-        clients.push_back(std::make_unique<HttpClient>(scene.service().port()));
-        REQUIRE(clients.back()->get(analytics(1), token).status == 200);
-    }
+    const Clients clients = scene.connected(token);
     scene.write_key(secret + "\nnext:" + std::string(40, 'x'));
     REQUIRE(scene.reload());
     for (const auto& client : clients) CHECK(client->get(analytics(1), token).status == 200);

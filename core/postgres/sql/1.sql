@@ -59,65 +59,59 @@ CREATE TRIGGER outbox_removed AFTER DELETE ON larder.outbox
 CREATE TRIGGER outbox_truncated AFTER TRUNCATE ON larder.outbox
     FOR EACH STATEMENT EXECUTE FUNCTION larder.note_removed();
 
--- The writers of the tables need no right to the outbox: the functions have their owner's.
-CREATE FUNCTION larder.note_submissions() RETURNS trigger
+-- The writers of the tables need no right to the outbox: the functions have their owner's. The argument is the kind.
+CREATE FUNCTION larder.note_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT DISTINCT assignment_id, 'submission' FROM after ON CONFLICT DO NOTHING;
+            SELECT DISTINCT assignment_id, TG_ARGV[0] FROM after ON CONFLICT DO NOTHING;
     ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT DISTINCT assignment_id, 'submission' FROM before ON CONFLICT DO NOTHING;
+            SELECT DISTINCT assignment_id, TG_ARGV[0] FROM before ON CONFLICT DO NOTHING;
     ELSIF TG_OP = 'UPDATE' THEN
         INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT assignment_id, 'submission' FROM before UNION SELECT assignment_id, 'submission' FROM after
+            SELECT assignment_id, TG_ARGV[0] FROM before UNION SELECT assignment_id, TG_ARGV[0] FROM after
             ON CONFLICT DO NOTHING;
     ELSE
         INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER submissions_inserted AFTER INSERT ON larder.submissions
-    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
-CREATE TRIGGER submissions_updated AFTER UPDATE ON larder.submissions
-    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
-CREATE TRIGGER submissions_deleted AFTER DELETE ON larder.submissions
-    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
-CREATE TRIGGER submissions_truncated AFTER TRUNCATE ON larder.submissions
-    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_submissions();
 
-CREATE FUNCTION larder.note_assignments() RETURNS trigger
+CREATE FUNCTION larder.note_published() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT assignment_id, 'assignment' FROM after
-            UNION ALL SELECT assignment_id, 'published' FROM after WHERE status = 'published'
-            ON CONFLICT DO NOTHING;
-    ELSIF TG_OP = 'DELETE' THEN
+            SELECT assignment_id, 'published' FROM after WHERE status = 'published' ON CONFLICT DO NOTHING;
+    ELSE
         INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT assignment_id, 'assignment' FROM before ON CONFLICT DO NOTHING;
-    ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO larder.outbox(assignment_id, kind)
-            SELECT assignment_id, 'assignment' FROM before
-            UNION SELECT assignment_id, 'assignment' FROM after
-            UNION SELECT assignment_id, 'published' FROM after WHERE status = 'published'
+            SELECT assignment_id, 'published' FROM after WHERE status = 'published'
                 AND assignment_id NOT IN (SELECT assignment_id FROM before WHERE status = 'published')
             ON CONFLICT DO NOTHING;
-    ELSE
-        INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER assignments_inserted AFTER INSERT ON larder.assignments
-    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
-CREATE TRIGGER assignments_updated AFTER UPDATE ON larder.assignments
-    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
-CREATE TRIGGER assignments_deleted AFTER DELETE ON larder.assignments
-    REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
-CREATE TRIGGER assignments_truncated AFTER TRUNCATE ON larder.assignments
-    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_assignments();
+
+DO $$
+DECLARE kind text; changes text;
+BEGIN
+    FOREACH kind IN ARRAY ARRAY['submission', 'assignment'] LOOP
+        changes := format('FOR EACH STATEMENT EXECUTE FUNCTION larder.note_changes(%L)', kind);
+        EXECUTE format('CREATE TRIGGER inserted AFTER INSERT ON larder.%I REFERENCING NEW TABLE AS after %s',
+            kind || 's', changes);
+        EXECUTE format('CREATE TRIGGER updated AFTER UPDATE ON larder.%I '
+            'REFERENCING OLD TABLE AS before NEW TABLE AS after %s', kind || 's', changes);
+        EXECUTE format('CREATE TRIGGER deleted AFTER DELETE ON larder.%I REFERENCING OLD TABLE AS before %s',
+            kind || 's', changes);
+        EXECUTE format('CREATE TRIGGER truncated AFTER TRUNCATE ON larder.%I %s', kind || 's', changes);
+    END LOOP;
+END $$;
+CREATE TRIGGER published_at_once AFTER INSERT ON larder.assignments
+    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_published();
+CREATE TRIGGER published_later AFTER UPDATE ON larder.assignments
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_published();
 
 -- What a worker needs, and what a relay does besides. Roles belong to the whole server, and whoever may not make them
 -- grants to his own.
