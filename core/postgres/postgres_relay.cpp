@@ -18,7 +18,6 @@ constexpr milliseconds retry_interval{200};
 constexpr milliseconds stop_interval{50};  // how long a stop may go unnoticed
 constexpr std::chrono::seconds fresh_enough{2};
 constexpr std::chrono::minutes mark_interval{1};
-constexpr int removed_at_once = 10'000;
 
 // Who holds it rings: one session of the database.
 constexpr const char* try_to_ring = "SELECT pg_try_advisory_lock(1279345732, 1)";
