@@ -121,7 +121,6 @@ OwnSchema OwnSchema::from_file(const std::string& path) {
     const bool is_small =
         std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) <= most_bytes;
     std::ostringstream statements;
-    // Of a folder this reads nothing, where iterators would throw.
     if (!is_small || !(statements << std::ifstream(path, std::ios::binary).rdbuf()))
         throw SourceError("the schema " + path +
                           " cannot be read: name a file of `CREATE TEMP VIEW` statements, at most 1 MiB, see `larder "

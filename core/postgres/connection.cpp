@@ -204,8 +204,6 @@ Rows Connection::ask(const char* prepared, std::initializer_list<Value> values) 
     return finish();
 }
 
-void Connection::begin_copy(const std::string& sql) { run(sql); }
-
 void Connection::put_copy(std::string_view lines) {
     const Deadline until = deadline();
     while (true) {

@@ -72,8 +72,7 @@ public:
     void prepare(const char* name, const char* sql);
     Rows ask(const char* prepared, std::initializer_list<Value> values = {});
 
-    /// COPY ... FROM STDIN: lines of its text format, ended by end_copy.
-    void begin_copy(const std::string& sql);
+    /// After a COPY ... FROM STDIN was run: lines of its text format, ended by end_copy.
     void put_copy(std::string_view lines);
     void end_copy();
 

@@ -137,8 +137,8 @@ void PostgresImport::copy_into(Copying table) {
     copying_ = table;
     if (table == Copying::nothing) return;
     const bool is_assignments = table == Copying::assignments;
-    connection_->begin_copy(std::string("COPY ") + (is_assignments ? "new_assignments" : "new_submissions") + "(" +
-                            (is_assignments ? assignment_columns : submission_columns) + ") FROM STDIN");
+    connection_->run(std::string("COPY ") + (is_assignments ? "new_assignments" : "new_submissions") + "(" +
+                     (is_assignments ? assignment_columns : submission_columns) + ") FROM STDIN");
 }
 
 void PostgresImport::put(const AssignmentRow& row) {
