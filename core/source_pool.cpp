@@ -13,6 +13,7 @@ void SourcePool::forget_inherited() {
     if (owner_pid_ == pid) return;
     for (auto& source : idle_) static_cast<void>(source.release());
     idle_.clear();
+    turns_ = 0;
     owner_pid_ = pid;
 }
 
@@ -21,11 +22,27 @@ void SourcePool::refuse_while_resting() {
     if (steady_clock::now() < unavailable_until_) throw SourceUnavailable(why_unavailable_);
 }
 
+void SourcePool::begin_turn() {
+    std::unique_lock lock(mutex_);
+    forget_inherited();
+    const auto has_room = [this] { return most_open_ == 0 || turns_ < most_open_; };
+    if (!turn_ended_.wait_for(lock, patience, has_room))
+        throw SourceUnavailable(
+            "all connections of this process to the database are in use: it is slow, or asked too "
+            "much of");
+    ++turns_;
+}
+
+void SourcePool::end_turn() {
+    const std::lock_guard lock(mutex_);
+    --turns_;
+    turn_ended_.notify_one();
+}
+
 std::unique_ptr<SubmissionSource> SourcePool::take() {
     std::unique_ptr<SubmissionSource> source;
     {
         const std::lock_guard lock(mutex_);
-        forget_inherited();
         if (!idle_.empty()) {
             source = std::move(idle_.back());
             idle_.pop_back();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -15,14 +16,17 @@ namespace larder {
 
 /// Opens a source when none is idle or its name leads elsewhere by now; keeps a few for the next reader. Once one was
 /// SourceUnavailable all who come within `rest` are told the same at once: not each of them waits for a lock that one
-/// has waited for. Threads: safe. Fork: a child forgets what its parent had open (a SQLite connection must be neither
-/// used nor closed there) and opens its own.
+/// has waited for. Where all that may be open are in use it waits, at most `patience`. Threads: safe. Fork: a child
+/// forgets what its parent had open (a SQLite connection must be neither used nor closed there) and opens its own.
 class SourcePool {
 public:
     static constexpr std::size_t max_idle = 4;
     static constexpr std::chrono::milliseconds rest{500};
+    static constexpr std::chrono::milliseconds patience{5'000};
 
-    explicit SourcePool(SourceFactory open) : open_(std::move(open)) {}
+    /// `most_open`: at a time; 0: as many as read.
+    explicit SourcePool(SourceFactory open, std::size_t most_open = 0)
+        : open_(std::move(open)), most_open_(most_open) {}
     ~SourcePool();
     SourcePool(const SourcePool&) = delete;
     SourcePool& operator=(const SourcePool&) = delete;
@@ -31,6 +35,7 @@ public:
     template <class Work>
     std::invoke_result_t<Work&, SubmissionSource&> read(Work work) {
         refuse_while_resting();
+        const Turn turn(*this);
         try {
             std::unique_ptr<SubmissionSource> source = take();
             auto result = work(*source);
@@ -43,13 +48,29 @@ public:
     }
 
 private:
+    /// The right to have one open.
+    class Turn {
+    public:
+        explicit Turn(SourcePool& pool) : pool_(pool) { pool_.begin_turn(); }
+        ~Turn() { pool_.end_turn(); }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+
+    private:
+        SourcePool& pool_;
+    };
+    void begin_turn();
+    void end_turn();
     void refuse_while_resting();
     std::unique_ptr<SubmissionSource> take();
     void give_back(std::unique_ptr<SubmissionSource> source);
     void note_unavailable(const char* why);
     void forget_inherited();
     SourceFactory open_;
+    const std::size_t most_open_;
     std::mutex mutex_;
+    std::condition_variable turn_ended_;
+    std::size_t turns_ = 0;
     std::vector<std::unique_ptr<SubmissionSource>> idle_;
     int owner_pid_ = 0;
     std::chrono::steady_clock::time_point unavailable_until_{};
