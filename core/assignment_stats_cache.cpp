@@ -36,7 +36,7 @@ std::string_view name_of(DocumentState state) {
 AssignmentStatsCache::AssignmentStatsCache(Cache cache, SourceFactory open_source, StatsCacheOptions options)
     : cache_(std::move(cache)),
       options_(std::move(options)),
-      sources_(std::move(open_source)),
+      sources_(std::move(open_source), options_.most_sources),
       access_(cache_, sources_, entry_options()),
       notices_(cache_, options_.log),
       warmer_([this](AssignmentId id) { return warm_one(id); }, [this] { return cache_.mean_compute_time(); },

@@ -40,6 +40,7 @@ struct StatsCacheOptions {
     TtlRange smart_ttl{};  ///< wanted: each document's ttl comes from its own changes, within this range
     Log log{};
     std::function<Timestamp()> wall_clock{};  ///< of generated_at and cached_at; empty: the system's
+    std::size_t most_sources = 0;             ///< open at a time; 0: as many as threads read
     WarmQueue* warm_queue = nullptr;          ///< where warming that takes long is put off to; null: see Warmer
 };
 

@@ -19,8 +19,6 @@ namespace {
 constexpr int busy_timeout_ms = 5;
 constexpr int sweep_rows = 1'000;         // of one step: a writer of the database waits for it
 constexpr int steps_between_sweeps = 16;  // while a writer keeps the lock
-constexpr int most_attempts = 200;  // to begin while a writer has the lock, a poll_interval and a busy_timeout each
-constexpr int max_batches_at_once = 10'000;
 constexpr std::chrono::seconds file_interval{1};
 constexpr const char* highest_number = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox'";
 
@@ -244,21 +242,6 @@ bool is_told(const std::string& database_path, NoticeSink& sink) {
     } catch (const SQLite::Exception& error) {
         throw_unreadable(database_path, error);
     }
-}
-
-int relay_once(const std::string& database_path, NoticeSink& sink, const Log& log) {
-    std::optional<OutboxRelay> relay;
-    for (int attempt = 1; !relay; ++attempt) {
-        try {
-            relay.emplace(database_path, sink, log);
-        } catch (const SourceUnavailable&) {
-            if (attempt == most_attempts) throw;
-            std::this_thread::sleep_for(OutboxRelay::poll_interval);
-        }
-    }
-    int rows = 0;
-    for (int batch = 0; batch < max_batches_at_once && !relay->caught_up(); ++batch) rows += relay->poll();
-    return rows;
 }
 
 }  // namespace larder

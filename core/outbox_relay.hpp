@@ -65,10 +65,6 @@ private:
     std::atomic<bool> caught_up_{false};
 };
 
-/// Tells everything that is in the outbox now; for programs that find no listener. Returns the rows told. Throws
-/// SourceError.
-int relay_once(const std::string& database_path, NoticeSink& sink, const Log& log);
-
 /// The sink was told of everything that is in the outbox, by whomever. Throws SourceError.
 bool is_told(const std::string& database_path, NoticeSink& sink);
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/submission_source.hpp"
 
@@ -32,5 +33,15 @@ private:
 
 /// The path that a URL of open_source names. Throws SourceError for what is not SQLite.
 std::string sqlite_path(const std::string& url);
+
+/// For Options::identity: the canonical absolute path, and how it is read. Throws SourceError.
+std::string database_identity(const std::string& url, const OwnSchema* schema = nullptr);
+
+/// The changes of which tables nobody would be told, and what a service lacks in a database of another program: a
+/// sentence each, with what to do. Throws SourceError.
+std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema);
+
+/// Some trigger of the database writes to the outbox what is published. Throws SourceError.
+bool announces_publications(const std::string& url);
 
 }  // namespace larder

@@ -24,11 +24,13 @@ struct SourceUnavailable : SourceError {
 
 /// What the access rule asks: the assignment exists, and who wrote it.
 struct Ownership {
-    std::optional<UserId> author_id;  ///< absent: nobody's
+    std::optional<UserId> author_id;    ///< absent: nobody's
+    std::uint64_t source_position = 0;  ///< see SubmissionSource
 };
 
 /// Threads: one at a time. Fork: a child opens its own, after the fork; it does not use or destroy an inherited one.
-/// Every member throws SourceError.
+/// Every member throws SourceError. A source that follows another one, and may be behind it, says how far it had come
+/// before it was read, in numbers that grow (`source_position`, for EntryOptions); 0: it follows none.
 class SubmissionSource {
 public:
     virtual ~SubmissionSource() = default;
@@ -61,16 +63,5 @@ class OwnSchema;
 /// Opens the source that a URL names: `sqlite:PATH`, `sqlite:///PATH` or a plain path. `schema`: how a database of
 /// another program is read. Throws SourceError.
 std::unique_ptr<SubmissionSource> open_source(const std::string& url, const OwnSchema* schema = nullptr);
-
-/// A name that two URLs of one database share, for Options::identity: its canonical absolute path, and how it is read.
-/// Throws SourceError.
-std::string database_identity(const std::string& url, const OwnSchema* schema = nullptr);
-
-/// The changes of which tables nobody would be told, and what a service lacks in a database of another program: a
-/// sentence each, with what to do. Throws SourceError.
-std::vector<std::string> unwatched_tables(const std::string& url, const OwnSchema& schema);
-
-/// Some trigger of the database writes to the outbox what is published. Throws SourceError.
-bool announces_publications(const std::string& url);
 
 }  // namespace larder

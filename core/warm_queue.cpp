@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 
+#include "core/database.hpp"
 #include "core/file_identity.hpp"
 #include "core/json_writer.hpp"
 #include "core/schema.hpp"
@@ -148,8 +149,8 @@ WarmQueue::Access::~Access() {
     if (connection && connection->owner_pid != ::getpid()) static_cast<void>(connection.release());
 }
 
-WarmQueue::WarmQueue(std::string database_path, std::string cache)
-    : path_(std::move(database_path)), cache_(std::filesystem::weakly_canonical(cache).string()) {}
+WarmQueue::WarmQueue(std::string file, std::string cache)
+    : path_(std::move(file)), cache_(std::filesystem::weakly_canonical(cache).string()) {}
 
 WarmQueue::~WarmQueue() = default;
 
@@ -281,6 +282,22 @@ void WarmQueue::give_back(const WarmTurn& turn, std::int64_t runner) {
                       "runner = ?3",
                       turn.job, turn.position, runner);
     });
+}
+
+std::string warm_queue_file(const Database& database, const std::string& segment_path) {
+    if (!database.is_remote()) return database.file();
+    const std::string path = segment_path + warm_queue_suffix;
+    try {
+        constexpr int patience_ms = std::chrono::duration_cast<milliseconds>(WarmQueue::change_limit).count();
+        SQLite::Database file(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, patience_ms);
+        if (missing_service_tables(file).empty()) return path;
+        file.exec("PRAGMA journal_mode = WAL");
+        file.exec(service_tables_sql(file));
+        return path;
+    } catch (const SQLite::Exception& error) {
+        throw SourceError("the queue of warming jobs in " + path + " cannot be made (" + error.what() +
+                          "): check that its directory may be written and has space");
+    }
 }
 
 }  // namespace larder

@@ -1,4 +1,4 @@
-// WarmQueue: the jobs of warming that were put off, kept in the database file, so that they outlive every process.
+// WarmQueue: the jobs of warming that were put off, kept in a SQLite file, so that they outlive every process.
 #pragma once
 
 #include <chrono>
@@ -15,6 +15,8 @@
 #include "core/assignment.hpp"
 
 namespace larder {
+
+class Database;
 
 using WarmJobId = std::int64_t;
 
@@ -60,7 +62,7 @@ public:
 
     /// `cache` is Cache::segment_path(), by whatever links. Jobs without a cache, of a program that knew none, are
     /// every cache's.
-    WarmQueue(std::string database_path, std::string cache);
+    WarmQueue(std::string file, std::string cache);
     ~WarmQueue();
     WarmQueue(const WarmQueue&) = delete;
     WarmQueue& operator=(const WarmQueue&) = delete;
@@ -100,5 +102,12 @@ private:
     const std::string path_, cache_;
     Access changing_{change_limit}, looking_{look_limit};
 };
+
+/// Behind the segment's path, where a database has no file of this host.
+inline constexpr const char* warm_queue_suffix = ".jobs";
+
+/// Where the jobs of that cache are: in the database's own file, or, where it is none of this host, in one beside the
+/// segment, which is made where it is absent. Throws SourceError.
+std::string warm_queue_file(const Database& database, const std::string& segment_path);
 
 }  // namespace larder

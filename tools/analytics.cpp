@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "core/assignment_stats_cache.hpp"
-#include "core/outbox_relay.hpp"
 #include "tools/database_option.hpp"
 #include "tools/document_options.hpp"
 #include "tools/json_lines.hpp"
@@ -45,10 +44,10 @@ int run(const Arguments& arguments) {
     const Cache cache = Cache::open(options);
     AssignmentStatsCache statistics(cache, arguments.database.sources(), documents);
     // Nobody else tells the cache what changed: a listener without a database does not.
-    if (!somebody_relays(cache)) relay_once(arguments.database.path(), statistics.notices(), log);
+    if (!somebody_relays(cache)) relay_once(*arguments.database.database(), statistics.notices(), log);
     const std::optional<Document> document = statistics.get_or_calculate(arguments.id);
     if (!document)
-        throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.database.url()));
+        throw Refusal(kNegative, fmt::format("no assignment {} in {}", arguments.id, arguments.database.name()));
     show(*document, arguments.json);
     return kOk;
 }

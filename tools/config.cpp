@@ -9,6 +9,7 @@
 #include "tools/config_check.hpp"
 #include "tools/config_example.hpp"
 #include "tools/json_lines.hpp"
+#include "tools/open_database.hpp"
 #include "tools/settings.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/terminal.hpp"
@@ -47,6 +48,10 @@ const char* name_of(Origin origin) {
     return "";
 }
 
+std::string shown(const Setting& setting) {
+    return std::string_view(setting.row->unit) == "URL" ? without_password(setting.text) : setting.text;
+}
+
 void print_table(const Arguments& arguments) {
     std::string section;
     for (const Setting& setting : arguments.settings) {
@@ -54,7 +59,7 @@ void print_table(const Arguments& arguments) {
             section = section_of(setting.row->group);
             print(fmt::format("{}[{}]\n", &setting == &arguments.settings.front() ? "" : "\n", section));
         }
-        const std::string value = setting.text.empty() ? "-" : escaped(setting.text);
+        const std::string value = setting.text.empty() ? "-" : escaped(shown(setting));
         const std::string from =
             setting.at.empty() ? name_of(setting.origin) : fmt::format("{} {}", name_of(setting.origin), setting.at);
         print(fmt::format("{:<18} {:<24} {}\n", setting.row->name, value, escaped(from)));
@@ -65,7 +70,7 @@ void print_settings_json(const Arguments& arguments) {
     boost::json::array options;
     for (const Setting& setting : arguments.settings) {
         boost::json::object option{{"name", setting.row->name}, {"section", section_of(setting.row->group)}};
-        put_text(option, "value", setting.text);
+        put_text(option, "value", shown(setting));
         option["from"] = name_of(setting.origin);
         put_text(option, "at", setting.at);
         options.push_back(std::move(option));

@@ -32,17 +32,17 @@ public:
         with("schema", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(OwnSchema::from_file(path));
         });
-        with("db", [this](const std::string& url) {
+        with("db", [this](const std::string&) {
             const bool is_said = file_.find("schema") != nullptr && good_.count("schema") == 0;
             if (is_said) return;
-            for (const std::string& finding : DatabaseOption(url, text_of("schema")).findings())
+            for (const std::string& finding : database().database()->findings())
                 complain(*file_.find("db"), finding);
         });
         check_pair("ttl-min", "ttl-max");
         with("soft-ttl", [this](const std::string&) { check_documents(); });
         with("warm-on-publish", [this](const std::string& wanted) {
             if (file_.find("db") != nullptr && good_.count("db") != 0 && parse_switch(wanted))
-                DatabaseOption(text_of("db"), text_of("schema")).check_publications();
+                database().check_publications();
         });
         with("auth-key-file", [](const std::string& path) {
             if (!path.empty()) static_cast<void>(KeyRing::read_file(path));
@@ -57,6 +57,7 @@ private:
         const ConfigEntry* const entry = file_.find(name);
         return entry == nullptr ? std::string() : entry->text;
     }
+    DatabaseOption database() const { return {{text_of("db"), text_of("relay-db")}, text_of("schema")}; }
     void check_entry(const ConfigEntry& entry) {
         std::string error = entry.error;
         try {

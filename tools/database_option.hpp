@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "core/database.hpp"
 #include "core/own_schema.hpp"
-#include "core/submission_source.hpp"
+#include "core/remote_database.hpp"
 
 namespace CLI {
 class App;
@@ -15,41 +16,42 @@ class Option;
 
 namespace larder::tools {
 
-/// `--db`, and `--schema` where it is another program's. Members throw SourceError. Copies share what was read.
+/// `--db`, `--relay-db` where its relay is another role, and `--schema` where it is another program's. Members throw
+/// SourceError. Copies share what was read.
 class DatabaseOption {
 public:
     DatabaseOption() = default;
-    /// As given elsewhere; an empty file: none.
-    DatabaseOption(std::string url, std::string schema_file)
-        : url_(std::move(url)), schema_file_(std::move(schema_file)) {}
+    /// As given elsewhere; what is empty: none.
+    DatabaseOption(DatabaseUrls urls, std::string schema_file)
+        : urls_(std::move(urls)), schema_file_(std::move(schema_file)) {}
 
     /// --db is required; returns it.
     CLI::Option* add_to(CLI::App& verb);
 
-    bool is_named() const { return !url_.empty(); }
-    const std::string& url() const { return url_; }
-    /// Of the SQLite file.
-    std::string path() const;
+    bool is_named() const { return !urls_.workers.empty(); }
+    /// Without a password.
+    std::string name() const;
+    std::shared_ptr<const Database> database() const;
     /// For Options::identity.
-    std::string identity() const { return database_identity(url_, schema()); }
+    std::string identity() const { return database()->identity(); }
     SourceFactory sources() const;
     /// What is in the file of `--schema`; empty: none is named.
-    std::string schema_text() const { return schema() == nullptr ? std::string() : schema()->statements(); }
+    std::string schema_text() const;
     /// In a worker: as its supervisor read it, whatever has become of the file since.
     void take_schema(std::string text);
-    /// Opens it once, and returns what would keep changes from being told, a sentence each, with what to do.
-    std::vector<std::string> findings() const;
     /// Throws Refusal where there are findings, after each was announced on a line of its own.
     void check() const;
     /// Throws Refusal where nothing says what is published: in a database of another program without such a trigger.
     void check_publications() const;
 
 private:
-    /// Null: the tables are ours.
-    const OwnSchema* schema() const;
+    /// nullopt: the tables are ours.
+    const std::optional<OwnSchema>& schema() const;
 
-    std::string url_, schema_file_;
-    mutable std::shared_ptr<const OwnSchema> schema_;
+    DatabaseUrls urls_;
+    std::string schema_file_;
+    mutable std::optional<OwnSchema> schema_;
+    mutable std::shared_ptr<const Database> database_;
 };
 
 }  // namespace larder::tools

@@ -36,6 +36,7 @@ std::string serialized(const Handover& handover) {
     std::string out;
     put(out, handover.key_file);
     put(out, handover.schema);
+    put(out, handover.identity);
     if (!handover.file) return out;
     put(out, handover.file->path());
     for (const ConfigEntry& entry : handover.file->entries())
@@ -60,6 +61,7 @@ Handover Handover::parse(std::string_view bytes) {
     Handover handover;
     handover.key_file = take(bytes);
     handover.schema = take(bytes);
+    handover.identity = take(bytes);
     if (bytes.empty()) return handover;
     std::string path = take(bytes);
     std::vector<ConfigEntry> entries;

@@ -17,6 +17,7 @@ struct Handover {
     std::optional<ConfigFile> file;  ///< none: there is no configuration file
     std::string key_file{};          ///< its bytes; empty: none is wanted
     std::string schema{};            ///< what --schema names: its bytes; empty: none is wanted
+    std::string identity{};          ///< of the database, which a worker may not reach just now
 
     /// An anonymous file that inherited() reads. Throws std::system_error.
     shm::system::Descriptor write() const;

@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "core/csv_import.hpp"
-#include "core/sqlite_source.hpp"
 #include "tools/json_lines.hpp"
+#include "tools/open_database.hpp"
 #include "tools/options.hpp"
 #include "tools/terminal.hpp"
 #include "tools/verbs.hpp"
@@ -22,9 +22,10 @@ struct Arguments {
 
 int run(const Arguments& arguments) {
     Progress progress("importing");
-    const ImportCounts counts =
-        import_csv(sqlite_path(arguments.db), arguments.files,
-                   [&progress](const ImportProgress& at) { progress.show(at.bytes_read, at.bytes_total); });
+    const std::unique_ptr<ImportWriter> writer = open_database({arguments.db, {}}, std::nullopt)->open_import();
+    const ImportCounts counts = import_csv(*writer, arguments.files, [&progress](const ImportProgress& at) {
+        progress.show(at.bytes_read, at.bytes_total);
+    });
     progress.clear();
     if (arguments.json)
         print_json({{"assignments", counts.assignments}, {"submissions", counts.submissions}});

@@ -31,7 +31,7 @@ int run(const Arguments& arguments) {
     }
     const Cache cache = Cache::open(options);
     std::optional<RelayThread> relay;
-    if (arguments.database.is_named()) relay.emplace(arguments.database.path(), cache);
+    if (arguments.database.is_named()) relay.emplace(arguments.database.database(), cache);
     log_line(LogLevel::info, fmt::format("competing for {}", cache.socket_path()));
     while (!signals.wait(std::chrono::hours(1))) {}
     return kOk;
@@ -47,7 +47,7 @@ void add_listen(CLI::App& program, Action& action) {
     CLI::App* const verb = program.add_subcommand(
         "listen", "Take invalidations from the socket until Ctrl-C; waits for its turn while another listens");
     add_cache_options(*verb, arguments->cache);
-    arguments->database.add_to(*verb)->required(false)->description("Relay the outbox of this SQLite database, too");
+    arguments->database.add_to(*verb)->required(false)->description("Relay the outbox of this database, too");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }
 

@@ -129,7 +129,9 @@ constexpr std::array kTable = {
         [](Options& o, Text t) { o.verify_checksums = parse_switch(t); }},
 
     OptionRow{"db", "--db", "LARDER_DB", "URL", "",
-        "The SQLite database: a path or sqlite:PATH", Group::service, nullptr},
+        "The database: the path of a SQLite file, or postgres://USER@HOST/NAME", Group::service, nullptr},
+    OptionRow{"relay-db", "--relay-db", "LARDER_RELAY_DB", "URL", "as --db",
+        "The same postgres:// database for the relay, whose role reads the outbox, too", Group::service, nullptr},
     OptionRow{"schema", "--schema", "LARDER_SCHEMA", "FILE", "none: it is a Larder database",
         "How another program's database is read: CREATE TEMP VIEW assignments, submissions", Group::service, nullptr},
     OptionRow{"assignments", "--assignments", "", "FILE", "",

@@ -29,8 +29,9 @@ int open_segment_file(const std::string& path) {
 
 }  // namespace
 
-RelayThread::RelayThread(std::string database_path, Cache cache, AssignmentNotices::OnPublished on_published)
-    : path_(std::move(database_path)),
+RelayThread::RelayThread(std::shared_ptr<const Database> database, Cache cache,
+                         AssignmentNotices::OnPublished on_published)
+    : database_(std::move(database)),
       notices_(cache, core_log(), std::move(on_published)),
       role_fd_(open_segment_file(cache.segment_path())),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -41,7 +42,7 @@ RelayThread::~RelayThread() {
 }
 
 bool RelayThread::caught_up() const {
-    const OutboxRelay* const relay = published_.load(std::memory_order_acquire);  // pairs with the release in run
+    const Relay* const relay = published_.load(std::memory_order_acquire);  // pairs with the release in run
     return another_has_told_all_.load(std::memory_order_relaxed) || (relay != nullptr && relay->caught_up());
 }
 
@@ -55,7 +56,7 @@ void RelayThread::await_role(const std::stop_token& stop) {
 
 bool RelayThread::another_has_told_all() {
     try {
-        return is_told(path_, notices_);
+        return database_->is_told(notices_);
     } catch (const SourceError& error) {
         spdlog::debug("Outbox relay: {}", error.what());
         return false;
@@ -67,7 +68,7 @@ void RelayThread::run(const std::stop_token& stop) {
     std::string last_error;
     while (!stop.stop_requested()) {
         try {
-            relay_ = std::make_unique<OutboxRelay>(path_, notices_, core_log());
+            relay_ = database_->open_relay(notices_, core_log());
             published_.store(relay_.get(), std::memory_order_release);
             return relay_->run(stop);
         } catch (const std::exception& error) {

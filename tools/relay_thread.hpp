@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "core/assignment_notices.hpp"
-#include "core/outbox_relay.hpp"
+#include "core/database.hpp"
 #include "shm/cache.hpp"
 
 namespace larder::tools {
@@ -20,7 +20,8 @@ namespace larder::tools {
 class RelayThread {
 public:
     /// Throws std::system_error when the segment file cannot be opened.
-    RelayThread(std::string database_path, Cache cache, AssignmentNotices::OnPublished on_published = {});
+    RelayThread(std::shared_ptr<const Database> database, Cache cache,
+                AssignmentNotices::OnPublished on_published = {});
     ~RelayThread();
     RelayThread(const RelayThread&) = delete;
     RelayThread& operator=(const RelayThread&) = delete;
@@ -33,11 +34,11 @@ private:
     void await_role(const std::stop_token& stop);
     bool another_has_told_all();
 
-    const std::string path_;
+    const std::shared_ptr<const Database> database_;
     AssignmentNotices notices_;
     int role_fd_ = -1;
-    std::unique_ptr<OutboxRelay> relay_;                  // the thread's
-    std::atomic<const OutboxRelay*> published_{nullptr};  // the same, once it is there; it stays
+    std::unique_ptr<Relay> relay_;                  // the thread's
+    std::atomic<const Relay*> published_{nullptr};  // the same, once it is there; it stays
     std::atomic<bool> another_has_told_all_{false};
     std::jthread thread_;  // the last member: it ends first
 };

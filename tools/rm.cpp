@@ -7,7 +7,10 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "core/warm_queue.hpp"
 #include "shm/inspector.hpp"
 #include "shm/lock_file.hpp"
 #include "shm/process.hpp"
@@ -56,15 +59,23 @@ void close_segment(const shm::Location& location) {
 class Removal {
 public:
     explicit Removal(const shm::Location& location) : location_(location) {
+        for (const char* const end : {"", "-wal", "-shm"})
+            jobs_.push_back(location.segment_path() + warm_queue_suffix + end);
         std::error_code ignored;
-        for (const std::string& path :
-             {location.segment_path(), location.socket_path(), location.listen_path(), location.lock_path()})
+        std::vector<std::string> paths = jobs_;
+        paths.insert(paths.end(),
+                     {location.segment_path(), location.socket_path(), location.listen_path(), location.lock_path()});
+        for (const std::string& path : paths)
             if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) there_.insert(path);
     }
 
     bool is_cache_there() const { return there_.count(location_.segment_path()) != 0; }
     bool is_anything_there() const { return !there_.empty(); }
     bool is_anything_removed() const { return !removed_.empty(); }
+
+    void remove_jobs() {
+        for (const std::string& path : jobs_) remove(path);
+    }
 
     void remove(const std::string& path) {
         const int error = shm::system::remove_file(path);
@@ -96,6 +107,7 @@ public:
 
 private:
     const shm::Location& location_;
+    std::vector<std::string> jobs_;  // the files of the queue of warming jobs
     std::set<std::string> there_;
     boost::json::array removed_;
 };
@@ -119,6 +131,7 @@ int run(const Arguments& arguments) {
                                                 location.name, attached_text(location.segment_path())));
         close_segment(location);
         removal.remove(location.segment_path());
+        removal.remove_jobs();
     }
     removal.remove_lock_files(*lock_file);
     if (!removal.is_anything_removed()) refuse_absent(location, "; a process has the files beside it in use");

@@ -54,12 +54,14 @@ int serve(ServeArguments arguments) {
     take_text("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
     config.cache.log = log_line;
     try {
-        if (!arguments.ticket.empty())
-            if (std::string schema = Handover::inherited().schema; !schema.empty())
-                config.database.take_schema(std::move(schema));
-        config.cache.identity = config.database.identity();
-        if (!arguments.ticket.empty()) return run_worker(config, WorkerTicket::parse(arguments.ticket));
-        return run_supervisor(std::move(config));
+        if (arguments.ticket.empty()) {
+            config.cache.identity = config.database.identity();
+            return run_supervisor(std::move(config));
+        }
+        Handover handover = Handover::inherited();
+        if (!handover.schema.empty()) config.database.take_schema(std::move(handover.schema));
+        config.cache.identity = std::move(handover.identity);
+        return run_worker(config, WorkerTicket::parse(arguments.ticket));
     } catch (const KeyFileError& error) {
         throw Refusal(kFailure, error.what());
     } catch (const AddressError& error) {

@@ -80,9 +80,10 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     Options options = config.cache;
     options.role = "worker";
     Cache cache = Cache::open(options);
-    WarmQueue jobs(config.database.path(), cache.segment_path());
+    WarmQueue jobs(warm_queue_file(*config.database.database(), cache.segment_path()), cache.segment_path());
     StatsCacheOptions documents = config.documents;
     documents.warm_queue = &jobs;
+    documents.most_sources = config.database.database()->most_sources();
     AssignmentStatsCache stats(cache, config.database.sources(), documents);
     AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;

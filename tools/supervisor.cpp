@@ -119,7 +119,8 @@ void warn_about(const ServeConfig& config, const Cache& cache) {
 Handover handover_of(const ServeConfig& config) {
     return {.file = settings_in_use().file,
             .key_file = config.auth_key_file.empty() ? std::string() : KeyRing::read_file(config.auth_key_file),
-            .schema = config.database.schema_text()};
+            .schema = config.database.schema_text(),
+            .identity = config.cache.identity};
 }
 
 void drain(WorkerCrew& workers, WarmThread& warming, const ServeStatusPage& status, const sigset_t& signals) {
@@ -205,7 +206,7 @@ int run_supervisor(ServeConfig config) {
     AssignmentNotices::OnPublished on_published;
     if (config.warm_on_publish)
         on_published = [&warming](std::span<const AssignmentId> ids) { warming.warm_published(ids); };
-    const RelayThread relay(config.database.path(), cache, on_published);
+    const RelayThread relay(config.database.database(), cache, on_published);
     WorkerCrew workers(config.workers, address, status, handover, passed_listener.number());
     Reloader reloader(address, std::move(handover), [&](const SettingText& text_of) {
         ServeConfig fresh = config.reloaded(text_of);

@@ -1,22 +1,16 @@
 // larder triggers: the SQL that makes the tables of another program write their changes to the outbox.
-#include <SQLiteCpp/SQLiteCpp.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "core/change_triggers.hpp"
-#include "core/schema.hpp"
-#include "core/sqlite_source.hpp"
 #include "tools/json_lines.hpp"
+#include "tools/open_database.hpp"
 #include "tools/options.hpp"
 #include "tools/verbs.hpp"
 
 namespace larder::tools {
 namespace {
-
-constexpr int busy_timeout_ms = 5'000;
 
 struct Arguments {
     std::string db;
@@ -24,26 +18,13 @@ struct Arguments {
     bool install = false;
 };
 
-std::string sql_for(SQLite::Database& database, const std::optional<WatchedTable>& table) {
-    return service_tables_sql(database) + (table ? change_triggers_sql(database, *table) : "");
-}
-
 int run(const Arguments& arguments) {
-    const std::string path = sqlite_path(arguments.db);
-    try {
-        SQLite::Database database(path, arguments.install ? SQLite::OPEN_READWRITE : SQLite::OPEN_READONLY,
-                                  busy_timeout_ms);
-        if (!arguments.install) {
-            print(sql_for(database, arguments.table));
-            return kOk;
-        }
-        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        database.exec(sql_for(database, arguments.table));
-        transaction.commit();
-        return kOk;
-    } catch (const SQLite::Exception& error) {
-        throw Refusal(kFailure, "the database " + path + ": " + error.what());
-    }
+    const std::shared_ptr<const Database> database = open_database({arguments.db, {}}, std::nullopt);
+    if (arguments.install)
+        database->install(arguments.table);
+    else
+        print(database->triggers_sql(arguments.table));
+    return kOk;
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/cache_keys.hpp"
-#include "core/outbox_relay.hpp"
 #include "core/submission_source.hpp"
 #include "core/warm_queue.hpp"
 #include "core/warm_runner.hpp"
@@ -155,7 +154,7 @@ int run(const Arguments& arguments) {
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
     const Cache cache = Cache::open(options);
-    WarmQueue queue(arguments.database.path(), cache.segment_path());
+    WarmQueue queue(warm_queue_file(*arguments.database.database(), cache.segment_path()), cache.segment_path());
     documents.warm_queue = &queue;
     AssignmentStatsCache stats(cache, arguments.database.sources(), documents);
     WarmRunner runner(
@@ -165,7 +164,7 @@ int run(const Arguments& arguments) {
     Follower follower{queue, runner, is_served ? patient_looks : 0};
     if (arguments.job != 0) return show(together({}, follower.follow(arguments.job)), arguments.json);
 
-    if (!is_served) relay_once(arguments.database.path(), stats.notices(), log);
+    if (!is_served) relay_once(*arguments.database.database(), stats.notices(), log);
     const WarmResult result = arguments.teacher != 0 ? stats.warm_teacher(arguments.teacher, arguments.batch_size)
                                                      : stats.warm(chosen(arguments, stats), arguments.batch_size);
     if (result.refused) throw Refusal(kFailure, "the queue of warming jobs is full; try again when some have ended");

@@ -23,7 +23,7 @@ std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache 
 }  // namespace
 
 WarmThread::WarmThread(const ServeConfig& config, Cache cache)
-    : queue_(config.database.path(), cache.segment_path()),
+    : queue_(warm_queue_file(*config.database.database(), cache.segment_path()), cache.segment_path()),
       stats_(stats_of(config, cache)),
       runner_(
           queue_, [this](AssignmentId id) { return stats()->warm_one(id); }, core_log(), WarmRunner::default_threads,

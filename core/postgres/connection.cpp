@@ -141,14 +141,16 @@ bool Connection::wait(short events, Deadline until) {
 
 void Connection::fail(const std::string& what, const PGresult* result) {
     const char* const state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    throw SourceError("cannot " + what + " the database " + server_ + " (" + one_line(PQerrorMessage(connection_)) +
-                      "): " + remedy_for(state == nullptr ? "" : state));
+    const std::string why = "cannot " + what + " the database " + server_ + " (" +
+                            one_line(PQerrorMessage(connection_)) + "): " + remedy_for(state == nullptr ? "" : state);
+    if (!is_open()) throw SourceUnavailable(why);
+    throw SourceError(why);
 }
 
 /// An answer that may come later would be taken for that to another question.
 void Connection::give_up() {
     PQfinish(std::exchange(connection_, nullptr));
-    throw SourceError("the database " + server_ + " does not answer within " + std::to_string(patience_.count()) +
+    throw SourceUnavailable("the database " + server_ + " does not answer within " + std::to_string(patience_.count()) +
                       " ms: check that the server runs and can be reached");
 }
 

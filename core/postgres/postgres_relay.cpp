@@ -31,7 +31,7 @@ constexpr const char* select_history =
 // that xmin on.
 constexpr const char* select_changes =
     "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, changed.kind, "
-    "changed.assignment_id, pg_current_xact_id_if_assigned() FROM outbox_state state LEFT JOIN "
+    "changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint FROM outbox_state state LEFT JOIN "
     "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid >= $1::text::xid8 AND "
     "NOT pg_visible_in_snapshot(txid, $2::pg_snapshot) LIMIT 100001) changed ON true";
 
@@ -89,6 +89,7 @@ int PostgresRelay::poll() {
         if (!connection_ || !connection_->is_open()) connect();
         if (begin - beat_at_ >= heartbeat) beat();
         const bool is_lost = snapshot_.empty();
+        sink_.look_begins();
         const Rows rows =
             connection_->ask("changes", {std::to_string(cursor_), is_lost ? empty_snapshot_at(1) : snapshot_});
         if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
@@ -105,6 +106,7 @@ int PostgresRelay::poll() {
         cursor_ = rows.integer(0, 0);
         snapshot_ = rows.text(0, 1);
         removed_below_ = removed_below;
+        sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
         looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
         if (changes.rows != 0) {
             remember();

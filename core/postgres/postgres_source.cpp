@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/postgres/connection.hpp"
+#include "core/postgres/foreign_schema.hpp"
 
 namespace larder::postgres {
 namespace {
@@ -82,8 +83,9 @@ Submission submission_of(const Rows& rows, int row) {
 PostgresSource::PostgresSource(const std::string& url, const std::string& views)
     : connection_(
           std::make_unique<Connection>(ConnectionOptions{.url = url, .name = "larder worker", .patience = patience})) {
-    if (!views.empty()) connection_->run(views);
+    if (!views.empty()) apply_views(*connection_, views);
     connection_->run("SET default_transaction_read_only = on");
+    is_replica_ = connection_->run("SELECT pg_is_in_recovery()").flag(0, 0);
     connection_->prepare("record", select_record);
     connection_->prepare("author", select_author);
     connection_->prepare("recent", select_recent);
@@ -93,19 +95,28 @@ PostgresSource::PostgresSource(const std::string& url, const std::string& views)
 
 PostgresSource::~PostgresSource() = default;
 
+/// A statement of its own: within the one that reads, it would be evaluated after the snapshot was taken.
+std::uint64_t PostgresSource::position() {
+    if (!is_replica_) return 0;
+    return static_cast<std::uint64_t>(
+        connection_->run("SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint").integer(0, 0));
+}
+
 std::optional<AssignmentRecord> PostgresSource::load(AssignmentId id) {
+    const std::uint64_t before = position();
     const Rows rows = connection_->ask("record", {id});
     if (rows.count() == 0) return std::nullopt;
-    AssignmentRecord record{.assignment = assignment_of(id, rows), .submissions = {}};
+    AssignmentRecord record{.assignment = assignment_of(id, rows), .submissions = {}, .source_position = before};
     for (int row = 0; row < rows.count(); ++row)
         if (rows.flag(row, 5)) record.submissions.push_back(submission_of(rows, row));
     return record;
 }
 
 std::optional<Ownership> PostgresSource::ownership(AssignmentId id) {
+    const std::uint64_t before = position();
     const Rows rows = connection_->ask("author", {id});
     if (rows.count() == 0) return std::nullopt;
-    return Ownership{rows.optional_integer(0, 0)};
+    return Ownership{rows.optional_integer(0, 0), before};
 }
 
 std::vector<AssignmentId> PostgresSource::recent_of_author(UserId author_id, int limit) {
@@ -118,6 +129,6 @@ std::vector<AssignmentId> PostgresSource::active_since(Timestamp time) {
     return ids_of(connection_->ask("active", {time.time_since_epoch().count()}));
 }
 
-bool PostgresSource::is_current() const { return connection_->is_open(); }
+bool PostgresSource::is_current() const { return connection_->is_alive(); }
 
 }  // namespace larder::postgres

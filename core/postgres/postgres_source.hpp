@@ -26,7 +26,10 @@ public:
     bool is_current() const override;
 
 private:
+    std::uint64_t position();
+
     std::unique_ptr<class Connection> connection_;
+    bool is_replica_ = false;
 };
 
 }  // namespace larder::postgres

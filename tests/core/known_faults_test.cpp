@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "core/outbox_relay.hpp"
 #include "tests/core/stats_cache_fixture.hpp"
 #include "tests/support/child_process.hpp"
 

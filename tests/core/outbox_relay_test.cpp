@@ -9,6 +9,7 @@
 
 #include "core/csv_import.hpp"
 #include "core/file_identity.hpp"
+#include "core/sqlite_database.hpp"
 #include "core/submission_source.hpp"
 #include "tests/core/school.hpp"
 #include "tests/support/eventually.hpp"
@@ -83,7 +84,7 @@ struct Office : School {
 /// An office whose outbox was relayed to its end.
 struct QuietOffice : Office {
     QuietOffice() {
-        relay_once(path(), listener, {});
+        relay_once(SqliteDatabase(path()), listener, {});
         listener.take();
         listener.take_flushes();
     }
@@ -167,7 +168,7 @@ TEST_CASE("whoever relays once waits for a writer a while") {
         larder::test::eventually([end] { return std::chrono::steady_clock::now() >= end; });
         office.sql("COMMIT");
     });
-    CHECK(relay_once(office.path(), office.listener, {}) == 1);
+    CHECK(relay_once(SqliteDatabase(office.path()), office.listener, {}) == 1);
     writer.join();
     CHECK(office.listener.take() == Told{1});
 }
@@ -283,7 +284,7 @@ TEST_CASE("rows that another cache's relay took away make everything change") {
     QuietOffice office;
     Listener other;
     office.change(10);
-    relay_once(office.path(), other, {});
+    relay_once(SqliteDatabase(office.path()), other, {});
     office.change(20);
     OutboxRelay relay(office.path(), office.listener, {});
     relay.poll();
@@ -429,7 +430,7 @@ TEST_CASE("a running relay says an error once, and goes on when it is gone") {
 TEST_CASE("a relay cannot be opened on what is no Larder database") {
     Listener listener;
     CHECK_THROWS_AS(OutboxRelay("/nonexistent/school.db", listener, {}), SourceError);
-    CHECK_THROWS_AS(relay_once("/nonexistent/school.db", listener, {}), SourceError);
+    CHECK_THROWS_AS(relay_once(SqliteDatabase("/nonexistent/school.db"), listener, {}), SourceError);
 }
 
 TEST_CASE("figures: a change reaches the notice", "[.bench]") {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/assignment_stats_cache.hpp"
-#include "core/outbox_relay.hpp"
+#include "core/sqlite_database.hpp"
 #include "tests/core/school.hpp"
 #include "tests/support/manual_clock.hpp"
 
@@ -108,7 +108,7 @@ struct CachedSchool : School {
     }
 
     /// What a listening process does within 50 ms of a commit.
-    int relay() { return relay_once(path(), stats.notices(), {}); }
+    int relay() { return relay_once(SqliteDatabase(path()), stats.notices(), {}); }
 
     /// The state in which the document was found, and its mean, as `hit 90.0`.
     std::string page(AssignmentId id) { return page_through(stats, id); }

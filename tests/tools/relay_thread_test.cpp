@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string>
 
+#include "core/sqlite_database.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scoped_cache.hpp"
 #include "tests/support/scoped_directory.hpp"
@@ -75,7 +76,7 @@ TEST_CASE("a database that no relay can begin with is tried again and again, and
     const CapturedLog log;
     {
         Opened opened(path);
-        const tools::RelayThread relay(path, cache.cache);
+        const tools::RelayThread relay(std::make_shared<const SqliteDatabase>(path), cache.cache);
         CHECK(test::eventually([&opened] { return opened.times() >= 4; }));
         CHECK_FALSE(relay.caught_up());
     }

@@ -224,7 +224,7 @@ TEST_CASE("of what is published only so many wait for the database", "[serve]") 
     ServedSchool school;
     tools::ServeConfig config;
     config.cache = {.directory = school.file("cache"), .size_bytes = 16ULL << 20};
-    config.database = tools::DatabaseOption(school.file("school.db"), "");
+    config.database = tools::DatabaseOption({school.file("school.db"), ""}, "");
     tools::WarmThread warming(config, Cache::open(config.cache));
     WarmQueue queue(school.file("school.db"), school.cache().segment_path());
     school.sql("BEGIN IMMEDIATE");

@@ -1,0 +1,115 @@
+#include "core/postgres/foreign_schema.hpp"
+
+#include "core/postgres/connection.hpp"
+#include "core/shell_word.hpp"
+#include "core/submission_source.hpp"
+
+namespace larder::postgres {
+namespace {
+
+constexpr const char* count_views =
+    "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'v' "
+    "AND relname IN ('assignments', 'submissions')";
+
+// Each relation behind the views that keeps rows, and whether every kind of change of a row fires a trigger, after each
+// statement or row and of whatever columns, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete,
+// 16 update, 64 instead of.
+constexpr const char* select_tables = R"(
+WITH RECURSIVE used(oid) AS (
+    SELECT oid FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname IN ('assignments', 'submissions')
+    UNION
+    SELECT d.refobjid FROM used JOIN pg_rewrite r ON r.ev_class = used.oid JOIN pg_depend d
+        ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+        AND d.refobjid <> used.oid
+), told(oid, events) AS (
+    SELECT tgrelid, bit_or(tgtype & 28) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND prosrc LIKE '%larder.outbox%'
+    GROUP BY tgrelid
+)
+SELECT c.oid::regclass::text, relkind = 'm',
+    concat_ws(', ', CASE WHEN coalesce(events, 0) & 4 = 0 THEN 'INSERT' END,
+        CASE WHEN coalesce(events, 0) & 16 = 0 THEN 'UPDATE' END,
+        CASE WHEN coalesce(events, 0) & 8 = 0 THEN 'DELETE' END)
+FROM used JOIN pg_class c USING (oid) LEFT JOIN told USING (oid)
+WHERE relkind IN ('r', 'p', 'f', 'm') AND coalesce(events, 0) & 28 <> 28 ORDER BY 1)";
+
+constexpr const char* select_publications =
+    "SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
+    "WHERE prosrc LIKE '%larder.outbox%' AND prosrc LIKE '%''published''%' AND c.relnamespace <> "
+    "to_regnamespace('larder'))";
+
+// $1: the table, $2: its column. What the function is called has the table in it, and what no two tables share.
+constexpr const char* select_triggers_sql = R"(
+WITH named AS (
+    SELECT $1::text::regclass AS oid, quote_ident(attname) AS of,
+        quote_ident('note_' || left(relname, 40) || '_' || substr(md5($1::text::regclass::text), 1, 8)) AS note
+    FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+    WHERE attrelid = $1::text::regclass AND attname = $2::text AND attnum > 0 AND NOT attisdropped
+)
+SELECT format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM after
+            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM before
+            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT %2$s, 'change' FROM
+            (SELECT %2$s FROM before UNION SELECT %2$s FROM after) changed
+            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+    ELSE
+        INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $body$;
+CREATE OR REPLACE TRIGGER larder_inserted AFTER INSERT ON %3$s REFERENCING NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
+CREATE OR REPLACE TRIGGER larder_updated AFTER UPDATE ON %3$s REFERENCING OLD TABLE AS before NEW TABLE AS after
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
+CREATE OR REPLACE TRIGGER larder_deleted AFTER DELETE ON %3$s REFERENCING OLD TABLE AS before
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
+CREATE OR REPLACE TRIGGER larder_truncated AFTER TRUNCATE ON %3$s
+    FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
+$sql$, note, of, oid) FROM named)";
+
+}  // namespace
+
+void apply_views(Connection& connection, const std::string& views) {
+    connection.run(views);
+    if (connection.run(count_views).integer(0, 0) != 2)
+        throw SourceError(
+            "the file of --schema makes no views `assignments` and `submissions`: it needs CREATE TEMP VIEW for each");
+}
+
+std::vector<std::string> unwatched_tables(Connection& connection) {
+    const Rows rows = connection.run(select_tables);
+    std::vector<std::string> findings;
+    for (int row = 0; row < rows.count(); ++row) {
+        const std::string table(rows.text(row, 0));
+        if (rows.flag(row, 1))
+            findings.push_back("the views read " + table +
+                               ", a materialized view, of whose refresh nobody can be told: let them read its tables");
+        else
+            findings.push_back(
+                "changes of the table " + table + " would go unnoticed (no trigger AFTER " +
+                std::string(rows.text(row, 2)) + " writes to larder.outbox): run `larder triggers --db URL --table " +
+                shell_word(table) +
+                " --assignment-column COLUMN --install` as its owner, where COLUMN has the assignment's id");
+    }
+    return findings;
+}
+
+bool announces_publications(Connection& connection) { return connection.run(select_publications).flag(0, 0); }
+
+std::string change_triggers_sql(Connection& connection, const WatchedTable& table) {
+    connection.prepare("triggers", select_triggers_sql);
+    const Rows rows = connection.ask("triggers", {table.name, table.assignment_column});
+    if (rows.count() == 0)
+        throw SourceError("the table " + table.name + " has no column " + table.assignment_column +
+                          ": name the one with the assignment's id");
+    return std::string(rows.text(0, 0));
+}
+
+}  // namespace larder::postgres

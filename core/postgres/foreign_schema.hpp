@@ -1,0 +1,29 @@
+// A PostgreSQL database of another program: read through views, announced by triggers that are generated for its
+// tables.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/change_triggers.hpp"
+
+namespace larder::postgres {
+
+class Connection;
+
+/// Makes the views `assignments` and `submissions` of this connection alone, by CREATE TEMP VIEW statements. Throws
+/// SourceError, also where one of the two is missing.
+void apply_views(Connection& connection, const std::string& views);
+
+/// The tables that the views read, also through views of the database, and of which triggers do not write all changes
+/// to the outbox: a sentence each, with what to do. A trigger is trusted with what it writes. REQUIRES: applied.
+std::vector<std::string> unwatched_tables(Connection& connection);
+
+/// Some trigger's function writes 'published' to the outbox.
+bool announces_publications(Connection& connection);
+
+/// The statements that make triggers for inserts, updates, deletes and truncation of the table, in the place of older
+/// ones of these names. Throws SourceError when the database has no such table or column.
+std::string change_triggers_sql(Connection& connection, const WatchedTable& table);
+
+}  // namespace larder::postgres

@@ -1,0 +1,101 @@
+#include "core/postgres/postgres_database.hpp"
+
+#include "core/postgres/connection.hpp"
+#include "core/postgres/foreign_schema.hpp"
+#include "core/postgres/postgres_import.hpp"
+#include "core/postgres/postgres_relay.hpp"
+#include "core/postgres/postgres_source.hpp"
+#include "core/postgres/schema_sql.hpp"
+
+namespace larder::postgres {
+namespace {
+
+constexpr std::chrono::milliseconds patience{5'000};
+constexpr std::chrono::minutes install_patience{10};  // for the locks of tables in use
+
+constexpr const char* select_identity =
+    "SELECT 'postgresql ' || (SELECT system_identifier FROM pg_control_system()) || '/' || "
+    "(SELECT oid FROM pg_database WHERE datname = current_database())";
+constexpr const char* select_rights =
+    "SELECT to_regclass('larder.outbox') IS NOT NULL, coalesce(has_schema_privilege(to_regnamespace('larder'), "
+    "'USAGE'), "
+    "false) AND coalesce(has_table_privilege(to_regclass('larder.outbox'), 'SELECT, DELETE'), false), current_user";
+constexpr const char* select_untold = "SELECT EXISTS (SELECT FROM outbox WHERE txid >= $1::text::xid8)";
+
+Connection connected(const std::string& url, std::chrono::milliseconds longest = patience) {
+    return Connection({.url = url, .name = "larder", .must_write = false, .patience = longest});
+}
+
+}  // namespace
+
+PostgresDatabase::PostgresDatabase(DatabaseUrls urls, std::string views)
+    : urls_(std::move(urls)), views_(std::move(views)) {}
+
+std::string PostgresDatabase::identity() const {
+    Connection connection = connected(urls_.workers);
+    std::string identity(connection.run(select_identity).text(0, 0));
+    if (views_.empty()) return identity;
+    connection.prepare("hash", "SELECT md5($1::text)");
+    return identity + " by views " + std::string(connection.ask("hash", {views_}).text(0, 0));
+}
+
+std::unique_ptr<SubmissionSource> PostgresDatabase::open_source() const {
+    return std::make_unique<PostgresSource>(urls_.workers, views_);
+}
+
+std::vector<std::string> PostgresDatabase::findings() const {
+    static_cast<void>(open_source());
+    Connection connection = connected(relay_url());
+    const Rows rights = connection.run(select_rights);
+    std::vector<std::string> findings;
+    if (!rights.flag(0, 0))
+        findings.push_back("the database " + connection.server() +
+                           " has no outbox: run `larder triggers --db URL --install` as a role that may make a schema");
+    else if (!rights.flag(0, 1))
+        findings.push_back("the role " + std::string(rights.text(0, 2)) +
+                           " may not relay the outbox: GRANT larder_relay to it, or name another by --relay-db");
+    if (views_.empty()) return findings;
+    Connection reader = connected(urls_.workers);
+    apply_views(reader, views_);
+    for (std::string& finding : unwatched_tables(reader)) findings.push_back(std::move(finding));
+    return findings;
+}
+
+bool PostgresDatabase::announces_publications() const {
+    if (views_.empty()) return true;
+    Connection connection = connected(urls_.workers);
+    return postgres::announces_publications(connection);
+}
+
+std::unique_ptr<Relay> PostgresDatabase::open_relay(NoticeSink& sink, Log log) const {
+    return std::make_unique<PostgresRelay>(relay_url(), sink, std::move(log));
+}
+
+bool PostgresDatabase::is_told(NoticeSink& sink) const {
+    const std::optional<OutboxPosition> told = sink.position();
+    if (!told) return false;
+    Connection connection = connected(relay_url());
+    if (history_of(connection) != told->database) return false;
+    connection.prepare("untold", select_untold);
+    return !connection.ask("untold", {std::to_string(told->seq)}).flag(0, 0);
+}
+
+std::unique_ptr<ImportWriter> PostgresDatabase::open_import() const {
+    return std::make_unique<PostgresImport>(urls_.workers);
+}
+
+std::string PostgresDatabase::triggers_sql(const std::optional<WatchedTable>& table) const {
+    Connection connection = connected(urls_.workers);
+    if (table) return change_triggers_sql(connection, *table);
+    std::string sql;
+    for (std::int64_t version = 1; version <= schema_version; ++version) sql += schema_sql(version);
+    return sql;
+}
+
+void PostgresDatabase::install(const std::optional<WatchedTable>& table) const {
+    Connection connection = connected(urls_.workers, install_patience);
+    create_schema(connection);
+    if (table) connection.run(change_triggers_sql(connection, *table));
+}
+
+}  // namespace larder::postgres

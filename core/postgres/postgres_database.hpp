@@ -1,0 +1,34 @@
+// PostgresDatabase: assignments in a PostgreSQL database, which several hosts share.
+#pragma once
+
+#include <string>
+
+#include "core/remote_database.hpp"
+
+namespace larder::postgres {
+
+class PostgresDatabase final : public Database {
+public:
+    /// As OpenRemoteDatabase.
+    PostgresDatabase(DatabaseUrls urls, std::string views);
+
+    /// By which server and database of it that is, not by the way to it; a replica's is its primary's.
+    std::string identity() const override;
+    std::unique_ptr<SubmissionSource> open_source() const override;
+    std::vector<std::string> findings() const override;
+    bool announces_publications() const override;
+    std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
+    bool is_told(NoticeSink& sink) const override;
+    std::string file() const override { return {}; }
+    std::unique_ptr<ImportWriter> open_import() const override;
+    std::string triggers_sql(const std::optional<WatchedTable>& table) const override;
+    void install(const std::optional<WatchedTable>& table) const override;
+
+private:
+    const std::string& relay_url() const { return urls_.relay.empty() ? urls_.workers : urls_.relay; }
+
+    const DatabaseUrls urls_;
+    const std::string views_;
+};
+
+}  // namespace larder::postgres

@@ -1,0 +1,219 @@
+// The program on a PostgreSQL database: two roles, pages, a database of another program, a server that goes.
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/postgres/postgres_server.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/larder_command.hpp"
+
+using namespace larder;
+using namespace larder::test;
+
+namespace {
+
+/// Roles of a worker and of a relay, which may not do more than they must, and a cache directory.
+class Office {
+public:
+    explicit Office(PostgresServer& server = PostgresServer::shared())
+        : server_(server), url(server.make_database()), name(url.substr(14, url.find('?') - 14)) {
+        run_sql(
+            "DO $$ BEGIN IF to_regrole('web') IS NULL THEN CREATE ROLE web LOGIN; CREATE ROLE relay LOGIN; END IF; "
+            "END $$");
+        std::filesystem::create_directory(file("cache"));
+        std::filesystem::permissions(file("cache"), std::filesystem::perms::owner_all);
+    }
+    /// With our tables: two assignments of author 7, and a grade for each.
+    void make_school() {
+        postgres::Connection writer({.url = url, .patience = std::chrono::seconds(20)});
+        postgres::create_schema(writer);
+        writer.run(
+            "INSERT INTO assignments(assignment_id, title, author_id, max_score, assigned_count) VALUES "
+            "(1, 'Essay', 7, 100, 4), (2, 'Lab', 7, 100, 4); "
+            "INSERT INTO submissions(submission_id, assignment_id, student_id, status, score, max_score) VALUES "
+            "(10, 1, 1, 'graded', 80, 100), (20, 2, 1, 'graded', 60, 100); "
+            "GRANT larder_reader TO web; GRANT larder_relay TO relay");
+    }
+    void run_sql(const std::string& statements) const {
+        postgres::Connection({.url = url, .patience = std::chrono::seconds(20)}).run(statements);
+    }
+    std::string file(const std::string& path) const { return directory_.file(path); }
+    std::string url_of(const std::string& role) const { return server_.url(name, role); }
+    std::vector<std::string> with_database(std::vector<std::string> arguments) const {
+        arguments.insert(arguments.end(), {"--db", url_of("web"), "--relay-db", url_of("relay"), "--size", "16MiB"});
+        return arguments;
+    }
+    CommandResult run(const std::vector<std::string>& arguments) const { return run_larder(file("cache"), arguments); }
+    std::string state_of(const std::string& id, std::vector<std::string> more = {}) const {
+        more.insert(more.begin(), {"analytics", id, "--json"});
+        const CommandResult result = run(with_database(std::move(more)));
+        INFO(result.err);
+        REQUIRE(result.code == 0);
+        return std::string(result.json().at("state").as_string());
+    }
+
+private:
+    PostgresServer& server_;
+    const ScopedDirectory directory_;
+
+public:
+    const std::string url, name;
+};
+
+class Service {
+public:
+    explicit Service(const Office& office, std::vector<std::string> more = {})
+        : command_(office.file("cache"), arguments(office, std::move(more))) {
+        REQUIRE(eventually([&] {
+            std::ifstream(office.file("port")) >> port_;
+            return port_ != 0 && get("/healthz").status == 200;
+        }));
+    }
+    HttpAnswer get(const std::string& target) const { return http_get(port_, target); }
+    HttpAnswer page(int id) const { return get("/api/assignments/" + std::to_string(id) + "/analytics/"); }
+    bool page_has(int id, const std::string& text) const {
+        const HttpAnswer answer = page(id);
+        return answer.status == 200 && answer.body.find(text) != std::string::npos;
+    }
+
+private:
+    static std::vector<std::string> arguments(const Office& office, std::vector<std::string> more) {
+        more.insert(more.begin(), {"serve", "--listen", "127.0.0.1:0", "--port-file", office.file("port")});
+        return office.with_database(std::move(more));
+    }
+    LarderCommand command_;
+    std::uint16_t port_ = 0;
+};
+
+constexpr const char* foreign_tables =
+    "CREATE TABLE tasks(id int PRIMARY KEY, name text); "
+    "CREATE TABLE grades(task int, mark numeric, hidden boolean DEFAULT false); "
+    "CREATE VIEW shown AS SELECT * FROM grades WHERE NOT hidden; "
+    "INSERT INTO tasks VALUES (1, 'Essay'), (2, 'Lab'); INSERT INTO grades VALUES (1, 80), (2, 60); "
+    "GRANT SELECT ON tasks, grades, shown TO web";
+constexpr const char* foreign_views =
+    "CREATE TEMP VIEW assignments AS SELECT id AS assignment_id, name AS title, 7 AS author_id, 100 AS max_score, "
+    "4 AS assigned_count, NULL::text AS course, now() AS created_at FROM tasks; "
+    "CREATE TEMP VIEW submissions AS SELECT task AS assignment_id, 'graded' AS status, mark AS score, 100 AS "
+    "max_score, "
+    "false AS is_late, now() AS submitted_at, now() AS graded_at FROM shown;";
+
+}  // namespace
+
+TEST_CASE("pages are served by a role that reads, and change with a commit", "[postgres]") {
+    Office office;
+    office.make_school();
+    const Service service(office);
+    CHECK(service.page(1).header("X-Cache") == "miss");
+    CHECK(service.page_has(1, "\"mean\":80.0"));
+    CHECK(service.page(1).header("X-Cache") == "hit");
+    CHECK(service.page(3).status == 404);
+    office.run_sql("UPDATE larder.submissions SET score = 90 WHERE assignment_id = 1");
+    CHECK(eventually([&] { return service.page_has(1, "\"mean\":90.0"); }));
+}
+
+TEST_CASE("warming has its jobs beside the cache, and they go with it", "[postgres]") {
+    Office office;
+    office.make_school();
+    CHECK(office.run(office.with_database({"warm", "--all"})).out.starts_with("2 warmed, 0 failed"));
+    CHECK(office.state_of("1") == "hit");
+    CHECK(std::filesystem::exists(office.file("cache/default.seg.jobs")));
+    CHECK(office.run({"rm"}).code == 0);
+    CHECK(std::filesystem::is_empty(office.file("cache")));
+}
+
+TEST_CASE("a role that may not relay is refused by name, and so is a database without our tables", "[postgres]") {
+    Office office;
+    CHECK_THAT(office.run(office.with_database({"analytics", "1"})).err, Catch::Contains("larder import"));
+    office.make_school();
+    const CommandResult refused = office.run({"analytics", "1", "--db", office.url_of("web")});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("the role web may not relay the outbox"));
+    CHECK(std::filesystem::is_empty(office.file("cache")));
+}
+
+TEST_CASE("two ways to one database are one identity, two databases are two", "[postgres]") {
+    Office office, other;
+    office.make_school();
+    other.make_school();
+    CHECK(office.state_of("1") == "miss");
+    CHECK(office.run({"analytics", "1", "--json", "--db", office.url + "&application_name=x"}).json().at("state") ==
+          "hit");
+    CHECK_THAT(office.run({"analytics", "1", "--db", other.url}).err, Catch::Contains("give each its own cache"));
+}
+
+TEST_CASE("nobody sees the password of a URL", "[postgres]") {
+    Office office;
+    for (const std::string url :
+         {"postgres://web:hunter2@127.0.0.1:1/school", "postgresql://127.0.0.1:1/school?user=web&password=hunter2"}) {
+        const CommandResult refused = office.run({"analytics", "1", "--db", url});
+        CHECK(refused.code == 3);
+        CHECK_THAT(refused.err, Catch::Contains("web@127.0.0.1:1/school") && !Catch::Contains("hunter2"));
+        const CommandResult shown = office.run({"config", "--db", url});
+        CHECK(shown.code == 0);
+        CHECK_THAT(shown.out, Catch::Contains("127.0.0.1:1/school") && !Catch::Contains("hunter2"));
+    }
+}
+
+TEST_CASE("a database of another program is served once every table behind its views has triggers", "[postgres]") {
+    Office office;
+    office.run_sql(foreign_tables);
+    std::ofstream(office.file("views.sql")) << foreign_views;
+    const std::vector<std::string> schema{"--schema", office.file("views.sql")};
+    REQUIRE(office.run({"triggers", "--db", office.url, "--install"}).code == 0);
+    office.run_sql("GRANT larder_reader TO web; GRANT larder_relay TO relay");
+    const auto serve = [&] {
+        auto words = office.with_database({"analytics", "1"});
+        words.insert(words.end(), schema.begin(), schema.end());
+        return office.run(words);
+    };
+    CHECK_THAT(serve().err, Catch::Contains("changes of the table grades would go unnoticed") &&
+                                Catch::Contains("changes of the table tasks would go unnoticed (no trigger AFTER "
+                                                "INSERT, UPDATE, DELETE writes"));
+    for (const auto& [table, column] : {std::pair("grades", "task"), std::pair("tasks", "id")})
+        REQUIRE(
+            office.run({"triggers", "--db", office.url, "--table", table, "--assignment-column", column, "--install"})
+                .code == 0);
+    CHECK(office.run({"triggers", "--db", office.url, "--table", "grades", "--assignment-column", "x"}).code == 3);
+    const Service service(office, schema);
+    CHECK(service.page_has(1, "\"mean\":80.0"));
+    CHECK(service.page_has(2, "\"mean\":60.0"));
+    office.run_sql("UPDATE grades SET task = 2 WHERE task = 1");
+    CHECK(eventually([&] { return service.page_has(2, "\"mean\":70.0") && service.page_has(1, "\"mean\":null"); }));
+    office.run_sql("TRUNCATE grades");
+    CHECK(eventually([&] { return service.page_has(2, "\"mean\":null"); }));
+    office.run_sql("DELETE FROM tasks WHERE id = 2");
+    CHECK(eventually([&] { return service.page(2).status == 404; }));
+}
+
+TEST_CASE("a view is missing, or is one of whose refresh nobody can be told: it is said", "[postgres]") {
+    Office office;
+    office.run_sql(foreign_tables);
+    office.run_sql("CREATE MATERIALIZED VIEW seldom AS SELECT * FROM tasks; GRANT SELECT ON seldom TO web");
+    REQUIRE(office.run({"triggers", "--db", office.url, "--install"}).code == 0);
+    office.run_sql("GRANT larder_reader TO web; GRANT larder_relay TO relay");
+    const auto refused = [&](const std::string& views) {
+        std::ofstream(office.file("views.sql")) << views;
+        return office.run(office.with_database({"analytics", "1", "--schema", office.file("views.sql")})).err;
+    };
+    CHECK_THAT(refused("CREATE TEMP VIEW assignments AS SELECT 1 AS assignment_id"),
+               Catch::Contains("makes no views `assignments` and `submissions`"));
+    std::string views = foreign_views;
+    views.replace(views.find("FROM tasks"), 10, "FROM seldom");
+    CHECK_THAT(refused(views), Catch::Contains("seldom, a materialized view"));
+}
+
+TEST_CASE("a server that goes is an answer that says so, and is found again", "[postgres]") {
+    PostgresServer server;
+    Office office(server);
+    office.make_school();
+    const Service service(office);
+    CHECK(service.page(1).status == 200);
+    server.stop();
+    CHECK(eventually([&] { return service.page(2).status == 503; }));
+    CHECK(service.get("/healthz").status != 0);
+    server.start();
+    CHECK(eventually([&] { return service.page_has(2, "\"mean\":60.0"); }));
+    office.run_sql("UPDATE larder.submissions SET score = 70 WHERE assignment_id = 2");
+    CHECK(eventually([&] { return service.page_has(2, "\"mean\":70.0"); }));
+}

@@ -1,0 +1,20 @@
+// The database that a URL names.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/own_schema.hpp"
+#include "core/remote_database.hpp"
+
+namespace larder::tools {
+
+/// postgres://... and postgresql://... are opened by a module, larder-fleet.so, which is loaded for them alone: from
+/// the program's own directory, or where it was installed beside it. All others name a SQLite file. Throws SourceError.
+std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema);
+
+/// A URL for people to read: no PASSWORD of USER:PASSWORD@, and no `password=`.
+std::string without_password(std::string url);
+
+}  // namespace larder::tools
