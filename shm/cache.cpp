@@ -71,6 +71,10 @@ Pinned Cache::find(std::string_view key, bool counted) { return impl_->find_pres
 bool Cache::contains(std::string_view key) const { return impl_->peek(key).state() != State::none; }
 Stamp Cache::stamp() const { return impl_->stamp(); }
 
+SyncStart Cache::begin_sync() const { return impl_->begin_sync(); }
+void Cache::synced(const SyncStart& begun, std::uint64_t position) { impl_->synced(begun, position); }
+std::optional<SyncState> Cache::sync_state() const { return impl_->sync_state(); }
+
 PutResult Cache::put(std::string_view key, std::string_view value, const EntryOptions& options) {
     return impl_->put(key, value, options);
 }

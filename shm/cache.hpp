@@ -33,6 +33,12 @@
 
 namespace larder {
 
+namespace detail {
+class CacheImpl;
+struct Attached;
+struct PinAccess;
+}  // namespace detail
+
 /// Thrown by Cache::open and by nothing else. `stage` is where it stopped ("options", "directory", "create", "attach",
 /// "header", "signature", "namespace", "identity", "registry"), `reason` what was found, `remedy` what to do about it.
 struct OpenError : std::runtime_error {
@@ -94,6 +100,11 @@ struct Options {
     std::chrono::milliseconds wait_time{10'000};     ///< longest wait for another's computation, then computed here too
     bool verify_checksums = false;                   ///< check value bytes on every read; damage is a miss
     bool listen = false;                             ///< compete for the role of the invalidation socket's listener
+    /// The promise about entries that are `backed`: none is served that lacks a change which its source had committed
+    /// degraded_after + max_stale ago, whatever fails. 0: there is none, they live by their ttl alone. It is the
+    /// segment's: give it to all processes alike (the last that opened it counts; a process without one leaves it).
+    std::chrono::milliseconds degraded_after{0};  ///< so long after the last `synced` all is well
+    std::chrono::milliseconds max_stale{0};       ///< and so long past it what is there is served all the same
     std::function<void(LogLevel, std::string_view)> log{};        ///< empty: silent. Called outside all locks
     std::function<void(const SocketNotice&)> on_socket_notice{};  ///< while this process listens; by its thread
     std::shared_ptr<Clock> clock{};                               ///< empty: CLOCK_MONOTONIC_COARSE
@@ -105,6 +116,25 @@ struct Options {
 struct Stamp {
     std::uint64_t incarnation = 0;  ///< of the segment; a stamp of another one is refused
     std::uint64_t notice = 0;       ///< number of the last notice begun by then
+    std::int64_t at_ns = 0;         ///< when it was taken, by the cache's clock; 0: not known
+};
+
+/// The beginning of a look at the source, for whoever follows it: taken before the look, given to `synced` after it.
+class SyncStart {
+public:
+    SyncStart() = default;  ///< of no look: `synced` does nothing with it
+
+private:
+    friend class detail::CacheImpl;
+    explicit SyncStart(const Stamp& stamp) : stamp_(stamp) {}
+    Stamp stamp_;
+};
+
+/// How the promise about backed entries is kept at the moment.
+struct SyncState {
+    std::optional<std::chrono::milliseconds> age{};  ///< of the last `synced`; nullopt: there was none yet
+    std::chrono::milliseconds degraded_after{0}, max_stale{0};
+    bool degraded = false;  ///< the last `synced` is over degraded_after old
 };
 
 /// What an entry is allowed to do. Durations of 0 mean the cache's default, or "not at all" for soft_ttl and
@@ -123,6 +153,11 @@ struct EntryOptions {
     bool negative = false;            ///< "known to be absent"; the value may be empty
     bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times, nor in
                           ///< what is counted of computations that wait, fail or refresh
+    bool backed = false;  ///< by a source that somebody follows: under the promise, see Options::degraded_after
+    /// How far the source was before it was read, in its own numbers: a replica's log position. A value that has not
+    /// seen all changes announced by now that it depends on is refused (`fenced`), and one from before the first
+    /// `synced` with a position too. 0: what was read is the source itself.
+    std::uint64_t source_position = 0;
 };
 
 /// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,
@@ -130,7 +165,7 @@ struct EntryOptions {
 /// process that has not noticed may serve such an older value from it for 50 ms more.
 enum class PutResult : std::uint8_t {
     stored,
-    fenced,      ///< something it depends on was invalidated after as_of
+    fenced,      ///< something it depends on was invalidated after as_of, or after what its source had seen
     older,       ///< the entry there was read from its source later
     too_large,   ///< value above a quarter of a shard (or half of its records' memory), more than 16 tags, a tag above
                  ///< 256
@@ -147,12 +182,6 @@ std::string_view name_of(State state);
 
 /// How a get_or_compute came by its answer.
 enum class Source : std::uint8_t { none, hit, computed, waited };
-
-namespace detail {
-class CacheImpl;
-struct Attached;
-struct PinAccess;
-}  // namespace detail
 
 /// A value in shared memory that stays as it is until the handle is dropped, with no copy however large it is (an own
 /// copy where no pin was free). Movable; dropped by any thread. A dropped Cache does not end it.
@@ -277,6 +306,19 @@ public:
     /// Take it before the source is read, give it to put as `as_of`.
     Stamp stamp() const;
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options = {});
+
+    // For the one process that follows the source of backed entries and announces its changes.
+    /// Take it before each look at the source.
+    SyncStart begin_sync() const;
+    /// All that the source had committed when `begun` was taken has been announced. `position` (0: none): a number that
+    /// the source gave after the look's snapshot was taken, so that all that was announced before the look lies at it
+    /// or below; positions only grow, and where they may not (a restored or another source) invalidate_all() comes
+    /// first. After a look that announced something look again at once: until then a replica's values that have seen it
+    /// are refused. May be called at any time, late ones too: it never takes back what an earlier call said.
+    void synced(const SyncStart& begun, std::uint64_t position = 0);
+    /// nullopt: nobody has given this segment a promise.
+    std::optional<SyncState> sync_state() const;
+
     /// Gives a live entry a new ttl; when it becomes stale stays as it is. False: there is none, or its shard was busy.
     bool touch(std::string_view key, std::chrono::milliseconds ttl);
     /// As invalidate of one key; says whether a live entry was there.

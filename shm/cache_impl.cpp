@@ -93,6 +93,8 @@ void CacheImpl::attach(const Reattach& how) {
     while (one != nullptr && &one->mapping != mapping) one = one->next;
     if (one == nullptr) {
         one = new Attached(*mapping);
+        if (options_.degraded_after.count() > 0)
+            one->sync.promise(to_ns(options_.degraded_after), to_ns(options_.max_stale));
         one->next = segments_.load(std::memory_order_relaxed);
         segments_.store(one, std::memory_order_release);  // the last step: a fork sees all of it or nothing
     }
@@ -313,6 +315,13 @@ bool CacheImpl::is_closed(const Context& context) const {
 /// to the old one. The look at the time comes first.
 Stamp CacheImpl::stamp(const Context& context) const {
     if (is_closed(context)) return {};
+    const std::int64_t at_ns = now_ns();
+    return {context.view().header().incarnation, context.attached->fences.now(), at_ns};
+}
+
+/// For what was read from its source nobody knows when.
+Stamp CacheImpl::stamp_of_now(const Context& context) const {
+    if (is_closed(context)) return {};
     return {context.view().header().incarnation, context.attached->fences.now()};
 }
 
@@ -320,6 +329,22 @@ Stamp CacheImpl::stamp() {
     Context context;
     return enter_to_write(context) ? stamp(context) : Stamp{};
 }
+
+SyncStart CacheImpl::begin_sync() {
+    Context context;
+    if (!enter_to_write(context)) return {};
+    return SyncStart({context.view().header().incarnation, context.attached->fences.now(), context.now_ns});
+}
+
+/// A look that began in another segment says nothing about this one: what it led to may have been announced there.
+void CacheImpl::synced(const SyncStart& begun, std::uint64_t position) {
+    Context context;
+    if (!enter(context) || begun.stamp_.incarnation != context.view().header().incarnation) return;
+    if (position != 0) context.attached->sync.mark(begun.stamp_.notice, position);
+    context.attached->sync.advance(begun.stamp_.at_ns);
+}
+
+std::optional<SyncState> CacheImpl::sync_state() const { return shm::SourceSync(view()).state(now_ns()); }
 
 KeyUse CacheImpl::key_use(std::string_view key) {
     Context context;

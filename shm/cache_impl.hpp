@@ -18,6 +18,7 @@
 #include "shm/lookup.hpp"
 #include "shm/mapping.hpp"
 #include "shm/shard.hpp"
+#include "shm/source_sync.hpp"
 
 namespace larder::detail {
 
@@ -25,7 +26,7 @@ namespace larder::detail {
 /// replacement.
 struct Attached {
     explicit Attached(shm::Mapping& mapping_)
-        : mapping(mapping_), view(mapping_.view()), lookup(view), keys(view), leases(view), fences(view) {}
+        : mapping(mapping_), view(mapping_.view()), lookup(view), keys(view), leases(view), fences(view), sync(view) {}
 
     shm::Mapping& mapping;
     const shm::SegmentView& view;
@@ -33,6 +34,7 @@ struct Attached {
     shm::KeyTable keys;
     const shm::Leases leases;
     shm::Fences fences;
+    const shm::SourceSync sync;
     Attached* next = nullptr;  // attached before
 };
 
@@ -80,6 +82,9 @@ public:
     Pinned find_present(std::string_view key, bool counted);
 
     Stamp stamp();
+    SyncStart begin_sync();
+    void synced(const SyncStart& begun, std::uint64_t position);
+    std::optional<SyncState> sync_state() const;
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options);
     bool touch(std::string_view key, std::chrono::milliseconds ttl);
     bool erase(std::string_view key);
@@ -140,6 +145,7 @@ private:
     std::uint64_t announce(const Announce& announce);
     bool was_heard(const Context& context, std::int64_t looked_ns) const;
     Stamp stamp(const Context& context) const;
+    Stamp stamp_of_now(const Context& context) const;
     bool is_closed(const Context& context) const;
 
     shm::Look find(const Context& context, const shm::HashedKey& key) const;
@@ -164,7 +170,8 @@ private:
     PutResult store(const Context& context, const shm::HashedKey& key, std::string_view value,
                     const EntryOptions& options, Stamp as_of, const Lease* lease);
     PutResult offer(const Context& context, const shm::HashedKey& key, std::string_view value,
-                    const EntryOptions& options, Stamp as_of, const Lease* lease);
+                    const EntryOptions& options, Stamp& as_of, const Lease* lease);
+    static std::uint64_t notice_seen(const Context& context, const shm::HashedKey& key, const EntryOptions& options);
     shm::NewRecord record_of(const Context& context, const shm::HashedKey& key, std::string_view value,
                              const EntryOptions& options);
     PutResult publish(const Context& context, const shm::NewRecord& wanted, const Lease* lease);

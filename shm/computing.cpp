@@ -3,7 +3,8 @@
 //   1. A miss takes the key's lease and looks again. The holder reads the source, publishes, then releases.
 //   2. Who does not get the lease waits for its holder, with a deadline, and takes any value whose source was read
 //   after it
-//      asked, fenced meanwhile or not: as fresh as computing itself. So nobody waits for more than two computations.
+//      asked, fenced or late meanwhile or not: as fresh as computing itself. So nobody waits for more than two
+//      computations.
 //   3. A thread that holds a lease never waits for another one: no deadlock, no waiting for itself.
 //   4. What is stale is served by everybody but the one that got the lease.
 #include <algorithm>
@@ -79,7 +80,9 @@ public:
     Computation& operator=(const Computation&) = delete;
 
     Pinned run() {
+        arrival_sync_ns_ = context_.attached->sync.last_ns();  // before the notices that it stands for
         arrival_ = context_.attached->fences.now();
+        arrival_ns_ = context_.now_ns;
         const std::int64_t begin_ns = sample_begin(context_, counted_);
         shm::Look look = cache_.look_up(context_, key_);
         if (is_fresh(look.verdict)) {
@@ -177,12 +180,22 @@ private:
     /// Counts nothing: the caller's miss is counted.
     Pinned look_again() {
         shm::Look look = cache_.look_up(context_, key_);
-        const bool as_fresh_as_own = look.verdict == shm::Verdict::invalidated && look.record->as_of >= arrival_ &&
-                                     context_.now_ns < look.record->expires_ns && !was_replaced();
-        if (is_fresh(look.verdict) || as_fresh_as_own)
+        if (is_fresh(look.verdict) || is_as_fresh_as_own(look))
             return PinAccess::from(look, fresh_state(*look.record), Source::waited);
         shm::release(look);
         return {};
+    }
+
+    /// What this caller would have been served when it asked, or what was read from its source after that: by the time,
+    /// which must be past the clock's step of the arrival. (A replica's value has an older stamp; what took long may be
+    /// late when it is stored.)
+    bool is_as_fresh_as_own(const shm::Look& look) const {
+        const bool overtaken = look.verdict == shm::Verdict::invalidated;
+        if (!overtaken && look.verdict != shm::Verdict::late) return false;
+        const shm::Record& record = *look.record;
+        const bool was_good = overtaken && record.as_of >= arrival_ &&
+                              !context_.attached->sync.is_late(record, arrival_sync_ns_, arrival_ns_);
+        return (was_good || record.read_ns > arrival_ns_) && context_.now_ns < record.expires_ns && !was_replaced();
     }
 
     Pinned serve_failure() {
@@ -193,8 +206,10 @@ private:
 
     /// Judged now: it may have been overtaken, or its time may have run out, while the computation went on.
     bool has_fallback() const {
-        return fallback_.record != nullptr && may_stand_in(*fallback_.record, cache_.now_ns()) && !was_replaced() &&
-               context_.attached->fences.highest(*fallback_.record) <= fallback_.record->as_of;
+        if (fallback_.record == nullptr) return false;
+        const std::int64_t now_ns = cache_.now_ns();
+        return may_stand_in(*fallback_.record, now_ns) && !context_.attached->sync.is_late(*fallback_.record, now_ns) &&
+               !was_replaced() && context_.attached->fences.highest(*fallback_.record) <= fallback_.record->as_of;
     }
 
     /// Then notices go elsewhere, and nothing that is found here says whether it is fresh.
@@ -269,6 +284,7 @@ private:
     const bool counted_;  // as a lookup
     const std::uint64_t generation_ = shm::process::generation();
     std::uint64_t arrival_ = 0;
+    std::int64_t arrival_ns_ = 0, arrival_sync_ns_ = 0;
     bool overtaken_ = false;  // by a notice: what was there
     shm::Look fallback_;
 };

@@ -9,6 +9,7 @@
 #include "shm/hash.hpp"
 #include "shm/record.hpp"
 #include "shm/record_copy.hpp"
+#include "shm/source_sync.hpp"
 #include "shm/testing.hpp"
 
 namespace larder::shm {
@@ -30,13 +31,10 @@ private:
     std::vector<std::uint64_t> words_;
 };
 
-bool is_backed_and_late(const SegmentView& view, const Record& record, std::int64_t now_ns) {
-    return (record.flags & kBacked) != 0 && now_ns >= view.header().fresh_until_ns.load(std::memory_order_acquire);
-}
-
 EntryState state_of(const SegmentView& view, const Record& record, std::int64_t now_ns) {
+    const bool is_late = SourceSync(view).is_late(record, now_ns);  // before the fences, as in a lookup
     if (Fences(view).highest(record) > record.as_of) return EntryState::invalidated;
-    if (is_backed_and_late(view, record, now_ns)) return EntryState::expired;
+    if (is_late) return EntryState::expired;
     if (now_ns >= record.expires_ns) {
         const std::int64_t grace_ns = record.stale_if_error_ms * 1'000'000LL;
         return now_ns - grace_ns < record.expires_ns ? EntryState::stale : EntryState::expired;

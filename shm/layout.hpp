@@ -9,11 +9,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace larder::shm {
 
 inline constexpr std::uint64_t kMagic = 0x31305245'4452414cULL;  // "LARDER01" on a little-endian machine
-inline constexpr std::uint32_t kLayoutNumber = 3;
+inline constexpr std::uint32_t kLayoutNumber = 4;
 
 inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kPageBytes = 4096;
@@ -30,7 +31,8 @@ inline constexpr std::uint32_t kHours = 24;
 inline constexpr std::uint32_t kHitStripes = 4;
 inline constexpr std::uint32_t kKeyWindow = 16;  // a key's entry is one of so many neighbours
 inline constexpr std::uint32_t kNotices = 256;   // the ring of recent ones
-inline constexpr std::uint32_t kBuckets = 48;    // of a histogram: bucket b counts values of b significant bits
+inline constexpr std::uint32_t kSyncMarks = 256;
+inline constexpr std::uint32_t kBuckets = 48;  // of a histogram: bucket b counts values of b significant bits
 
 inline constexpr std::uint64_t kMaxKeyBytes = 1024;
 inline constexpr std::uint32_t kMaxTags = 16;
@@ -86,6 +88,14 @@ struct NoticeMark {
     Word64 text[8];  // the beginning of what was named
 };
 
+/// Whoever reads the source at `position` or later sees the changes of all notices up to `notice`. Stored in any order
+/// by anybody: what is not of one write is told by `check`.
+struct SyncMark {
+    Word64 notice;
+    Word64 position;  // in the source's own numbers
+    Word64 check;     // of the two
+};
+
 /// Name and meaning of a counter, so that an older tool can print a newer counter.
 struct CounterLabel {
     char name[24];
@@ -107,8 +117,11 @@ struct SegmentHeader {
 
     // Read by every hit, written at the end of each notice.
     alignas(kLineBytes) Word64 applied;
-    Word64 everything;      // the fence that all entries depend on
-    Time64 fresh_until_ns;  // entries backed by a source are good until then; the maximum: no deadline
+    Word64 everything;  // the fence that all entries depend on
+    // What backed entries are good for, read by hits on them.
+    Time64 last_sync_ns;       // all that the source had committed by then is announced; kNeverSynced
+    Time64 fresh_for_ns;       // after last_sync_ns, or after its own reading, one is served so long; the maximum: ever
+    Time64 degraded_after_ns;  // the part of it in which all is well; 0: no promise
 
     alignas(kLineBytes) Word64 recency;  // strict mode's counter of uses
     alignas(kLineBytes) Time64 tend_due_ns;
@@ -126,6 +139,8 @@ struct SegmentHeader {
     alignas(kLineBytes) Word64 overflow_counts[kThreadCounters];  // of threads without a block
     alignas(kLineBytes) Histogram eviction_age_ms, compute_us, lookup_ns;
     NoticeMark notices[kNotices];
+    Word64 sync_marks_begun;          // places in sync_marks that were ever taken
+    SyncMark sync_marks[kSyncMarks];  // the first one for ever at 0, the others in turn
     CounterLabel labels[kThreadCounters];
 };
 // The pin cells begin at multiples of 128: a load of `applied` at the same offset modulo 4096 would wait for the pin's
@@ -239,7 +254,7 @@ struct Record {
     std::uint64_t checksum;  // XXH3 of the value
     std::uint32_t stale_if_error_ms;
     std::uint32_t next_retired;
-    std::uint64_t reserved;
+    std::int64_t read_ns;  // when the reading of its source began; 0: not known
     // What a hit reads starts here, and ends with the key.
     std::uint64_t hash;
     std::int64_t expires_ns;
@@ -264,7 +279,12 @@ inline constexpr std::int64_t kClosedNs = 5 * kLookNs;
 inline constexpr std::int64_t kEverybodyLooksNs = kClosedNs - kLookNs * 6 / 5;
 inline constexpr std::uint32_t kUntracked = 0xFFFFFFFFu;
 inline constexpr std::int64_t kRecencyStepNs = 128'000'000;
-enum RecordFlag : std::uint8_t { kNegative = 1, kBacked = 2 };  // kBacked: subject to fresh_until_ns
+enum RecordFlag : std::uint8_t {
+    kNegative = 1,
+    kBacked = 2,   // subject to fresh_for_ns
+    kReplica = 4,  // what was read may have been behind the source when it was read
+};
+inline constexpr std::int64_t kNeverSynced = std::numeric_limits<std::int64_t>::min() / 2;
 static_assert(sizeof(Record) == 112 && offsetof(Record, hash) == 48);
 
 /// The segment as mapped here. A value: copy it freely.

@@ -73,11 +73,4 @@ Lookup::Taken Lookup::take_copy(const HashedKey& key, const Word64& slot, std::u
     return {Probed::changed, false, nullptr};
 }
 
-Verdict Lookup::judge_flagged(const Record& record, std::int64_t now_ns) const {
-    const bool late = now_ns >= view_.header().fresh_until_ns.load(std::memory_order_acquire);
-    if ((record.flags & kBacked) != 0 && late) return Verdict::expired;
-    if ((record.flags & kNegative) != 0) return Verdict::negative;
-    return now_ns >= record.soft_expires_ns ? Verdict::stale : Verdict::live;
-}
-
 }  // namespace larder::shm

@@ -16,6 +16,7 @@
 #include "shm/hash.hpp"
 #include "shm/layout.hpp"
 #include "shm/record.hpp"
+#include "shm/source_sync.hpp"
 #include "shm/testing.hpp"
 
 namespace larder::shm {
@@ -25,6 +26,7 @@ enum class Verdict : std::uint8_t {
     stale,
     negative,
     expired,      // record there, past its ttl; fences let it pass
+    late,         // record there, within its ttl, but nobody can say any more whether its source has changed
     invalidated,  // record there, overtaken by a notice
     absent,
     contended,  // not found, but it may be there: its shard moved on during every try
@@ -45,6 +47,7 @@ public:
     explicit Lookup(const SegmentView& view)
         : view_(view),
           fences_(view),
+          sync_(view),
           arenas_at_(view.geometry->arenas_at),
           arenas_end_(view.geometry->arenas_at + view.geometry->arenas * view.geometry->arena_bytes),
           directories_(view.directory(0)),
@@ -67,10 +70,10 @@ private:
     Taken take_copy(const HashedKey& key, const Word64& slot, std::uint64_t word) const;
     static bool refuse(const Record& record, std::uint64_t room, Word64& cell);
     Verdict judge(Record& record, std::int64_t now_ns) const;
-    Verdict judge_flagged(const Record& record, std::int64_t now_ns) const;
 
     SegmentView view_;
     Fences fences_;
+    SourceSync sync_;
     std::uint64_t arenas_at_, arenas_end_;
     const Word64* directories_;
     std::uint32_t shards_, mask_;
@@ -147,13 +150,19 @@ void release(Look& look) noexcept;
 }
 
 [[gnu::always_inline]] inline Verdict Lookup::judge(Record& record, std::int64_t now_ns) const {
-    // `applied` is read before the fences that it stands for.
+    // The last look at the source is read before `applied`, which stands for all that the look led to; `applied` before
+    // the fences that it stands for.
+    const std::int64_t synced_ns = sync_.last_ns();
+    LARDER_CRASH_POINT("lookup.judging");
     if (!fences_.alive(record, fences_.load_applied())) [[unlikely]]
         return Verdict::invalidated;
     if (now_ns >= record.expires_ns) [[unlikely]]
         return Verdict::expired;
-    if ((record.flags & (kNegative | kBacked)) != 0) [[unlikely]]
-        return judge_flagged(record, now_ns);
+    if ((record.flags & (kNegative | kBacked)) != 0) {
+        if (sync_.is_late(record, synced_ns, now_ns)) [[unlikely]]
+            return Verdict::late;
+        if ((record.flags & kNegative) != 0) return Verdict::negative;
+    }
     return now_ns >= record.soft_expires_ns ? Verdict::stale : Verdict::live;
 }
 

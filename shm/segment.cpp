@@ -86,7 +86,8 @@ void format_header(SegmentHeader& header, const Geometry& geometry, const Birth&
     header.pid_namespace = namespace_inode("pid");
     header.time_namespace = namespace_inode("time");
     header.creator_pid = system::process_id();
-    header.fresh_until_ns.store(std::numeric_limits<std::int64_t>::max(), std::memory_order_relaxed);
+    header.last_sync_ns.store(kNeverSynced, std::memory_order_relaxed);
+    header.fresh_for_ns.store(std::numeric_limits<std::int64_t>::max(), std::memory_order_relaxed);
     header.suspended_ns.store(system::boottime_ns() - system::monotonic_ns(), std::memory_order_relaxed);
     header.open_at_ns.store(birth.open_at_ns, std::memory_order_relaxed);
     header.geometry = geometry;

@@ -95,7 +95,7 @@ void ShardWriter::erase(const HashedKey& key, Fate fate) {
 }
 
 bool ShardWriter::is_alive(const Record& record) const {
-    return record.expires_ns > now_ns_ && fences_.highest(record) <= record.as_of;
+    return record.expires_ns > now_ns_ && !sync_.is_late(record, now_ns_) && fences_.highest(record) <= record.as_of;
 }
 
 void ShardWriter::tend() {
@@ -202,6 +202,7 @@ void ShardWriter::fill(Record* record, const NewRecord& wanted) {
     record->created_ns = now_ns_;
     record->checksum = wanted.checksum;
     record->stale_if_error_ms = wanted.stale_if_error_ms;
+    record->read_ns = wanted.read_ns;
     record->tags_bytes = static_cast<std::uint32_t>(shape.tags_bytes);
     record->hash = wanted.key.hash;
     record->expires_ns = wanted.expires_ns;

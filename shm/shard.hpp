@@ -28,6 +28,7 @@
 #include "shm/layout.hpp"
 #include "shm/record.hpp"
 #include "shm/registry.hpp"
+#include "shm/source_sync.hpp"
 
 namespace larder::shm {
 
@@ -39,6 +40,7 @@ struct NewRecord {
     std::string_view value;
     std::span<const std::string> tags;
     std::uint64_t as_of = 0;
+    std::int64_t read_ns = 0;
     std::int64_t expires_ns = 0;
     std::int64_t soft_expires_ns = 0;
     std::uint32_t stale_if_error_ms = 0;
@@ -123,6 +125,7 @@ private:
     Shard& shard_;
     Directory directory_;
     Fences fences_;
+    SourceSync sync_;
     KeyTable keys_;
     ThreadBlock* block_;
     std::int64_t now_ns_;

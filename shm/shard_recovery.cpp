@@ -23,6 +23,7 @@ ShardWriter::ShardWriter(const SegmentView& view, const Registry& registry, std:
       shard_(view.shard(shard)),
       directory_(view.directory(shard), view.geometry->directory_slots, shard_.moves),
       fences_(view),
+      sync_(view),
       keys_(view),
       block_(block),
       now_ns_(now_ns) {}

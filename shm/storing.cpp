@@ -17,7 +17,7 @@ PutResult CacheImpl::put(std::string_view key, std::string_view value, const Ent
     Context context;
     if (!is_key(key)) return PutResult::bad_key;
     if (!enter_to_write(context)) return unkept(context, key);
-    const Stamp as_of = options.as_of ? *options.as_of : stamp(context);
+    const Stamp as_of = options.as_of ? *options.as_of : stamp_of_now(context);
     const PutResult result = store(context, context.hashed(key), value, options, as_of, nullptr);
     tend_if_due(context);
     return result;
@@ -32,13 +32,16 @@ PutResult CacheImpl::store(const Context& context, const shm::HashedKey& key, st
     return result;
 }
 
+/// Lowers `as_of` to what the source had seen.
 PutResult CacheImpl::offer(const Context& context, const shm::HashedKey& key, std::string_view value,
-                           const EntryOptions& options, Stamp as_of, const Lease* lease) {
+                           const EntryOptions& options, Stamp& as_of, const Lease* lease) {
     if (value.empty() && !options.negative) return PutResult::bad_value;
     if (is_closed(context)) return PutResult::busy;
     if (is_foreign(context, as_of)) return PutResult::fenced;
+    if (options.source_position != 0) as_of.notice = std::min(as_of.notice, notice_seen(context, key, options));
     shm::NewRecord wanted = record_of(context, key, value, options);
     wanted.as_of = as_of.notice;
+    wanted.read_ns = std::min(as_of.at_ns, context.now_ns);
     wanted.for_waiters = lease != nullptr && lease->token_ != 0;
     const bool tags_fit = options.tags.size() <= shm::kMaxTags &&
                           std::all_of(options.tags.begin(), options.tags.end(), [](const std::string& tag) {
@@ -47,6 +50,15 @@ PutResult CacheImpl::offer(const Context& context, const shm::HashedKey& key, st
     if (!tags_fit || value.size() > shm::max_value_bytes(*context.view().geometry)) return PutResult::too_large;
     wanted.checksum = shm::checksum_of(value);
     return publish(context, wanted, lease);
+}
+
+/// Number of the last notice whose change a source at that position is known to have seen. Where nothing is known the
+/// value may be older than anything: a notice of its own keeps it from all but those who wait for it.
+std::uint64_t CacheImpl::notice_seen(const Context& context, const shm::HashedKey& key, const EntryOptions& options) {
+    const std::optional<std::uint64_t> notice = context.attached->sync.notice_seen_at(options.source_position);
+    if (notice) return *notice;
+    context.attached->fences.announce(shm::FenceKind::key, key.text);
+    return 0;
 }
 
 /// All of it but what orders it against others.
@@ -65,7 +77,9 @@ shm::NewRecord CacheImpl::record_of(const Context& context, const shm::HashedKey
     wanted.soft_expires_ns = options.soft_ttl.count() > 0 ? context.now_ns + to_ns(options.soft_ttl) : kForeverNs;
     wanted.stale_if_error_ms = static_cast<std::uint32_t>(
         std::clamp<std::int64_t>(options.stale_if_error.count(), 0, std::numeric_limits<std::uint32_t>::max()));
-    if (options.negative) wanted.flags = shm::kNegative;
+    wanted.flags =
+        static_cast<std::uint8_t>((options.negative ? shm::kNegative : 0) | (options.backed ? shm::kBacked : 0) |
+                                  (options.source_position != 0 ? shm::kReplica : 0));
     wanted.tracked = options.tracked;
     return wanted;
 }
@@ -142,6 +156,8 @@ bool CacheImpl::touch(std::string_view key, std::chrono::milliseconds ttl) {
     shm::for_each_tag(record, [&options](std::string_view tag) { options.tags.emplace_back(tag); });
     shm::NewRecord wanted = record_of(context, hashed, look->value, options);
     wanted.as_of = record.as_of;
+    wanted.read_ns = record.read_ns;
+    wanted.flags = record.flags;
     wanted.soft_expires_ns = record.soft_expires_ns;
     wanted.stale_if_error_ms = record.stale_if_error_ms;
     wanted.checksum = record.checksum;

@@ -71,9 +71,10 @@ TEST_CASE("An entry that is backed by a source is dead from the source's deadlin
     const std::uint64_t word = examined.view.directory(0)[slot_of(examined, "k")].load();
     record_of(examined, word).flags |= shm::kBacked;
     CHECK(find(examined, "k").value().state == EntryState::live);
-    examined.view.header().fresh_until_ns = now_ns + 1;
+    examined.view.header().fresh_for_ns = 1'000;
+    examined.view.header().last_sync_ns = now_ns - 999;
     CHECK(find(examined, "k").value().state == EntryState::live);
-    examined.view.header().fresh_until_ns = now_ns;
+    examined.view.header().last_sync_ns = now_ns - 1'000;
     CHECK(find(examined, "k").value().state == EntryState::expired);
     CHECK(find(examined, "other").value().state == EntryState::live);
 }

@@ -146,18 +146,19 @@ TEST_CASE("An entry that is empty and not negative is a miss where values are ve
     CHECK(larder::Cache::open(careful).get("key").state() == larder::State::none);
 }
 
-TEST_CASE("A backed entry is dead from the freshness deadline on, others are not", "[lookup]") {
+TEST_CASE("A backed entry is late from the promise's deadline on, others are not", "[lookup]") {
     Fixture f;
     const std::int64_t now = f.scoped.clock->now_ns();
-    f.view.header().fresh_until_ns.store(now);
+    f.view.header().fresh_for_ns.store(1'000);
+    f.view.header().last_sync_ns.store(now - 1'000);
     Look plain = f.find();
     CHECK(plain.verdict == Verdict::live);
     release(plain);
     f.record().flags |= kBacked;
     Look late = f.find();
-    CHECK(late.verdict == Verdict::expired);
+    CHECK(late.verdict == Verdict::late);
     release(late);
-    f.view.header().fresh_until_ns.store(now + 1);
+    f.view.header().last_sync_ns.store(now - 999);
     Look fresh = f.find();
     CHECK(fresh.verdict == Verdict::live);
     release(fresh);

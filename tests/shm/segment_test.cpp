@@ -63,7 +63,8 @@ TEST_CASE("a segment can be made in any memory") {
     CHECK(formatted == 1);
     CHECK(view.header().magic == kMagic);
     CHECK(view.header().incarnation == 42);
-    CHECK(view.header().fresh_until_ns == std::numeric_limits<std::int64_t>::max());
+    CHECK(view.header().last_sync_ns == kNeverSynced);
+    CHECK(view.header().fresh_for_ns == std::numeric_limits<std::int64_t>::max());
     CHECK(std::string(view.header().identity) == "db");
     CHECK(std::string(view.header().labels[0].name) == kCounterTable[0].name);
     CHECK(arena_kind(view.arena_state(0).word) == ArenaKind::owned);
