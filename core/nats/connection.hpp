@@ -42,11 +42,11 @@ struct ConnectionOptions {
     std::chrono::milliseconds patience{};  ///< longest wait for each server at the connect, and for each answer
 };
 
-/// Connects at once; a connection that is lost is made anew by libnats, by whatever server of the cluster there is, for
-/// ever and every 100 ms; a server that says nothing for about 2 s is left. Every member throws SourceError, which
-/// names the servers and never a password. Threads: any. Fork: libnats has threads of its own; a process that has had a
-/// connection may fork, but neither that child nor a child of it can ever use libnats: connections belong into
-/// processes that fork no other users of NATS. The first connection of a process ignores SIGPIPE in it.
+/// Connects at once. A connection that is lost is made anew by libnats, with whatever server of the cluster there is,
+/// for ever and every 100 ms; a server that says nothing for about 2 s is left. Every member throws SourceError, which
+/// names the servers and never a password. The first connection of a process ignores SIGPIPE in it. Threads: any. Fork:
+/// libnats has threads and locks of its own, which a child has not, or not free: a process that forks others which use
+/// libnats does not use it itself.
 class Connection {
 public:
     explicit Connection(const ConnectionOptions& options);
