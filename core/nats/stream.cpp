@@ -38,6 +38,7 @@ StreamNames::StreamNames(std::string_view database) {
     notices = "larder." + token + ".notice";
     positions = "larder." + token + ".position";
     looks = "larder-look." + token;
+    leases = "larder-lease." + token + ".";
 }
 
 std::optional<StreamState> find_stream(const Connection& connection, const StreamNames& names) {
@@ -48,6 +49,21 @@ std::optional<StreamState> find_stream(const Connection& connection, const Strea
     if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return std::nullopt;
     connection.check(status, "read the state of the stream " + names.stream + " of", code);
     return state_of(connection, names, *info);
+}
+
+Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config) {
+    jsStreamInfo* made = nullptr;
+    jsErrCode code{};
+    config.Replicas = wanted_replicas;
+    natsStatus status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
+    if (code == JSStreamReplicasNotSupportedErr || code == JSClusterNoPeersErr || code == JSInsufficientResourcesErr) {
+        config.Replicas = 1;
+        code = {};
+        status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
+    }
+    if (code == JSStreamNameExistErr) return nullptr;
+    connection.check(status, "make the stream " + std::string(config.Name) + " of", code);
+    return Owned<jsStreamInfo>(made);
 }
 
 StreamState make_stream(const Connection& connection, const StreamNames& names) {
@@ -63,19 +79,10 @@ StreamState make_stream(const Connection& connection, const StreamNames& names) 
     config.Retention = js_LimitsPolicy;
     config.Discard = js_DiscardOld;
     config.MaxAge = kept.count();
-    config.Replicas = wanted_replicas;
-    jsStreamInfo* made = nullptr;
-    jsErrCode code{};
-    natsStatus status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
-    if (code == JSStreamReplicasNotSupportedErr || code == JSClusterNoPeersErr) {
-        config.Replicas = 1;
-        code = {};
-        status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
-    }
-    const Owned<jsStreamInfo> info(made);
-    if (status == NATS_OK) return state_of(connection, names, *info);
-    if (std::optional<StreamState> found = find_stream(connection, names)) return *found;  // another was quicker
-    connection.fail(status, "make the stream " + names.stream + " of", code);
+    if (const Owned<jsStreamInfo> info = add_stream(connection, config)) return state_of(connection, names, *info);
+    const std::optional<StreamState> found = find_stream(connection, names);  // another was quicker
+    if (!found) throw SourceError("the stream " + names.stream + " is made and deleted at once by others");
+    return *found;
 }
 
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence) {

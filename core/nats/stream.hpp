@@ -19,6 +19,7 @@ struct StreamNames {
     std::string notices;    ///< larder.TOKEN.notice
     std::string positions;  ///< larder.TOKEN.position
     std::string looks;      ///< larder-look.TOKEN: who asks what was looked at; not in the stream
+    std::string leases;     ///< larder-lease.TOKEN.: before the key; not in the stream
 };
 
 struct StreamState {
@@ -32,7 +33,11 @@ struct StreamState {
 /// messages would leave gaps.
 std::optional<StreamState> find_stream(const Connection& connection, const StreamNames& names);
 
-/// Makes it where it is absent: in files, on three servers (one where there are fewer), an hour's messages, of which
+/// On three servers, or on one where there are not so many. Null: one of that name, and another configuration, is
+/// there. Throws SourceError.
+Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config);
+
+/// Makes it where it is absent: in files, an hour's messages, of which
 /// the oldest go first. Throws SourceError.
 StreamState make_stream(const Connection& connection, const StreamNames& names);
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include "core/nats/key_value_tier.hpp"
 #include "tests/nats/stream_scene.hpp"
 
 using namespace larder;
@@ -87,4 +88,17 @@ TEST_CASE("while servers of three die, the stream's leader too, no host misses a
     CHECK(all_told_up_to(publisher.last()));
     CHECK(told.size() == static_cast<std::size_t>(publisher.last()));  // without a gap
     CHECK(scene.host.take_flushes().empty());
+}
+
+TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
+    NatsServers servers(3);
+    nats::KeyValueTier tier(servers.options(), "d", {.lease_ttl = std::chrono::minutes(5)});
+    const TierDocument document{.bytes = "{}", .stream = "S/1", .sequence = 5, .ttl = std::chrono::seconds(1)};
+    REQUIRE(eventually([&] { return tier.put("k", document); }));
+    REQUIRE(tier.take_lease("k").state == TierLease::State::taken);
+    servers.kill(0);
+    CHECK(eventually([&] { return tier.get("k").has_value(); }));
+    TierLease lease;
+    CHECK(eventually([&] { return (lease = tier.take_lease("k")).state != TierLease::State::unreachable; }));
+    CHECK(lease.state == TierLease::State::held);
 }
