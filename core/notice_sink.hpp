@@ -32,8 +32,8 @@ public:
     virtual void remember(const OutboxPosition& position) = 0;
     /// A look at the source begins; what it had committed by now will have been told at the next look_ended.
     virtual void look_begins() {}
-    /// All that was committed at the last look_begins has been told; the source stood at least at `position` (a
-    /// number of its own, which only grows).
+    /// All that was committed at the last look_begins has been told; the source stood at least at `position` (a number
+    /// of its own, which only grows).
     virtual void look_ended(std::uint64_t position) { static_cast<void>(position); }
 };
 

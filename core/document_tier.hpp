@@ -1,0 +1,65 @@
+// DocumentTier: finished documents that the hosts of a fleet share.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace larder {
+
+/// A document, and how late its source was read: `sequence` of the stream `stream` had been applied on the host that
+/// computed it before the source was read, so what was told up to there is in it. Sequences of another stream say
+/// nothing.
+struct TierDocument {
+    std::string bytes;
+    std::string stream;
+    std::uint64_t sequence = 0;
+    std::chrono::milliseconds ttl{};  ///< at the host that takes it, from then on
+    std::vector<std::string> tags{};
+    bool negative = false;
+};
+
+/// The right to compute a key for the fleet; or why not.
+struct TierLease {
+    enum class State : std::uint8_t {
+        taken,
+        held,         ///< by another, or by one that died, until it expires
+        unreachable,  ///< no tier now: compute without it
+    } state = State::unreachable;
+    std::uint64_t token = 0;
+};
+
+/// What is fresh is for each host to decide: it takes a document only if none of its own notices for what the key
+/// depends on came with a sequence later than the document's (give `sequence` to the put as the position of the source;
+/// a put that answers `fenced` was too old). That covers notices that came by the stream, not those that were given to
+/// this host alone: hosts with a tier must send these through the stream, too. No member throws, or waits longer than a
+/// fraction of a second: whatever goes wrong, the host computes by itself.
+class DocumentTier {
+public:
+    virtual ~DocumentTier() = default;
+    virtual std::optional<TierDocument> get(std::string_view key) = 0;
+    /// It ends by release, or by itself after some seconds.
+    virtual TierLease take_lease(std::string_view key) = 0;
+    /// Does nothing to a lease that another has taken since.
+    virtual void release(const TierLease& lease) = 0;
+    /// False: not kept, since there is one of a later sequence or stream, or no tier now.
+    virtual bool put(std::string_view key, const TierDocument& document) = 0;
+};
+
+struct TierPatience {
+    std::chrono::milliseconds limit{10'000};  ///< longest wait for another host's computation
+    std::chrono::milliseconds interval{10};   ///< between two looks
+};
+
+/// The fleet's document where `is_fresh` takes it, else computed: by one host at a time where the tier can be reached.
+/// What `compute` throws passes through; nullopt is given to the caller and not shared. Threads: safe if the tier is.
+std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view key,
+                                         const std::function<bool(const TierDocument&)>& is_fresh,
+                                         const std::function<std::optional<TierDocument>()>& compute,
+                                         TierPatience patience = {});
+
+}  // namespace larder

@@ -1,0 +1,191 @@
+#include "core/nats/key_value_tier.hpp"
+
+#include <charconv>
+#include <utility>
+
+#include "core/nats/stream.hpp"
+#include "core/submission_source.hpp"
+
+namespace larder::nats {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr int wanted_replicas = 3;
+
+ConnectionOptions with_patience(ConnectionOptions options) {
+    if (options.patience == milliseconds::zero()) options.patience = KeyValueTier::patience;
+    return options;
+}
+
+/// When the stream was made; a later one is newer.
+std::int64_t age_of(std::string_view stream) {
+    const std::size_t slash = stream.rfind('/');
+    std::int64_t created_ns = 0;
+    if (slash != std::string_view::npos)
+        std::from_chars(stream.data() + slash + 1, stream.data() + stream.size(), created_ns);
+    return created_ns;
+}
+
+bool is_later(const TierDocument& one, const TierDocument& other) {
+    return std::pair(age_of(one.stream), one.sequence) > std::pair(age_of(other.stream), other.sequence);
+}
+
+}  // namespace
+
+struct KeyValueTier::Stored {
+    std::uint64_t revision = 0;
+    jsErrCode refused{};
+};
+
+struct KeyValueTier::Found {
+    std::uint64_t revision = 0;  // 0: there is none
+    std::optional<TierDocument> document;
+};
+
+KeyValueTier::KeyValueTier(ConnectionOptions options, std::string_view database, KeyValueTierOptions tier)
+    : options_(with_patience(std::move(options))),
+      tier_(tier),
+      documents_(StreamNames(database).stream + "-DOCUMENTS"),
+      leases_(StreamNames(database).stream + "-LEASES"),
+      lease_subjects_(StreamNames(database).leases) {}
+
+KeyValueTier::~KeyValueTier() = default;
+
+template <class Result, class Action>
+Result KeyValueTier::reach(Result otherwise, Action action) {
+    if (Clock::now() < away_until_) return otherwise;
+    try {
+        connect();
+        Result result = action();
+        error_.clear();
+        return result;
+    } catch (const std::exception& error) {
+        error_ = error.what();
+        away_until_ = Clock::now() + retreat;
+        is_open_ = false;  // somebody may have deleted what was there
+        return otherwise;
+    }
+}
+
+void KeyValueTier::connect() {
+    if (connection_ != nullptr && connection_->is_closed()) {
+        bucket_ = nullptr;
+        connection_ = nullptr;
+        is_open_ = false;
+    }
+    if (connection_ == nullptr) connection_ = std::make_unique<Connection>(options_);
+    if (!connection_->is_connected()) connection_->fail(NATS_CONNECTION_DISCONNECTED, "reach");
+    if (is_open_) return;
+    open_documents();
+    open_leases();
+    is_open_ = true;
+}
+
+void KeyValueTier::open_documents() {
+    const auto use = [this](kvStore* store) { bucket_.reset(store); };
+    bucket_ = nullptr;
+    kvStore* store = nullptr;
+    if (js_KeyValue(&store, connection_->jet_stream(), documents_.c_str()) == NATS_OK) return use(store);
+    kvConfig config;
+    kvConfig_Init(&config);
+    config.Bucket = documents_.c_str();
+    config.History = 1;
+    config.TTL = nanoseconds(tier_.document_ttl).count();
+    config.MaxBytes = tier_.max_bytes;
+    config.StorageType = js_MemoryStorage;
+    config.Replicas = wanted_replicas;
+    natsStatus status = js_CreateKeyValue(&store, connection_->jet_stream(), &config);
+    if (status != NATS_OK && status != NATS_TIMEOUT) {  // there are not so many servers, or another was quicker
+        config.Replicas = 1;
+        status = js_CreateKeyValue(&store, connection_->jet_stream(), &config);
+    }
+    if (status == NATS_OK) return use(store);
+    status = js_KeyValue(&store, connection_->jet_stream(), documents_.c_str());
+    connection_->check(status, "make the bucket " + documents_ + " of");
+    use(store);
+}
+
+void KeyValueTier::open_leases() {
+    const std::string subjects = lease_subjects_ + ">";
+    const char* subject = subjects.c_str();
+    jsStreamConfig config;
+    jsStreamConfig_Init(&config);
+    config.Name = leases_.c_str();
+    config.Description = "leases of Larder";
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
+    config.Storage = js_MemoryStorage;
+    config.MaxAge = nanoseconds(tier_.lease_ttl).count();
+    config.Duplicates = config.MaxAge;  // it may not be longer
+    add_stream(*connection_, config);
+}
+
+KeyValueTier::Found KeyValueTier::find(std::string_view key) {
+    kvEntry* found = nullptr;
+    const natsStatus status = kvStore_Get(&found, bucket_.get(), tier_key_of(key).c_str());
+    const Owned<kvEntry> entry(found);
+    if (status == NATS_NOT_FOUND) return {};
+    connection_->check(status, "read the bucket " + documents_ + " of");
+    const std::string_view value(static_cast<const char*>(kvEntry_Value(found)),
+                                 static_cast<std::size_t>(kvEntry_ValueLen(found)));
+    return {kvEntry_Revision(found), decode_document(key, value)};
+}
+
+/// Where the present one is that which it replaces (0: there is none).
+KeyValueTier::Stored KeyValueTier::store(const std::string& subject, std::string_view value, std::uint64_t replaces) {
+    jsPubOptions options;
+    jsPubOptions_Init(&options);
+    options.MaxWait = connection_->patience().count();
+    options.ExpectLastSubjectSeq = replaces;
+    options.ExpectNoMessage = replaces == 0;
+    jsPubAck* made = nullptr;
+    jsErrCode code{};
+    const natsStatus status = js_Publish(&made, connection_->jet_stream(), subject.c_str(), value.data(),
+                                         static_cast<int>(value.size()), &options, &code);
+    const Owned<jsPubAck> ack(made);
+    if (code != jsErrCode(0)) return {.refused = code};
+    connection_->check(status, "write " + subject + " to");
+    return {.revision = made->Sequence};
+}
+
+std::optional<TierDocument> KeyValueTier::get(std::string_view key) {
+    return reach(std::optional<TierDocument>(), [&] { return find(key).document; });
+}
+
+bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
+    return reach(false, [&] {
+        const std::string value = encode_document(key, document);
+        if (static_cast<std::int64_t>(value.size()) > natsConnection_GetMaxPayload(connection_->get())) return false;
+        const std::string subject = "$KV." + documents_ + "." + tier_key_of(key);
+        for (int attempt = 0; attempt < max_attempts; ++attempt) {
+            const Found present = find(key);
+            if (present.document && is_later(*present.document, document)) return false;
+            const Stored stored = store(subject, value, present.revision);
+            if (stored.refused != JSStreamWrongLastSequenceErr) return stored.revision != 0;
+        }
+        return false;
+    });
+}
+
+TierLease KeyValueTier::take_lease(std::string_view key) {
+    return reach(TierLease{}, [&] {
+        const Stored stored = store(lease_subjects_ + tier_key_of(key), "", 0);
+        if (stored.revision != 0) return TierLease{TierLease::State::taken, stored.revision};
+        const bool is_held = stored.refused == JSStreamWrongLastSequenceErr;
+        return TierLease{is_held ? TierLease::State::held : TierLease::State::unreachable};
+    });
+}
+
+void KeyValueTier::release(const TierLease& lease) {
+    if (lease.state != TierLease::State::taken) return;
+    reach(false, [&] {
+        jsErrCode code{};
+        const natsStatus status = js_DeleteMsg(connection_->jet_stream(), leases_.c_str(), lease.token, nullptr, &code);
+        if (code == jsErrCode(0)) connection_->check(status, "write to the stream " + leases_ + " of");
+        return true;  // an error of JetStream's: it is gone
+    });
+}
+
+}  // namespace larder::nats

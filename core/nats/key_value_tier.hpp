@@ -1,0 +1,79 @@
+// KeyValueTier: the fleet's documents in buckets of NATS.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/document_tier.hpp"
+#include "core/nats/connection.hpp"
+
+namespace larder::nats {
+
+struct KeyValueTierOptions {
+    std::chrono::milliseconds document_ttl{300'000};  ///< of the bucket: a document in it is gone after that
+    std::chrono::milliseconds lease_ttl{10'000};      ///< a holder that died is replaced after that
+    std::int64_t max_bytes = 256 << 20;               ///< of all documents; no more are kept when it is full
+};
+
+/// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS, and a stream for the leases,
+/// LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody delete), in the servers' memory, made by who comes first;
+/// options count then only. After an error nothing is asked for `retreat`.
+///  1. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
+///  2. A lease is the message that was stored where there was none. It is deleted by its number: one that expired, and
+///     was taken by another, is another message.
+/// Threads: one. Fork: see Connection.
+class KeyValueTier final : public DocumentTier {
+public:
+    static constexpr std::chrono::milliseconds patience{250};  ///< for each answer
+    static constexpr std::chrono::milliseconds retreat{1'000};
+    static constexpr int max_attempts = 4;  ///< of a put
+
+    /// Connects when it is first needed.
+    KeyValueTier(ConnectionOptions options, std::string_view database, KeyValueTierOptions tier = {});
+    ~KeyValueTier() override;
+
+    std::optional<TierDocument> get(std::string_view key) override;
+    TierLease take_lease(std::string_view key) override;
+    void release(const TierLease& lease) override;
+    bool put(std::string_view key, const TierDocument& document) override;
+
+    /// Why there is no tier now; empty: there is one, as far as is known.
+    const std::string& error() const { return error_; }
+
+private:
+    using Clock = std::chrono::steady_clock;
+    struct Found;
+    struct Stored;
+    template <class Result, class Action>
+    Result reach(Result otherwise, Action action);
+    void connect();
+    void open_documents();
+    void open_leases();
+    Found find(std::string_view key);
+    Stored store(const std::string& subject, std::string_view value, std::uint64_t replaces);
+
+    const ConnectionOptions options_;
+    const KeyValueTierOptions tier_;
+    const std::string documents_;  // the bucket's name
+    const std::string leases_, lease_subjects_;
+    std::unique_ptr<Connection> connection_;
+    Owned<kvStore> bucket_;
+    bool is_open_ = false;
+    Clock::time_point away_until_{};
+    std::string error_;
+};
+
+/// What NATS takes as a key, another one for each: `=XX` in place of what it does not take. Above 256 bytes by its
+/// hash.
+std::string tier_key_of(std::string_view key);
+
+/// As it lies in the bucket.
+std::string encode_document(std::string_view key, const TierDocument& document);
+/// nullopt: it cannot be read, or is another key's.
+std::optional<TierDocument> decode_document(std::string_view key, std::string_view text);
+
+}  // namespace larder::nats

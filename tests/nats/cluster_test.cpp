@@ -1,0 +1,104 @@
+// Three servers, one of which dies while notices are published and read.
+#include <algorithm>
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <set>
+#include <thread>
+
+#include "core/nats/key_value_tier.hpp"
+#include "tests/nats/stream_scene.hpp"
+
+using namespace larder;
+using namespace larder::test;
+using nats::StreamPublisher;
+using nats::StreamRelay;
+
+namespace {
+
+/// Number of the server that leads the stream; none now: nullopt.
+std::optional<std::size_t> leader_of(const NatsServers& servers, StreamScene& scene) {
+    jsStreamInfo* info = nullptr;
+    if (js_GetStreamInfo(&info, scene.jet_stream(), scene.stream(), nullptr, nullptr) != NATS_OK) return std::nullopt;
+    const nats::Owned<jsStreamInfo> owned(info);
+    for (std::size_t i = 0; i < servers.count(); ++i)
+        if (info->Cluster != nullptr && info->Cluster->Leader != nullptr && servers.name(i) == info->Cluster->Leader)
+            return i;
+    return std::nullopt;
+}
+
+/// Publishes 1, 2, 3, ... one by one, each until it is acknowledged, while it lives; answers hosts as a relay does.
+class BusyPublisher {
+public:
+    explicit BusyPublisher(StreamPublisher& publisher)
+        : thread_([this, &publisher](std::stop_token stop) {
+              while (!stop.stop_requested()) try {
+                      publisher.look_begins();
+                      publisher.changed(Ids{last_ + 1});
+                      ++last_;
+                      publisher.remember({last_, "d"});
+                      publisher.look_ended(static_cast<std::uint64_t>(last_));
+                  } catch (const SourceError&) {  // said again
+                  }
+          }) {}
+    AssignmentId last() const { return last_; }
+    void stop() { thread_ = {}; }
+
+private:
+    std::atomic<AssignmentId> last_{0};
+    std::jthread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("while servers of three die, the stream's leader too, no host misses a notice or announces everything",
+          "[nats]") {
+    NatsServers servers(3);
+    StreamScene scene(servers);
+    jsStreamInfo* info = nullptr;
+    REQUIRE(js_GetStreamInfo(&info, scene.jet_stream(), scene.stream(), nullptr, nullptr) == NATS_OK);
+    CHECK(info->Config->Replicas == 3);
+    CHECK(info->Config->Storage == js_FileStorage);
+    jsStreamInfo_Destroy(info);
+    BusyPublisher publisher(scene.publisher);
+    std::jthread host([&](std::stop_token stop) { scene.relay->run(stop); });
+    std::set<AssignmentId> told;
+    const auto all_told_up_to = [&](AssignmentId last) {
+        return eventually(
+            [&] {
+                for (const AssignmentId id : scene.host.take()) told.insert(id);
+                return !told.empty() && *told.rbegin() >= last;
+            },
+            std::chrono::seconds(60));
+    };
+    CHECK(all_told_up_to(100));
+    for (const bool is_leader : {true, false}) {
+        std::optional<std::size_t> leader;
+        REQUIRE(eventually([&] { return (leader = leader_of(servers, scene)).has_value(); }));
+        const std::size_t victim = is_leader ? *leader : (*leader + 1) % servers.count();
+        servers.kill(victim);
+        const AssignmentId then = publisher.last();
+        CHECK(all_told_up_to(then + 100));
+        scene.host.take_looks();
+        CHECK(eventually([&] { return !scene.host.take_looks().empty(); }));
+        CHECK(scene.relay->caught_up());
+        servers.start(victim);
+        REQUIRE(eventually([&] { return servers.is_ready(); }, std::chrono::seconds(60)));
+    }
+    publisher.stop();
+    CHECK(all_told_up_to(publisher.last()));
+    CHECK(told.size() == static_cast<std::size_t>(publisher.last()));  // without a gap
+    CHECK(scene.host.take_flushes().empty());
+}
+
+TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
+    NatsServers servers(3);
+    nats::KeyValueTier tier(servers.options(), "d", {.lease_ttl = std::chrono::minutes(5)});
+    const TierDocument document{.bytes = "{}", .stream = "S/1", .sequence = 5, .ttl = std::chrono::seconds(1)};
+    REQUIRE(eventually([&] { return tier.put("k", document); }));
+    REQUIRE(tier.take_lease("k").state == TierLease::State::taken);
+    servers.kill(0);
+    CHECK(eventually([&] { return tier.get("k").has_value(); }));
+    TierLease lease;
+    CHECK(eventually([&] { return (lease = tier.take_lease("k")).state != TierLease::State::unreachable; }));
+    CHECK(lease.state == TierLease::State::held);
+}

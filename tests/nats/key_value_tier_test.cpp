@@ -1,0 +1,240 @@
+// Documents that hosts share: computed by one, never replaced by an older one.
+#include "core/nats/key_value_tier.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/nats/nats_server.hpp"
+
+using namespace larder;
+using namespace larder::test;
+using nats::KeyValueTier;
+using State = TierLease::State;
+
+namespace {
+
+const std::string stream = "LARDER-0/1000";
+
+TierDocument document(std::uint64_t sequence, std::string bytes = "{}") {
+    return {.bytes = std::move(bytes), .stream = stream, .sequence = sequence, .ttl = std::chrono::seconds(300)};
+}
+
+/// A tier that cannot be reached, or is asked by nobody.
+nats::ConnectionOptions nowhere() { return {.url = "nats://127.0.0.1:1"}; }
+
+std::uint64_t sequence_in(KeyValueTier& tier, std::string_view key) {
+    const std::optional<TierDocument> found = tier.get(key);
+    return found ? found->sequence : 0;
+}
+
+}  // namespace
+
+TEST_CASE("a document is found by every host as it was put", "[nats]") {
+    const std::string database = new_database();
+    KeyValueTier one(shared_server().options(), database), other(shared_server().options(), database);
+    CHECK_FALSE(one.get("assignment_stats:1"));
+    CHECK(one.error().empty());
+    TierDocument put = document(7, std::string("{\"a\":\0 1}\n", 10));
+    put.tags = {"author:7", "course:Art & Craft: 2"};
+    put.negative = true;
+    CHECK(one.put("assignment_stats:1", put));
+    const std::optional<TierDocument> found = other.get("assignment_stats:1");
+    REQUIRE(found);
+    CHECK(found->bytes == put.bytes);
+    CHECK(found->stream == stream);
+    CHECK(found->sequence == 7);
+    CHECK(found->ttl == put.ttl);
+    CHECK(found->tags == put.tags);
+    CHECK(found->negative);
+    KeyValueTier elsewhere(shared_server().options(), new_database());
+    CHECK_FALSE(elsewhere.get("assignment_stats:1"));
+}
+
+TEST_CASE("keys of any bytes have documents of their own", "[nats]") {
+    KeyValueTier tier(shared_server().options(), new_database());
+    const std::vector<std::string> keys{"a:b",
+                                        "a=3ab",
+                                        "a.b",
+                                        ".",
+                                        "a b",
+                                        "a*",
+                                        ">",
+                                        "A:b",
+                                        std::string("\0\xff", 2),
+                                        "schöne Aussicht",
+                                        std::string(1'024, 'x'),
+                                        std::string(1'023, 'x') + "y",
+                                        std::string(256, ':')};
+    for (std::size_t i = 0; i < keys.size(); ++i) CHECK(tier.put(keys[i], document(i + 1)));
+    for (std::size_t i = 0; i < keys.size(); ++i) CHECK(sequence_in(tier, keys[i]) == i + 1);
+    CHECK(tier.error().empty());
+    std::set<std::string> encoded;
+    for (const std::string& key : keys) encoded.insert(nats::tier_key_of(key));
+    CHECK(encoded.size() == keys.size());
+    CHECK_FALSE(nats::decode_document("b", nats::encode_document("a", document(1))));  // two of one hash
+}
+
+TEST_CASE("what lies in a bucket and cannot be read is no document", "[nats]") {
+    const std::string text = nats::encode_document("key", document(1, "bytes"));
+    CHECK(nats::decode_document("key", text)->bytes == "bytes");
+    for (std::size_t size = 0; size < text.size() - std::string_view("bytes").size(); ++size)
+        CHECK_FALSE(nats::decode_document("key", text.substr(0, size)));
+    CHECK_FALSE(nats::decode_document("key", "larder/2" + text.substr(8)));
+    CHECK_FALSE(nats::decode_document("key", "larder/1 1 1 0 99999 3:key1:s"));
+    CHECK_FALSE(nats::decode_document("key", "larder/1 1 1 0 1 3:key1:s18446744073709551615:x"));
+}
+
+TEST_CASE("a late document does not replace one of a later sequence, or of a later stream", "[nats]") {
+    KeyValueTier tier(shared_server().options(), new_database());
+    CHECK(tier.put("k", document(5, "five")));
+    CHECK(tier.put("k", document(9, "nine")));
+    CHECK_FALSE(tier.put("k", document(8, "eight")));
+    CHECK(tier.get("k")->bytes == "nine");
+    CHECK(tier.put("k", document(9, "again")));
+    TierDocument anew = document(1, "of the stream that was made anew");
+    anew.stream = "LARDER-0/2000";
+    CHECK(tier.put("k", anew));
+    CHECK_FALSE(tier.put("k", document(10)));
+    CHECK(tier.get("k")->bytes == anew.bytes);
+}
+
+TEST_CASE("of many that put at once the latest stays", "[nats]") {
+    constexpr int hosts = 4, puts = 25;
+    const std::string database = new_database();
+    KeyValueTier looker(shared_server().options(), database);
+    looker.get("k");
+    std::atomic<int> last_kept{0};
+    {
+        std::vector<std::jthread> threads;
+        for (int host = 0; host < hosts; ++host)
+            threads.emplace_back([&, host] {
+                KeyValueTier tier(shared_server().options(), database);
+                for (int i = 0; i < puts; ++i) {
+                    const int sequence = 1 + i * hosts + host;
+                    while (!tier.put("k", document(static_cast<std::uint64_t>(sequence))))
+                        if (sequence_in(tier, "k") > static_cast<std::uint64_t>(sequence)) break;
+                }
+                ++last_kept;
+            });
+    }
+    CHECK(last_kept == hosts);
+    CHECK(sequence_in(looker, "k") == hosts * puts);
+}
+
+TEST_CASE("a lease is one host's, until it lets go or has been silent for too long", "[nats]") {
+    const std::string database = new_database();
+    const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
+    KeyValueTier one(shared_server().options(), database, options), other(shared_server().options(), database, options);
+    const TierLease lease = one.take_lease("a:1");
+    CHECK(lease.state == State::taken);
+    CHECK(other.take_lease("a:1").state == State::held);
+    CHECK(other.take_lease("a:2").state == State::taken);
+    one.release(lease);
+    const TierLease next = other.take_lease("a:1");
+    CHECK(next.state == State::taken);
+    one.release(lease);  // late
+    CHECK(one.take_lease("a:1").state == State::held);
+    TierLease after;  // the holder says no more
+    CHECK(eventually([&] { return (after = one.take_lease("a:1")).state == State::taken; }));
+    other.release(next);
+    CHECK(other.take_lease("a:1").state == State::held);
+}
+
+TEST_CASE("without a tier each host computes by itself, at once", "[nats]") {
+    KeyValueTier tier(nowhere(), "d");
+    int computed = 0;
+    const auto compute = [&]() -> std::optional<TierDocument> {
+        return document(static_cast<std::uint64_t>(++computed));
+    };
+    for (int i = 1; i <= 3; ++i)
+        CHECK(compute_once(
+                  tier, "k", [](const TierDocument&) { return true; }, compute)
+                  ->sequence == static_cast<std::uint64_t>(i));
+    CHECK_FALSE(tier.error().empty());
+    CHECK_FALSE(tier.put("k", document(1)));
+    CHECK(tier.take_lease("k").state == State::unreachable);
+}
+
+TEST_CASE("a server that goes and comes again is a tier again", "[nats]") {
+    NatsServers servers;
+    KeyValueTier tier(servers.options(), "d");
+    CHECK(tier.put("k", document(1)));
+    servers.kill(0);
+    CHECK_FALSE(tier.get("k"));
+    CHECK_FALSE(tier.error().empty());
+    servers.start(0);
+    CHECK(eventually([&] { return tier.put("k", document(2)); }));
+    CHECK(sequence_in(tier, "k") == 2);
+}
+
+TEST_CASE("a document that is too large for the servers is not shared, and the tier stays", "[nats]") {
+    KeyValueTier tier(shared_server().options(), new_database(), {.max_bytes = 100'000});
+    CHECK_FALSE(tier.put("k", document(1, std::string(2 << 20, 'x'))));
+    CHECK_FALSE(tier.put("k", document(1, std::string(200'000, 'x'))));
+    CHECK(tier.error().empty());
+    CHECK(tier.put("k", document(1)));
+}
+
+TEST_CASE("one change costs one computation in the fleet, and one more where the holder died", "[nats]") {
+    constexpr int hosts = 6;
+    const std::string database = new_database();
+    const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
+    KeyValueTier first(shared_server().options(), database, options);
+    first.put("k", document(1));
+    std::atomic<int> computed{0}, wrong{0};
+    const auto ask_all = [&](std::uint64_t changed_at) {
+        computed = 0;
+        std::vector<std::jthread> threads;
+        for (int host = 0; host < hosts; ++host)
+            threads.emplace_back([&, changed_at] {
+                KeyValueTier tier(shared_server().options(), database, options);
+                const auto found = compute_once(
+                    tier, "k", [&](const TierDocument& it) { return it.sequence >= changed_at; },
+                    [&] {
+                        ++computed;
+                        ::poll(nullptr, 0, 20);
+                        return std::optional(document(changed_at));
+                    });
+                if (!found || found->sequence < changed_at) ++wrong;
+            });
+    };
+    ask_all(1);
+    CHECK(computed == 0);
+    ask_all(2);
+    CHECK(computed == 1);
+    {
+        KeyValueTier dying(shared_server().options(), database, options);
+        CHECK(dying.take_lease("k").state == State::taken);
+    }
+    ask_all(3);
+    CHECK(computed == 1);  // beside that of the dead
+    CHECK(wrong == 0);
+}
+
+TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
+    const std::string database = new_database();
+    KeyValueTier tier(shared_server().options(), database);
+    const auto never = [](const TierDocument&) { return false; };
+    CHECK_THROWS_AS(
+        compute_once(tier, "k", never, []() -> std::optional<TierDocument> { throw std::runtime_error("no source"); }),
+        std::runtime_error);
+    CHECK(tier.take_lease("k").state == State::taken);
+}
+
+TEST_CASE("a host waits for another's computation no longer than it wants to", "[nats]") {
+    KeyValueTier tier(shared_server().options(), new_database());
+    CHECK(tier.take_lease("k").state == State::taken);
+    int computed = 0;
+    compute_once(
+        tier, "k", [](const TierDocument&) { return true; },
+        [&] {
+            ++computed;
+            return std::optional(document(1));
+        },
+        {.limit = std::chrono::milliseconds(100)});
+    CHECK(computed == 1);
+    CHECK(sequence_in(tier, "k") == 1);
+}

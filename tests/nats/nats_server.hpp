@@ -1,0 +1,144 @@
+// NATS servers of the test's own, on free ports of 127.0.0.1, with stores in a directory that goes away.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/nats/connection.hpp"
+#include "core/submission_source.hpp"
+#include "tests/support/child_process.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/scoped_directory.hpp"
+
+namespace larder::test {
+
+/// Ports that were free just now, each another.
+inline std::vector<int> free_ports(std::size_t count) {
+    std::vector<int> sockets, ports;
+    for (std::size_t i = 0; i < count; ++i) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockets.push_back(fd);
+        if (::bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+            ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+            throw std::runtime_error("no port is free");
+        ports.push_back(ntohs(address.sin_port));
+    }
+    for (const int fd : sockets) ::close(fd);
+    return ports;
+}
+
+/// One, or three that are a cluster. Killed with the test.
+class NatsServers {
+public:
+    /// `user`: `NAME:PASSWORD`, without which nobody is served.
+    explicit NatsServers(std::size_t count = 1, std::string user = {}, const std::string& directory = "/tmp")
+        : directory_(directory), user_(std::move(user)), ports_(free_ports(2 * count)), servers_(count) {
+        for (std::size_t i = 0; i < count; ++i) start(i);
+        REQUIRE(eventually([&] { return is_ready(); }, std::chrono::seconds(60)));
+    }
+
+    std::size_t count() const { return servers_.size(); }
+    std::string name(std::size_t i) const { return "n" + std::to_string(i); }
+    std::string host(std::size_t i) const { return "127.0.0.1:" + std::to_string(ports_[i]); }
+    std::string url() const {
+        std::string all;
+        for (std::size_t i = 0; i < count(); ++i)
+            all += (i == 0 ? "nats://" : ",nats://") + (user_.empty() ? "" : user_ + "@") + host(i);
+        return all;
+    }
+    nats::ConnectionOptions options() const { return {.url = url(), .patience = std::chrono::seconds(2)}; }
+
+    void start(std::size_t i) {
+        std::ofstream(directory_.file(name(i) + ".conf")) << configuration(i);
+        servers_[i] = std::make_unique<ChildProcess>(ChildProcess::start([&](Channel&) { return become(i); }));
+    }
+    /// As a power cut would, but that what it wrote stays.
+    void kill(std::size_t i) {
+        servers_[i]->kill(SIGKILL);
+        servers_[i]->wait();
+        servers_[i].reset();
+    }
+    bool is_running(std::size_t i) const { return servers_[i] != nullptr; }
+    std::string store(std::size_t i) const { return directory_.file(name(i)); }
+    /// Stopped, as it were; to be put back by restore.
+    void keep_store() { copy(store(0), directory_.file("kept")); }
+    void restore_store() { copy(directory_.file("kept"), store(0)); }
+
+    /// JetStream answers, and takes a stream on all of them.
+    bool is_ready() const {
+        try {
+            const nats::Connection connection({.url = url(), .patience = std::chrono::seconds(5)});
+            const char* subject = "probe";
+            jsStreamConfig config;
+            jsStreamConfig_Init(&config);
+            config.Name = "PROBE";
+            config.Subjects = &subject;
+            config.SubjectsLen = 1;
+            config.Replicas = static_cast<std::int64_t>(count());
+            return js_AddStream(nullptr, connection.jet_stream(), &config, nullptr, nullptr) == NATS_OK &&
+                   js_DeleteStream(connection.jet_stream(), "PROBE", nullptr, nullptr) == NATS_OK;
+        } catch (const SourceError&) {
+            return false;
+        }
+    }
+
+private:
+    static void copy(const std::string& from, const std::string& to) {
+        std::filesystem::remove_all(to);
+        std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+    }
+    std::string configuration(std::size_t i) const {
+        std::string text = "listen: \"" + host(i) + "\"\nserver_name: " + name(i) + "\njetstream { store_dir: \"" +
+                           store(i) + "\" }\n";
+        if (const std::size_t colon = user_.find(':'); colon != std::string::npos)
+            text +=
+                "authorization { user: " + user_.substr(0, colon) + ", password: " + user_.substr(colon + 1) + " }\n";
+        if (count() == 1) return text;
+        text += "cluster {\n  name: larder\n  listen: \"127.0.0.1:" + std::to_string(ports_[count() + i]) +
+                "\"\n  routes: [";
+        for (std::size_t other = 0; other < count(); ++other)
+            text += (other == 0 ? "\"nats://127.0.0.1:" : ", \"nats://127.0.0.1:") +
+                    std::to_string(ports_[count() + other]) + "\"";
+        return text + "]\n}\n";
+    }
+    int become(std::size_t i) const {
+        if (::freopen(directory_.file(name(i) + ".log").c_str(), "a", stdout) == nullptr) return 73;
+        ::dup2(STDOUT_FILENO, STDERR_FILENO);
+        ::execl(LARDER_NATS_SERVER, "nats-server", "-c", directory_.file(name(i) + ".conf").c_str(), nullptr);
+        return 74;
+    }
+
+    const ScopedDirectory directory_;
+    const std::string user_;
+    const std::vector<int> ports_;
+    std::vector<std::unique_ptr<ChildProcess>> servers_;
+};
+
+/// A single one for the whole program; streams are each test's own, by their databases' names.
+inline NatsServers& shared_server() {
+    static NatsServers servers;
+    return servers;
+}
+
+/// Another each time.
+inline std::string new_database() {
+    static int count = 0;
+    return "postgres://db/" + std::to_string(++count);
+}
+
+}  // namespace larder::test
