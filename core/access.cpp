@@ -63,6 +63,7 @@ std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     if (id <= 0) return std::nullopt;
     const auto read = [&](EntryOptions& read_options) -> std::optional<std::string> {
         const std::optional<Ownership> found = read_ownership(id);
+        if (found) read_options.source_position = found->source_position;
         if (found && found->author_id) read_options.tags.push_back(author_tag(*found->author_id));
         return found ? std::optional(encode(*found)) : std::nullopt;
     };

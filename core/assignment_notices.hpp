@@ -13,8 +13,8 @@
 namespace larder {
 
 /// Each assignment's document and access entry go together. From the return on nobody on the host is served either of
-/// them as it was. Threads: safe. The position of the outbox is kept in the cache itself: lost with it, it costs a cold
-/// cache.
+/// them as it was. Threads: safe, but for looks, which one relay makes. The position of the outbox is kept in the cache
+/// itself: lost with it, it costs a cold cache.
 class AssignmentNotices final : public NoticeSink {
 public:
     static constexpr std::size_t max_named = 500;  ///< above it both namespaces go as a whole
@@ -36,12 +36,15 @@ public:
     void everything_changed(std::string_view why) override;
     std::optional<OutboxPosition> position() override;
     void remember(const OutboxPosition& position) override;
+    void look_begins() override { look_ = cache_.begin_sync(); }
+    void look_ended(std::uint64_t position) override { cache_.synced(look_, position); }
 
 private:
     std::uint64_t announce_all();
     Cache cache_;
     Log log_;
     OnPublished on_published_;
+    SyncStart look_;
 };
 
 }  // namespace larder

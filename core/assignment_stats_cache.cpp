@@ -62,6 +62,7 @@ std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options
     const std::optional<AssignmentRecord> record = load(id);
     if (!record) throw UnknownAssignment();
     const Assignment& assignment = record->assignment;
+    options.source_position = record->source_position;
     if (assignment.author_id) options.tags.push_back(author_tag(*assignment.author_id));
     if (assignment.course && !assignment.course->empty()) options.tags.push_back(course_tag(*assignment.course));
     if (options_.smart_ttl.is_wanted())

@@ -35,8 +35,6 @@ public:
 
     /// The sink outlives the relay.
     virtual std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const = 0;
-    /// The sink was told of everything that is in the outbox, by whomever.
-    virtual bool is_told(NoticeSink& sink) const = 0;
     /// The SQLite file; empty: a network lies between, and what is followed may fall silent while it goes on changing.
     virtual std::string file() const = 0;
     bool is_remote() const { return file().empty(); }

@@ -11,7 +11,11 @@ namespace larder {
 /// A password in a URL is part of no message; PostgreSQL's own files and variables (.pgpass, PGPASSWORD) serve as well.
 struct DatabaseUrls {
     std::string workers;  ///< of a role that reads
-    std::string relay;    ///< of one that reads the outbox, too; empty: the same
+    std::string relay{};  ///< of one that reads the outbox, too; empty: the same
+    /// NATS servers, through which the hosts of a fleet are told: `nats://HOST:PORT,...`; empty: each host reads the
+    /// outbox. Then hosts without a `relay` only listen.
+    std::string nats{};
+    std::string nats_credentials{};  ///< a file; empty: none
 };
 
 /// `views`: CREATE TEMP VIEW statements, by which another program's database is read; empty: the tables are ours. Never

@@ -49,8 +49,6 @@ std::unique_ptr<Relay> SqliteDatabase::open_relay(NoticeSink& sink, Log log) con
     return std::make_unique<OutboxRelay>(path_, sink, std::move(log));
 }
 
-bool SqliteDatabase::is_told(NoticeSink& sink) const { return larder::is_told(path_, sink); }
-
 std::unique_ptr<ImportWriter> SqliteDatabase::open_import() const { return std::make_unique<SqliteImport>(path_); }
 
 std::string SqliteDatabase::triggers_sql(const std::optional<WatchedTable>& table) const {

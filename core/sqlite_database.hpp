@@ -21,7 +21,6 @@ public:
     std::vector<std::string> findings() const override;
     bool announces_publications() const override;
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
-    bool is_told(NoticeSink& sink) const override;
     std::string file() const override { return path_; }
     std::unique_ptr<ImportWriter> open_import() const override;
     std::string triggers_sql(const std::optional<WatchedTable>& table) const override;

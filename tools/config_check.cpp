@@ -35,8 +35,7 @@ public:
         with("db", [this](const std::string&) {
             const bool is_said = file_.find("schema") != nullptr && good_.count("schema") == 0;
             if (is_said) return;
-            for (const std::string& finding : database().database()->findings())
-                complain(*file_.find("db"), finding);
+            for (const std::string& finding : database().database()->findings()) complain(*file_.find("db"), finding);
         });
         check_pair("ttl-min", "ttl-max");
         with("soft-ttl", [this](const std::string&) { check_documents(); });
@@ -57,7 +56,9 @@ private:
         const ConfigEntry* const entry = file_.find(name);
         return entry == nullptr ? std::string() : entry->text;
     }
-    DatabaseOption database() const { return {{text_of("db"), text_of("relay-db")}, text_of("schema")}; }
+    DatabaseOption database() const {
+        return {{text_of("db"), text_of("relay-db"), text_of("nats"), text_of("nats-credentials")}, text_of("schema")};
+    }
     void check_entry(const ConfigEntry& entry) {
         std::string error = entry.error;
         try {

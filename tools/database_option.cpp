@@ -12,6 +12,8 @@ namespace larder::tools {
 CLI::Option* DatabaseOption::add_to(CLI::App& verb) {
     add_text_option(verb, "schema", schema_file_);
     add_text_option(verb, "relay-db", urls_.relay);
+    add_text_option(verb, "nats", urls_.nats);
+    add_text_option(verb, "nats-credentials", urls_.nats_credentials);
     return add_text_option(verb, "db", urls_.workers)->required();
 }
 

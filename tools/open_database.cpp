@@ -76,7 +76,8 @@ std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const st
     if (urls.workers.starts_with("postgres://") || urls.workers.starts_with("postgresql://"))
         return std::shared_ptr<const Database>(
             RemoteModule::loaded().open(urls, schema ? schema->statements() : std::string()));
-    if (!urls.relay.empty()) throw SourceError("--relay-db is for postgres:// databases: a SQLite file has no roles");
+    if (!urls.relay.empty() || !urls.nats.empty())
+        throw SourceError("--relay-db and --nats are for postgres:// databases: a SQLite file is this host's alone");
     return std::make_shared<const SqliteDatabase>(urls.workers, schema);
 }
 

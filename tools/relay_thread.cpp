@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-#include "core/submission_source.hpp"
+#include "core/outbox_relay.hpp"
 #include "tools/serve_config.hpp"
 
 namespace larder::tools {
@@ -32,6 +32,7 @@ int open_segment_file(const std::string& path) {
 RelayThread::RelayThread(std::shared_ptr<const Database> database, Cache cache,
                          AssignmentNotices::OnPublished on_published)
     : database_(std::move(database)),
+      cache_(cache),
       notices_(cache, core_log(), std::move(on_published)),
       role_fd_(open_segment_file(cache.segment_path())),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
@@ -55,8 +56,12 @@ void RelayThread::await_role(const std::stop_token& stop) {
 }
 
 bool RelayThread::another_has_told_all() {
+    if (database_->is_remote()) {
+        const std::optional<SyncState> state = cache_.sync_state();
+        return state && !state->degraded;
+    }
     try {
-        return database_->is_told(notices_);
+        return is_told(database_->file(), notices_);
     } catch (const SourceError& error) {
         spdlog::debug("Outbox relay: {}", error.what());
         return false;

@@ -35,6 +35,7 @@ private:
     bool another_has_told_all();
 
     const std::shared_ptr<const Database> database_;
+    const Cache cache_;
     AssignmentNotices notices_;
     int role_fd_ = -1;
     std::unique_ptr<Relay> relay_;                  // the thread's

@@ -1,7 +1,7 @@
 // larder-fleet.so: what core/remote_database.hpp says.
 #include <memory>
 
-#include "core/postgres/postgres_database.hpp"
+#include "core/fleet/fleet_database.hpp"
 
 extern "C" {
 
@@ -9,7 +9,8 @@ extern "C" {
 
 [[gnu::visibility("default")]] larder::Database* larder_open_remote_database(const larder::DatabaseUrls& urls,
                                                                              const std::string& views) {
-    return std::make_unique<larder::postgres::PostgresDatabase>(urls, views).release();
+    if (urls.nats.empty()) return std::make_unique<larder::postgres::PostgresDatabase>(urls, views).release();
+    return std::make_unique<larder::fleet::FleetDatabase>(urls, views).release();
 }
 
 }  // extern "C"

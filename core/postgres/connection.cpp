@@ -151,7 +151,7 @@ void Connection::fail(const std::string& what, const PGresult* result) {
 void Connection::give_up() {
     PQfinish(std::exchange(connection_, nullptr));
     throw SourceUnavailable("the database " + server_ + " does not answer within " + std::to_string(patience_.count()) +
-                      " ms: check that the server runs and can be reached");
+                            " ms: check that the server runs and can be reached");
 }
 
 void Connection::flush() {

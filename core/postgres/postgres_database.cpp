@@ -20,7 +20,6 @@ constexpr const char* select_rights =
     "SELECT to_regclass('larder.outbox') IS NOT NULL, coalesce(has_schema_privilege(to_regnamespace('larder'), "
     "'USAGE'), "
     "false) AND coalesce(has_table_privilege(to_regclass('larder.outbox'), 'SELECT, DELETE'), false), current_user";
-constexpr const char* select_untold = "SELECT EXISTS (SELECT FROM outbox WHERE txid >= $1::text::xid8)";
 
 Connection connected(const std::string& url, std::chrono::milliseconds longest = patience) {
     return Connection({.url = url, .name = "larder", .must_write = false, .patience = longest});
@@ -43,17 +42,23 @@ std::unique_ptr<SubmissionSource> PostgresDatabase::open_source() const {
     return std::make_unique<PostgresSource>(urls_.workers, views_);
 }
 
-std::vector<std::string> PostgresDatabase::findings() const {
-    static_cast<void>(open_source());
+/// Of the role that relays.
+void PostgresDatabase::find_rights(std::vector<std::string>& findings) const {
     Connection connection = connected(relay_url());
     const Rows rights = connection.run(select_rights);
-    std::vector<std::string> findings;
     if (!rights.flag(0, 0))
         findings.push_back("the database " + connection.server() +
                            " has no outbox: run `larder triggers --db URL --install` as a role that may make a schema");
     else if (!rights.flag(0, 1))
         findings.push_back("the role " + std::string(rights.text(0, 2)) +
                            " may not relay the outbox: GRANT larder_relay to it, or name another by --relay-db");
+}
+
+std::vector<std::string> PostgresDatabase::findings() const {
+    static_cast<void>(open_source());
+    std::vector<std::string> findings;
+    const bool only_listens = !urls_.nats.empty() && urls_.relay.empty();
+    if (!only_listens) find_rights(findings);
     if (views_.empty()) return findings;
     Connection reader = connected(urls_.workers);
     apply_views(reader, views_);
@@ -69,15 +74,6 @@ bool PostgresDatabase::announces_publications() const {
 
 std::unique_ptr<Relay> PostgresDatabase::open_relay(NoticeSink& sink, Log log) const {
     return std::make_unique<PostgresRelay>(relay_url(), sink, std::move(log));
-}
-
-bool PostgresDatabase::is_told(NoticeSink& sink) const {
-    const std::optional<OutboxPosition> told = sink.position();
-    if (!told) return false;
-    Connection connection = connected(relay_url());
-    if (history_of(connection) != told->database) return false;
-    connection.prepare("untold", select_untold);
-    return !connection.ask("untold", {std::to_string(told->seq)}).flag(0, 0);
 }
 
 std::unique_ptr<ImportWriter> PostgresDatabase::open_import() const {

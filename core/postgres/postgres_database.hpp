@@ -7,7 +7,7 @@
 
 namespace larder::postgres {
 
-class PostgresDatabase final : public Database {
+class PostgresDatabase : public Database {
 public:
     /// As OpenRemoteDatabase.
     PostgresDatabase(DatabaseUrls urls, std::string views);
@@ -18,14 +18,17 @@ public:
     std::vector<std::string> findings() const override;
     bool announces_publications() const override;
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
-    bool is_told(NoticeSink& sink) const override;
     std::string file() const override { return {}; }
     std::unique_ptr<ImportWriter> open_import() const override;
     std::string triggers_sql(const std::optional<WatchedTable>& table) const override;
     void install(const std::optional<WatchedTable>& table) const override;
 
+protected:
+    const DatabaseUrls& urls() const { return urls_; }
+
 private:
     const std::string& relay_url() const { return urls_.relay.empty() ? urls_.workers : urls_.relay; }
+    void find_rights(std::vector<std::string>& findings) const;
 
     const DatabaseUrls urls_;
     const std::string views_;

@@ -53,8 +53,8 @@ struct PostgresRelay::Changes {
 
 std::string history_of(Connection& connection) { return std::string(connection.run(select_history).text(0, 0)); }
 
-PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log)
-    : url_(std::move(url)), sink_(sink), log_(std::move(log)) {
+PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks)
+    : url_(std::move(url)), sink_(sink), log_(std::move(log)), looks_(looks) {
     connect();
 }
 
@@ -69,54 +69,73 @@ void PostgresRelay::connect() {
     fresh->prepare("changes", select_changes);
     fresh->prepare("remove", delete_old);
     const std::string history = history_of(*fresh);
-    if (history != database_) {
-        database_ = history;
-        const std::optional<OutboxPosition> known = sink_.position();
-        const bool is_known = known && known->database == history && known->seq > 0;
-        cursor_ = is_known ? known->seq : 0;
-        snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
-        removed_below_ = -1;
-        remembered_ = -1;
-        seen_.clear();
-    }
+    if (looks_ == Looks::when_elected)
+        is_adopted_ = false;
+    else if (history != database_)
+        adopt(history);
     connection_ = std::move(fresh);
     beat_at_ = {};
 }
 
+void PostgresRelay::adopt(const std::string& history) {
+    database_ = history;
+    const std::optional<OutboxPosition> known = sink_.position();
+    const bool is_known = known && known->database == history && known->seq > 0;
+    cursor_ = is_known ? known->seq : 0;
+    snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
+    removed_below_ = -1;
+    remembered_ = -1;
+    seen_.clear();
+}
+
+/// Whoever is elected has the lock for as long as it has the connection; others have told meanwhile, and it begins
+/// where they ended.
+bool PostgresRelay::look_is_mine() {
+    if (Clock::now() - beat_at_ >= heartbeat) beat();
+    if (looks_ == Looks::always) return true;
+    if (is_ringer_ && !is_adopted_) {
+        adopt(history_of(*connection_));
+        is_adopted_ = true;
+    }
+    return is_ringer_;
+}
+
 int PostgresRelay::poll() {
-    const Clock::time_point begin = Clock::now();
     try {
         if (!connection_ || !connection_->is_open()) connect();
-        if (begin - beat_at_ >= heartbeat) beat();
-        const bool is_lost = snapshot_.empty();
-        sink_.look_begins();
-        const Rows rows =
-            connection_->ask("changes", {std::to_string(cursor_), is_lost ? empty_snapshot_at(1) : snapshot_});
-        if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
-        const std::int64_t removed_below = rows.integer(0, 2);
-        Changes changes;
-        changes.all =
-            is_lost || rows.count() > most_named || (removed_below != removed_below_ && cursor_ < removed_below);
-        for (int row = 0; row < rows.count() && !rows.is_null(row, 3); ++row, ++changes.rows) {
-            const std::string_view kind = rows.text(row, 3);
-            if (kind == "everything") changes.all = true;
-            (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 4));
-        }
-        tell(changes);
-        cursor_ = rows.integer(0, 0);
-        snapshot_ = rows.text(0, 1);
-        removed_below_ = removed_below;
-        sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
-        looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
-        if (changes.rows != 0) {
-            remember();
-            if (is_ringer_) connection_->run("NOTIFY larder_outbox");
-        }
-        return changes.rows;
+        return look_is_mine() ? look() : 0;
     } catch (const SourceError&) {
         connection_ = nullptr;  // made anew by the next step
         throw;
     }
+}
+
+int PostgresRelay::look() {
+    const Clock::time_point begin = Clock::now();
+    const bool is_lost = snapshot_.empty();
+    sink_.look_begins();
+    const Rows rows =
+        connection_->ask("changes", {std::to_string(cursor_), is_lost ? empty_snapshot_at(1) : snapshot_});
+    if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
+    const std::int64_t removed_below = rows.integer(0, 2);
+    Changes changes;
+    changes.all = is_lost || rows.count() > most_named || (removed_below != removed_below_ && cursor_ < removed_below);
+    for (int row = 0; row < rows.count() && !rows.is_null(row, 3); ++row, ++changes.rows) {
+        const std::string_view kind = rows.text(row, 3);
+        if (kind == "everything") changes.all = true;
+        (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 4));
+    }
+    tell(changes);
+    cursor_ = rows.integer(0, 0);
+    snapshot_ = rows.text(0, 1);
+    removed_below_ = removed_below;
+    sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
+    looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
+    if (changes.rows != 0) {
+        remember();
+        if (is_ringer_) connection_->run("NOTIFY larder_outbox");
+    }
+    return changes.rows;
 }
 
 void PostgresRelay::tell(const Changes& changes) {
@@ -137,7 +156,7 @@ void PostgresRelay::remember() {
 void PostgresRelay::beat() {
     beat_at_ = Clock::now();
     if (!is_ringer_) is_ringer_ = connection_->run(try_to_ring).flag(0, 0);
-    if (snapshot_.empty()) return;
+    if (snapshot_.empty() || (looks_ == Looks::when_elected && !is_adopted_)) return;
     remember();
     if (is_ringer_) remove_old();
 }
@@ -161,8 +180,9 @@ void PostgresRelay::run(std::stop_token stop) {
     std::string last_error;
     while (!stop.stop_requested()) {
         try {
-            poll();
+            const bool is_news = poll() != 0;
             last_error.clear();
+            if (is_news) continue;  // a look of which no row is news says how far the source stood
             if (is_ringer_) {
                 std::this_thread::sleep_for(bell_interval);
                 continue;

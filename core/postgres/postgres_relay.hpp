@@ -32,8 +32,12 @@ public:
     static constexpr std::chrono::minutes kept{10};
     static constexpr int most_named = 100'000;  ///< of one look; more are all announced together
 
+    /// always: every host's relay looks. when_elected: only the one that has the advisory lock, since the others are
+    /// told by it in another way; it goes on where the sink says that the last one came to.
+    enum class Looks : std::uint8_t { always, when_elected };
+
     /// Throws SourceError when the database cannot be read. The sink outlives the relay.
-    PostgresRelay(std::string url, NoticeSink& sink, Log log);
+    PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks = Looks::always);
     ~PostgresRelay() override;
 
     int poll() override;
@@ -47,6 +51,9 @@ private:
     using Clock = std::chrono::steady_clock;
     struct Changes;
     void connect();
+    void adopt(const std::string& history);
+    bool look_is_mine();
+    int look();
     void tell(const Changes& changes);
     void remember();
     void beat();
@@ -55,13 +62,14 @@ private:
     const std::string url_;
     NoticeSink& sink_;
     const Log log_;
+    const Looks looks_;
     std::unique_ptr<Connection> connection_;
     std::string database_;             // which history of which server
     std::string snapshot_;             // of the last look, as PostgreSQL writes it; empty: the cursor means nothing
     std::int64_t cursor_ = 0;          // its xmin
     std::int64_t remembered_ = -1;     // by the sink
     std::int64_t removed_below_ = -1;  // as of the last look
-    bool is_ringer_ = false;
+    bool is_ringer_ = false, is_adopted_ = false;
     Clock::time_point beat_at_{}, removed_at_{};
     std::deque<std::pair<Clock::time_point, std::int64_t>> seen_;  // xmin of looks, a minute apart
     std::atomic<Clock::rep> looked_at_{0};                         // when the last look that found all began

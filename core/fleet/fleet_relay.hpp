@@ -1,0 +1,37 @@
+// FleetRelay: how a host of a fleet is told: by a stream of NATS, into which one of the hosts tells what the database
+// says.
+#pragma once
+
+#include <string>
+#include <thread>
+
+#include "core/nats/connection.hpp"
+#include "core/nats/stream_relay.hpp"
+#include "core/relay.hpp"
+
+namespace larder::fleet {
+
+struct FleetRelayOptions {
+    nats::ConnectionOptions nats;
+    std::string database;   ///< Database::identity(): the stream is named by it
+    std::string relay_url;  ///< of a role that reads the outbox; empty: this host never relays
+};
+
+/// Where run() runs and there is a relay_url, a thread of it waits to be elected, by the database's advisory lock, and
+/// then publishes. Hosts without one only listen.
+class FleetRelay final : public Relay {
+public:
+    FleetRelay(FleetRelayOptions options, NoticeSink& sink, Log log);
+
+    int poll() override { return listener_.poll(); }
+    void run(std::stop_token stop) override;
+    bool caught_up() const override { return listener_.caught_up(); }
+
+private:
+    void publish(const std::stop_token& stop) const;
+    const FleetRelayOptions options_;
+    const Log log_;
+    nats::StreamRelay listener_;
+};
+
+}  // namespace larder::fleet
