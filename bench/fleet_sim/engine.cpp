@@ -63,12 +63,17 @@ void Engine::share(Job job) {
     plan_departure();
 }
 
+/// If nobody comes. REQUIRES: somebody is there.
+double Engine::first_departure_s() const {
+    const double left_s = std::max(0.0, sharing_.front().ends_at - virtual_s_);
+    return queue_.now_s() + left_s * static_cast<double>(running_) / busy_processors();
+}
+
 /// An event that comes too early, because others have come since, plans again; one that would come too late is
 /// replaced.
 void Engine::plan_departure() {
     if (sharing_.empty()) return;
-    const double left_s = std::max(0.0, sharing_.front().ends_at - virtual_s_);
-    const double at_s = queue_.now_s() + left_s * static_cast<double>(running_) / busy_processors();
+    const double at_s = first_departure_s();
     if (planned_at_ != 0 && planned_at_ <= at_s) return;
     planned_at_ = at_s;
     queue_.at(at_s, [this, plan = ++planned_] {
@@ -79,8 +84,8 @@ void Engine::plan_departure() {
 void Engine::depart() {
     account();
     planned_at_ = 0;
-    constexpr double rounding_s = 1e-12;
-    if (!sharing_.empty() && sharing_.front().ends_at <= virtual_s_ + rounding_s) {
+    // What is left may be less than the clock can show.
+    if (!sharing_.empty() && first_departure_s() <= queue_.now_s() * (1 + 1e-15)) {
         std::pop_heap(sharing_.begin(), sharing_.end(), ends_later);
         const Action done = std::move(sharing_.back().done);
         sharing_.pop_back();

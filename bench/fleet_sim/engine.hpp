@@ -47,6 +47,7 @@ private:
     void start(Job job);
     void finish(const Action& done);
     void share(Job job);
+    double first_departure_s() const;
     void plan_departure();
     void depart();
 

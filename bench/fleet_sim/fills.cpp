@@ -101,10 +101,11 @@ void Fills::use_session(std::uint32_t number) {
 void Fills::free_session(std::uint32_t host) {
     Sessions& sessions = sessions_[host];
     --sessions.used;
-    if (sessions.waiting.empty()) return;
-    const std::uint32_t next = sessions.waiting.front();
-    sessions.waiting.pop_front();
-    use_session(next);
+    while (!sessions.waiting.empty() && sessions.used < scenario_.workers) {
+        const std::uint32_t next = sessions.waiting.front();
+        sessions.waiting.pop_front();
+        use_session(next);
+    }
 }
 
 void Fills::computed(std::uint32_t number) {

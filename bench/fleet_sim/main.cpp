@@ -80,9 +80,8 @@ void print(const std::string& text) {
     std::fflush(stdout);
 }
 
-json::array run_table(const Settings& settings, const Costs& costs) {
-    json::array rows;
-    if (settings.no_table) return rows;
+void run_table(const Settings& settings, const Costs& costs, json::array& rows) {
+    if (settings.no_table) return;
     print(table_head());
     for (const std::uint32_t hosts : settings.hosts)
         for_each_load(settings, [&](Scenario scenario) {
@@ -91,12 +90,10 @@ json::array run_table(const Settings& settings, const Costs& costs) {
             print(table_row(result));
             rows.push_back(to_json(result));
         });
-    return rows;
 }
 
-json::array run_limits(const Settings& settings, const Costs& costs) {
-    json::array rows;
-    if (!settings.limits) return rows;
+void run_limits(const Settings& settings, const Costs& costs, json::array& rows) {
+    if (!settings.limits) return;
     print(limits_head());
     for_each_load(settings, [&](Scenario scenario) {
         scenario.warm_up_s = 1;
@@ -105,7 +102,6 @@ json::array run_limits(const Settings& settings, const Costs& costs) {
         print(limits_row(limit));
         rows.push_back(to_json(limit));
     });
-    return rows;
 }
 
 int run(int argc, char** argv) {
@@ -117,11 +113,15 @@ int run(int argc, char** argv) {
     Costs costs = read_costs(settings.costs);
     if (settings.compute_ms > 0) costs.compute_us = settings.compute_ms * 1e3;
     if (settings.plain) costs.deliver_us = costs.deliver_plain_us;
-    json::object document{{"compute_us", costs.compute_us}, {"rows", run_table(settings, costs)}};
-    document["limits"] = run_limits(settings, costs);
+    json::array rows;
+    run_table(settings, costs, rows);
+    run_limits(settings, costs, rows);
     if (settings.json.empty()) return 0;
     std::ofstream file(settings.json);
-    file << json::serialize(document) << '\n';
+    file << "{\"compute_us\": " << costs.compute_us << ", \"rows\": [\n";
+    for (std::size_t n = 0; n < rows.size(); ++n)
+        file << json::serialize(rows[n]) << (n + 1 < rows.size() ? ",\n" : "\n");
+    file << "]}\n";
     if (!file.flush()) throw std::runtime_error("cannot write to " + settings.json);
     return 0;
 }

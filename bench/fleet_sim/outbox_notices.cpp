@@ -15,8 +15,11 @@ OutboxNotices::OutboxNotices(const Scenario& scenario, const Costs& costs, Event
 
 void OutboxNotices::start() {
     look(ringer, 0);
-    for (std::uint32_t host = 1; host < scenario_.hosts; ++host)
-        queue_.after(random_.unit() * scenario_.heartbeat_s, [this, host] { beat(host); });
+    for (std::uint32_t host = 1; host < scenario_.hosts; ++host) {
+        const double first_s = random_.unit() * scenario_.heartbeat_s;
+        listeners_[host].looked_at_s = first_s - scenario_.heartbeat_s;
+        queue_.after(first_s, [this, host] { beat(host); });
+    }
 }
 
 /// A snapshot is of the moment at which the statement begins.

@@ -14,18 +14,23 @@ constexpr double full = 0.98;  // busy for that share: it cannot do what it is a
 const char* tier(const Scenario& scenario) { return scenario.has_second_tier ? "yes" : "no"; }
 
 json::object to_json(const Delays& delays) {
-    json::array cells;
-    for (std::size_t cell = 0; cell < Delays::cells; ++cell)
-        if (delays.count(cell) != 0) cells.push_back(json::array{Delays::upper_end_s(cell) * 1e3, delays.count(cell)});
     return {{"p50_ms", delays.quantile_s(0.5) * 1e3},
             {"p99_ms", delays.quantile_s(0.99) * 1e3},
             {"max_ms", delays.longest_s() * 1e3},
-            {"count", delays.count()},
-            {"cells_ms", std::move(cells)}};
+            {"count", delays.count()}};
 }
 
-json::object to_json(const Scenario& scenario) {
-    return {{"hosts", scenario.hosts},
+/// The upper end of each cell that is not empty, in ms, and how many lie in it.
+json::array cells_of(const Delays& delays) {
+    json::array cells;
+    for (std::size_t cell = 0; cell < Delays::cells; ++cell)
+        if (delays.count(cell) != 0) cells.push_back(json::array{Delays::upper_end_s(cell) * 1e3, delays.count(cell)});
+    return cells;
+}
+
+json::object to_json(const char* group, const Scenario& scenario) {
+    return {{"group", group},
+            {"hosts", scenario.hosts},
             {"assignments", scenario.assignments},
             {"changes_per_s", scenario.changes_per_s},
             {"views_per_s", scenario.views_per_s},
@@ -61,7 +66,7 @@ std::string table_row(const FleetResult& result) {
 }
 
 json::object to_json(const FleetResult& result) {
-    json::object row = to_json(result.scenario);
+    json::object row = to_json("fleet", result.scenario);
     json::array engines;
     for (const EngineResult& engine : result.engines)
         engines.push_back(
@@ -75,6 +80,7 @@ json::object to_json(const FleetResult& result) {
     row["hit_ratio"] = result.hit_ratio;
     row["refused_per_s"] = result.refused_per_s;
     row["staleness"] = to_json(result.staleness);
+    row["staleness_cells_ms"] = cells_of(result.staleness);
     row["answers"] = to_json(result.answers);
     row["fills"] = to_json(result.fills);
     row["engines"] = std::move(engines);
@@ -98,7 +104,7 @@ std::string limits_row(const Limit& limit) {
 }
 
 json::object to_json(const Limit& limit) {
-    json::object row = to_json(limit.scenario);
+    json::object row = to_json("fleet limit", limit.scenario);
     row["is_beyond"] = limit.is_beyond;
     row["engine"] = limit.engine;
     row["busy_share"] = limit.busy_share;
