@@ -27,7 +27,11 @@ public:
         }
         if (count != 0) longest_s_ = std::max(longest_s_, first_s + step_s * static_cast<double>(count - 1));
     }
-    void clear() { *this = Delays(); }
+    void add_all(const Delays& others) {
+        for (std::size_t cell = 0; cell < cells; ++cell) counts_[cell] += others.counts_[cell];
+        count_ += others.count_;
+        longest_s_ = std::max(longest_s_, others.longest_s_);
+    }
 
     std::uint64_t count() const { return count_; }
     double longest_s() const { return longest_s_; }

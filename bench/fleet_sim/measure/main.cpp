@@ -25,6 +25,7 @@ public:
         ::chmod(name.c_str(), 0755);
         std::filesystem::create_directories(path_ + "/postgres");
         std::filesystem::create_directories(path_ + "/nats");
+        std::filesystem::create_directories(path_ + "/again");
     }
     ~Directory() {
         std::error_code left;
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
         sim::measure_nats(directory.path() + "/nats", costs);
         sim::assume(costs);
         costs.write(argv[1], machine);
+        sim::compare_with_relays(directory.path() + "/again", sim::read_costs(argv[1]));
         return 0;
     } catch (const std::exception& error) {
         std::fputs(fmt::format("larder_fleet_costs: {}\n", error.what()).c_str(), stderr);

@@ -4,13 +4,19 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <random>
 #include <thread>
 #include <vector>
 
+#include "bench/fleet_sim/delays.hpp"
+#include "bench/fleet_sim/fleet_run.hpp"
 #include "bench/fleet_sim/measure/processor_time.hpp"
+#include "bench/fleet_sim/random.hpp"
 #include "bench/server_process.hpp"
 #include "core/postgres/connection.hpp"
 #include "core/postgres/postgres_import.hpp"
@@ -175,6 +181,37 @@ void measure_compute(const Server& server, CostFile& costs) {
                           submissions_each, (thread_processor_us() - own_us) / loads));
 }
 
+using Clock = std::chrono::steady_clock;
+
+/// When each assignment was changed last.
+using Commits = std::array<std::atomic<Clock::rep>, assignments + 1>;
+
+/// Notes how long a change was on its way.
+class Watching final : public NoticeSink {
+public:
+    explicit Watching(const Commits& commits) : commits_(commits) {}
+    void changed(std::span<const AssignmentId> ids) override {
+        for (const AssignmentId id : ids) {
+            const Clock::duration at(commits_[static_cast<std::size_t>(id)].load());
+            if (at.count() != 0)
+                delays.add(std::chrono::duration<double>(Clock::now().time_since_epoch() - at).count());
+        }
+    }
+    void everything_changed(std::string_view) override {}
+    std::optional<OutboxPosition> position() override { return std::nullopt; }
+    void remember(const OutboxPosition&) override {}
+
+    Delays delays;
+
+private:
+    const Commits& commits_;
+};
+
+void print_row(const char* what, double processors, double p50_s, double p99_s) {
+    fmt::print("{:<12}{:>8.3f} processors of the database, stale p50 {:.1f} ms, p99 {:.1f} ms\n", what, processors,
+               p50_s * 1e3, p99_s * 1e3);
+}
+
 }  // namespace
 
 void measure_postgres(const std::string& directory, CostFile& costs) {
@@ -185,6 +222,52 @@ void measure_postgres(const std::string& directory, CostFile& costs) {
     measure_bell(server, writer, costs);
     measure_trigger(server, writer, costs);
     measure_compute(server, costs);
+}
+
+void compare_with_relays(const std::string& directory, Costs costs) {
+    constexpr int hosts = 20, changes = 180;
+    constexpr double changes_per_s = 30;
+    const Server server(directory);
+    Connection writer(server.options());
+    fill(writer);
+    Commits commits{};
+    std::vector<std::unique_ptr<Watching>> sinks;
+    std::vector<std::unique_ptr<PostgresRelay>> relays;
+    std::vector<std::jthread> threads;
+    for (int host = 0; host < hosts; ++host) {
+        sinks.push_back(std::make_unique<Watching>(commits));
+        relays.push_back(std::make_unique<PostgresRelay>(server.url(), *sinks.back(), Log{}));
+        threads.emplace_back([&relay = *relays.back()](std::stop_token stop) { relay.run(stop); });
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    Random random(1);
+    const auto began = Clock::now();
+    const double us = server.cost_us(1, [&](int) {
+        for (int n = 0; n < changes; ++n) {
+            std::this_thread::sleep_for(std::chrono::duration<double>(random.gap_s(changes_per_s)));
+            const int assignment = 1 + n % assignments;
+            writer.run(
+                fmt::format("UPDATE assignments SET max_score = {} WHERE assignment_id = {}", 50 + n, assignment));
+            commits[static_cast<std::size_t>(assignment)] = Clock::now().time_since_epoch().count();
+        }
+    });
+    const double lasted_s = std::chrono::duration<double>(Clock::now() - began).count();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    threads.clear();
+    Delays measured;
+    for (const auto& sink : sinks) measured.add_all(sink->delays);
+    print_row("measured", us / 1e6 / lasted_s, measured.quantile_s(0.5), measured.quantile_s(0.99));
+
+    costs.database_processors = 2;
+    costs.round_trip_us = 100;  // through a socket of this machine
+    const FleetResult simulated = simulate({.hosts = hosts,
+                                            .changes_per_s = changes / lasted_s,
+                                            .views_per_s = 0.001,
+                                            .mode = Mode::outbox,
+                                            .measured_s = 60},
+                                           costs);
+    print_row("simulated", simulated.engines.front().busy_share * costs.database_processors,
+              simulated.staleness.quantile_s(0.5), simulated.staleness.quantile_s(0.99));
 }
 
 }  // namespace larder::bench::sim
