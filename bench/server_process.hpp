@@ -19,6 +19,8 @@ public:
     ServerProcess(const ServerProcess&) = delete;
     ServerProcess& operator=(const ServerProcess&) = delete;
 
+    pid_t pid() const { return pid_; }
+
 private:
     void await(const std::string& program, const std::function<bool()>& ready) const;
     void end();
