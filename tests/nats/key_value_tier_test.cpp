@@ -237,4 +237,5 @@ TEST_CASE("a host waits for another's computation no longer than it wants to", "
         {.limit = std::chrono::milliseconds(100)});
     CHECK(computed == 1);
     CHECK(sequence_in(tier, "k") == 1);
+    CHECK(tier.take_lease("k").state == State::held);  // it did not wait for that to end
 }
