@@ -89,6 +89,7 @@ void StreamPublisher::everything_changed(std::string_view why) {
 
 std::optional<OutboxPosition> StreamPublisher::position() {
     connect();
+    checked_at_ = {};  // an answer's sequence is no lower than that of the position that was begun at
     natsMsg* found = nullptr;
     jsErrCode code{};
     const natsStatus status = js_GetLastMsg(&found, connection_->jet_stream(), names_.stream.c_str(),

@@ -19,11 +19,10 @@ using std::chrono::nanoseconds;
 
 constexpr milliseconds retry_interval{200};
 constexpr milliseconds stop_interval{50};  // how long a stop may go unnoticed
-constexpr milliseconds remember_interval{100};
 constexpr milliseconds stream_heartbeat{250};
 constexpr std::chrono::seconds abandoned{5};  // the stream forgets a listener that is gone for so long
 constexpr std::chrono::seconds fresh_enough{2};
-constexpr int max_of_step = 1'000;
+constexpr int max_of_step = 256;
 
 ConnectionOptions with_patience(ConnectionOptions options) {
     if (options.patience == milliseconds::zero()) options.patience = StreamRelay::patience;
@@ -184,14 +183,16 @@ int StreamRelay::step(milliseconds wait) {
     ask();
     const std::uint64_t before = applied_;
     int taken = 0;
-    for (; taken < max_of_step && !is_behind_; ++taken) {
+    std::uint64_t waiting = 1;
+    for (; taken < max_of_step && waiting > 0 && !is_behind_; ++taken) {
         const Message message = connection_->next(incoming_.get(), taken == 0 ? wait : milliseconds(1));
         if (message == nullptr) break;
         take(message);
         try_to_end_round();
+        if (natsSubscription_QueuedMsgs(incoming_.get(), &waiting) != NATS_OK) break;
     }
     if (taken == 0 && Clock::now() - heard_at_ > silence) is_behind_ = true;
-    if (Clock::now() - remembered_at_ >= remember_interval) remember();
+    if (applied_ != before) remember();
     return static_cast<int>(applied_ - before);
 }
 
@@ -280,11 +281,7 @@ void StreamRelay::try_to_end_round() {
 
 void StreamRelay::remember() {
     if (identity_.empty()) return;
-    OutboxPosition position{static_cast<std::int64_t>(applied_), identity_ + "@" + std::to_string(applied_time_ns_)};
-    remembered_at_ = Clock::now();
-    if (remembered_ == position) return;
-    sink_.remember(position);
-    remembered_ = std::move(position);
+    sink_.remember({static_cast<std::int64_t>(applied_), identity_ + "@" + std::to_string(applied_time_ns_)});
 }
 
 bool StreamRelay::caught_up() const {
@@ -305,7 +302,6 @@ void StreamRelay::run(std::stop_token stop) {
             std::this_thread::sleep_for(retry_interval);
         }
     }
-    remember();
 }
 
 }  // namespace larder::nats

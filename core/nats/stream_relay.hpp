@@ -26,8 +26,8 @@ namespace larder::nats {
 ///     was applied (the stream had lost it, and gave its number again), everything is announced, and what comes after
 ///     the last message that there was before the announcement is applied.
 ///  3. A message that it cannot read is `everything`.
-/// The position that the sink remembers is a sequence of the stream, and the stream's identity with the time of that
-/// message behind an `@`.
+/// The position that the sink remembers, after each batch and before the next one is applied, is a sequence of the
+/// stream, and the stream's identity with the time of that message behind an `@`.
 ///
 /// Each `heartbeat` it asks who relays how far it must read, for all that is committed by now to have been told. The
 /// answer comes after a look at the database that began after the question came; it names a sequence. When that is
@@ -92,8 +92,6 @@ private:
     std::uint64_t applied_ = 0;
     std::int64_t applied_time_ns_ = 0;              // of that message
     std::optional<Clock::time_point> short_since_;  // the stream lacks what was applied
-    std::optional<OutboxPosition> remembered_;
-    Clock::time_point remembered_at_{};
 
     std::uint64_t round_ = 0;
     bool is_asking_ = false;

@@ -15,17 +15,6 @@ using nats::StreamRelay;
 
 namespace {
 
-/// Number of the server that leads the stream; none now: nullopt.
-std::optional<std::size_t> leader_of(const NatsServers& servers, StreamScene& scene) {
-    jsStreamInfo* info = nullptr;
-    if (js_GetStreamInfo(&info, scene.jet_stream(), scene.stream(), nullptr, nullptr) != NATS_OK) return std::nullopt;
-    const nats::Owned<jsStreamInfo> owned(info);
-    for (std::size_t i = 0; i < servers.count(); ++i)
-        if (info->Cluster != nullptr && info->Cluster->Leader != nullptr && servers.name(i) == info->Cluster->Leader)
-            return i;
-    return std::nullopt;
-}
-
 /// Publishes 1, 2, 3, ... one by one, each until it is acknowledged, while it lives; answers hosts as a relay does.
 class BusyPublisher {
 public:

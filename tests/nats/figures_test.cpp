@@ -76,6 +76,26 @@ void measure(NatsServers& servers, const char* which) {
 
 }  // namespace
 
+/// From the death of the server that leads the stream to the first notice that is told after it.
+void measure_death(NatsServers& servers) {
+    StreamScene scene(servers);
+    std::jthread host([&](std::stop_token stop) { scene.relay->run(stop); });
+    std::optional<std::size_t> leader;
+    REQUIRE(eventually([&] { return (leader = leader_of(servers, scene)).has_value(); }));
+    servers.kill(*leader);
+    const SteadyClock::time_point begin = SteadyClock::now();
+    REQUIRE(eventually([&] {
+        try {
+            scene.tell(1);
+        } catch (const SourceError&) {}
+        return !scene.host.take().empty();
+    }));
+    std::printf("three servers, the stream's leader dies: %.1f s to the next notice\n",
+                std::chrono::duration<double>(SteadyClock::now() - begin).count());
+    servers.start(*leader);
+    REQUIRE(eventually([&] { return servers.is_ready(); }, std::chrono::seconds(60)));
+}
+
 TEST_CASE("figures of one server and of three", "[.figures]") {
     {
         NatsServers one;
@@ -83,4 +103,5 @@ TEST_CASE("figures of one server and of three", "[.figures]") {
     }
     NatsServers three(3);
     measure(three, "three servers");
+    for (int i = 0; i < 3; ++i) measure_death(three);
 }

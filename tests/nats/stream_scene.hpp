@@ -120,4 +120,15 @@ struct StreamScene {
     std::optional<nats::StreamRelay> relay;
 };
 
+/// Number of the server that leads the stream; none now: nullopt.
+inline std::optional<std::size_t> leader_of(const NatsServers& servers, StreamScene& scene) {
+    jsStreamInfo* info = nullptr;
+    if (js_GetStreamInfo(&info, scene.jet_stream(), scene.stream(), nullptr, nullptr) != NATS_OK) return std::nullopt;
+    const nats::Owned<jsStreamInfo> owned(info);
+    for (std::size_t i = 0; i < servers.count(); ++i)
+        if (info->Cluster != nullptr && info->Cluster->Leader != nullptr && servers.name(i) == info->Cluster->Leader)
+            return i;
+    return std::nullopt;
+}
+
 }  // namespace larder::test
