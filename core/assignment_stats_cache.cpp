@@ -48,6 +48,7 @@ EntryOptions AssignmentStatsCache::entry_options() const {
     options.soft_ttl = options_.soft_ttl;
     options.stale_if_error = options_.stale_if_error;
     options.recompute_interval = options_.recompute_interval;
+    options.backed = true;
     return options;
 }
 
@@ -127,6 +128,11 @@ void AssignmentStatsCache::log_lookup(AssignmentId id, DocumentState state) cons
 void AssignmentStatsCache::on_submission_changed(AssignmentId id, std::optional<AssignmentId> before) {
     const std::array<AssignmentId, 2> ids{id, before.value_or(id)};
     invalidate_assignments(std::span(ids).first(ids[0] == ids[1] ? 1 : 2));
+}
+
+bool AssignmentStatsCache::is_degraded() const {
+    const std::optional<SyncState> state = cache_.sync_state();
+    return state && state->degraded;
 }
 
 HitRate AssignmentStatsCache::hit_rate(AssignmentId id) const {

@@ -67,6 +67,9 @@ public:
     /// Computes what is stale anew, unless somebody on the host is at it; counts nothing. Throws as get_or_calculate.
     void refresh(AssignmentId id);
 
+    /// Nobody has followed the database for longer than the cache's promise allows for: see Options::degraded_after.
+    bool is_degraded() const;
+
     /// Of the last 24 hours, over all processes; counts nothing. Known or not: see access().
     HitRate hit_rate(AssignmentId id) const;
 

@@ -1,6 +1,8 @@
 // The doctor's look at what the counters, histograms and notices say about size, TTL and invalidation.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include "shm/histogram.hpp"
 #include "shm/inspector.hpp"
 #include "shm/shortage.hpp"
+#include "shm/source_sync.hpp"
 
 namespace larder::shm {
 namespace {
@@ -97,10 +100,28 @@ void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<F
 
 }  // namespace
 
+namespace {
+
+void examine_sync(const SegmentView& view, std::int64_t now_ns, std::vector<Finding>& findings) {
+    const std::optional<SyncState> state = SourceSync(view).state(now_ns);
+    if (!state || !state->degraded) return;
+    const std::string since = state->age
+                                  ? "for " + one_decimal(std::chrono::duration<double>(*state->age).count()) + " s"
+                                  : std::string("since the cache was made");
+    findings.push_back({"degraded", Severity::warning,
+                        "Nobody has said " + since + " that all changes of the source were announced, which may be " +
+                            one_decimal(std::chrono::duration<double>(state->degraded_after).count()) + " s.",
+                        "Start `larder serve` or `larder listen` where none runs; else see its log, the source and the "
+                        "network to it."});
+}
+
+}  // namespace
+
 void examine_traffic(const SegmentView& view, const Examination& examination, std::vector<Finding>& findings) {
     examine_evictions(view, examination.now_ns, findings);
     examine_counters(view, findings);
     examine_notices(view, examination.now_ns, findings);
+    examine_sync(view, examination.now_ns, findings);
 }
 
 }  // namespace larder::shm

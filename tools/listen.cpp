@@ -9,6 +9,7 @@
 #include "tools/database_option.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/promise_options.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/stop_signals.hpp"
 #include "tools/verbs.hpp"
@@ -19,6 +20,7 @@ namespace {
 struct Arguments {
     Options cache;
     DatabaseOption database;
+    PromiseOptions promise;
 };
 
 int run(const Arguments& arguments) {
@@ -28,6 +30,7 @@ int run(const Arguments& arguments) {
     if (arguments.database.is_named()) {
         arguments.database.check();  // a database that cannot be read makes no cache
         options.identity = arguments.database.identity();
+        arguments.promise.apply(arguments.database, options);
     }
     const Cache cache = Cache::open(options);
     std::optional<RelayThread> relay;
@@ -48,6 +51,7 @@ void add_listen(CLI::App& program, Action& action) {
         "listen", "Take invalidations from the socket until Ctrl-C; waits for its turn while another listens");
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb)->required(false)->description("Relay the outbox of this database, too");
+    arguments->promise.add_to(*verb);
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }
 

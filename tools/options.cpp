@@ -16,6 +16,7 @@
 #include "tools/durations_sizes.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
+#include "tools/promise_options.hpp"
 #include "tools/serve_config.hpp"
 #include "tools/settings.hpp"
 
@@ -73,6 +74,7 @@ void check_workers(Text text) { static_cast<void>(parse_workers(text)); }
 
 void check_duration(Text text) { static_cast<void>(parse_duration(text)); }
 void check_recompute_interval(Text text) { static_cast<void>(parse_recompute_interval(text)); }
+void check_degraded_after(Text text) { static_cast<void>(parse_degraded_after(text)); }
 void check_switch(Text text) { static_cast<void>(parse_switch(text)); }
 void check_daily_time(Text text) { static_cast<void>(DailyTime::parse(text)); }
 
@@ -168,6 +170,12 @@ constexpr std::array kTable = {
         Group::service, nullptr, check_duration, true},
     OptionRow{"ttl-max", "--ttl-max", "LARDER_TTL_MAX", "DURATION", "none: --ttl for all",
         "With --ttl-min: the longest of them", Group::service, nullptr, check_duration, true},
+    OptionRow{"degraded-after", "--degraded-after", "LARDER_DEGRADED_AFTER", "DURATION", "2s",
+        "For a database that is followed over a network: so long after its last word documents are served as usual",
+        Group::service, nullptr, check_degraded_after, true},
+    OptionRow{"max-stale", "--max-stale", "LARDER_MAX_STALE", "DURATION", "0: not at all",
+        "And so long past --degraded-after what is in the cache is served; then it is computed, or an error",
+        Group::service, nullptr, check_duration, true},
     OptionRow{"warm-daily", "--warm-daily", "LARDER_WARM_DAILY", "HH:MM", "never",
         "Local time at which assignments with recent views or submissions are computed, once a day",
         Group::service, nullptr, check_daily_time},

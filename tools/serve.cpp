@@ -17,6 +17,7 @@
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/promise_options.hpp"
 #include "tools/serve_config.hpp"
 #include "tools/serve_worker.hpp"
 #include "tools/supervisor.hpp"
@@ -38,6 +39,7 @@ constexpr const char* endpoints =
 struct ServeArguments {
     ServeConfig config;
     DocumentOptions documents;
+    PromiseOptions promise;
     std::map<std::string_view, std::string> texts;  // of the options that are parsed here
     std::string ticket;                             // empty: this is the supervisor
 };
@@ -50,6 +52,7 @@ int serve(ServeArguments arguments) {
     take_text("workers", text_of, parse_workers, config.workers);
     config.documents = arguments.documents.parsed(config.cache.ttl);
     config.documents.log = core_log();
+    arguments.promise.apply(config.database, config.cache);
     take_text("warm-daily", text_of, DailyTime::parse, config.warm_daily);
     take_text("warm-on-publish", text_of, parse_switch, config.warm_on_publish);
     config.cache.log = log_line;
@@ -123,6 +126,7 @@ ServeConfig ServeConfig::reloaded(const SettingText& text_of) const {
     fresh.audit_log = text_of("audit-log");
     fresh.documents = DocumentOptions::parsed(text_of, fresh.cache.ttl);
     fresh.documents.log = documents.log;
+    PromiseOptions::apply(text_of, database, fresh.cache);
     return fresh;
 }
 
@@ -140,6 +144,7 @@ void add_serve(CLI::App& program, Action& action) {
     add_text_option(*verb, "auth-key-file", arguments->config.auth_key_file);
     add_text_option(*verb, "audit-log", arguments->config.audit_log);
     arguments->documents.add_to(*verb);
+    arguments->promise.add_to(*verb);
     for (const std::string_view name : parsed_here) add_text_option(*verb, name, arguments->texts[name]);
     verb->add_option("--port-file", arguments->config.port_file, "Where the port is written once a worker listens")
         ->type_name("FILE");

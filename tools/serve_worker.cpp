@@ -63,9 +63,10 @@ std::vector<int> inherited_listeners() {
     return listeners;
 }
 
-Health health_of(const ServeStatus& status) {
+Health health_of(const ServeStatus& status, const AssignmentStatsCache& stats) {
     if (status.draining.load(std::memory_order_relaxed) != 0) return Health::draining;
-    return status.relay_caught_up.load(std::memory_order_relaxed) != 0 ? Health::ok : Health::starting;
+    if (status.relay_caught_up.load(std::memory_order_relaxed) == 0) return Health::starting;
+    return stats.is_degraded() ? Health::degraded : Health::ok;
 }
 
 }  // namespace
@@ -96,7 +97,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     ApiService service(pages, control, dashboard);
 
     Server server({}, inherited_listeners(), service, keys ? &*keys : nullptr,
-                  [&status] { return health_of(*status.operator->()); });
+                  [&] { return health_of(*status.operator->(), stats); });
     const auto turned = [&] { status->turned_ms.at(ticket.slot).store(steady_ms(), std::memory_order_relaxed); };
     const auto ready = [&] {
         stay_on_own_processor(ticket.slot, config.workers);  // this thread: those that compute go where there is room

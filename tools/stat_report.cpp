@@ -11,6 +11,7 @@
 #include "shm/elapsed.hpp"
 #include "shm/histogram.hpp"
 #include "shm/socket/listener_role.hpp"
+#include "shm/source_sync.hpp"
 #include "tools/durations_sizes.hpp"
 #include "tools/json_lines.hpp"
 #include "tools/terminal.hpp"
@@ -38,6 +39,25 @@ std::string inside_text(const shm::ProcessFacts& process) {
     return fmt::format("{} {}", process.rebuilding ? "rebuilding" : "writing", *process.inside);
 }
 
+/// Empty: nobody has given the cache a promise.
+std::string sync_text(const shm::SegmentView& view, std::int64_t now_ns) {
+    const std::optional<SyncState> state = shm::SourceSync(view).state(now_ns);
+    if (!state) return {};
+    return fmt::format("source       {}last followed {}; degraded after {}, max stale {}\n",
+                       state->degraded ? "DEGRADED: " : "",
+                       state->age ? duration_text(*state->age) + " ago" : std::string("never"),
+                       duration_text(state->degraded_after), duration_text(state->max_stale));
+}
+
+json::value sync_json(const shm::SegmentView& view, std::int64_t now_ns) {
+    const std::optional<SyncState> state = shm::SourceSync(view).state(now_ns);
+    if (!state) return nullptr;
+    return json::object{{"age_ms", state->age ? json::value(state->age->count()) : json::value(nullptr)},
+                        {"degraded_after_ms", state->degraded_after.count()},
+                        {"max_stale_ms", state->max_stale.count()},
+                        {"degraded", state->degraded}};
+}
+
 std::string cache_text(const Inspection& inspection, std::int64_t now_ns) {
     const shm::SegmentView& view = inspection.view();
     const shm::SegmentHeader& header = view.header();
@@ -49,6 +69,7 @@ std::string cache_text(const Inspection& inspection, std::int64_t now_ns) {
     text += fmt::format("socket       {} ({})\n", escaped(inspection.location.socket_path()),
                         listening ? "somebody listens" : "nobody listens");
     if (!identity.empty()) text += fmt::format("serves       {}\n", escaped(identity));
+    text += sync_text(view, now_ns);
     text += fmt::format("size         {} in {} shards, layout {}, made {} ago, {} recency\n",
                         size_text(view.geometry->segment_bytes), view.geometry->shards, header.layout_number,
                         ago(header.created_ns, now_ns), view.geometry->strict_recency != 0 ? "strict" : "clock");
@@ -198,6 +219,7 @@ json::object stat_json(const Inspection& inspection, std::int64_t now_ns) {
             {"processes", processes_json(view, now_ns)},
             {"listening", shm::somebody_listens(inspection.location.listen_path())},
             {"identity", escaped(shm::read_identity(view))},
+            {"sync", sync_json(view, now_ns)},
             {"notice", header.notice_number.load(std::memory_order_acquire)},
             {"arena_used_bytes", gauges.arena_used_bytes},
             {"arena_bytes", gauges.arena_bytes},

@@ -8,6 +8,7 @@
 #include "shm/elapsed.hpp"
 #include "shm/entry_cursor.hpp"
 #include "shm/process.hpp"
+#include "shm/source_sync.hpp"
 #include "shm/system.hpp"
 #include "tools/verbs.hpp"
 
@@ -136,6 +137,7 @@ TopSnapshot TopSource::look(const ServiceState& service) {
     snapshot.prefixes = hot_keys_->prefixes();
     Evidence evidence = evidence_of(snapshot);
     evidence.service = service;
+    evidence.sync = shm::SourceSync(view).state(now_ns);
     read_processes(snapshot, evidence, now_ns);
     snapshot.verdicts = verdicts_of(evidence);
     // What happened before the first look is not judged any more once there is something newer.

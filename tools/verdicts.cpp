@@ -37,6 +37,7 @@ public:
 
     std::vector<Verdict> run() {
         judge_service();
+        judge_sync();
         judge_processes();
         judge_size();
         for (const Counter counter : kTroubles) judge(counter, 0);
@@ -66,6 +67,19 @@ private:
         if (!given_.service.relay_caught_up)
             bad("Changes in the database are not relayed: values may be out of date until their TTL ends. The log of "
                 "the service says why.");
+    }
+
+    void judge_sync() {
+        if (!given_.sync || !given_.sync->degraded) return;
+        const std::string since = given_.sync->age ? fmt::format("for {}", duration_text(*given_.sync->age))
+                                                   : std::string("since the cache was made");
+        bad(
+            fmt::format("Degraded: the database has not been followed {}, which may be {}. What was read before is {}; "
+                        "look at the database, the network, and the log of serve or listen.",
+                        since, duration_text(given_.sync->degraded_after),
+                        given_.sync->max_stale.count() == 0
+                            ? std::string("not served")
+                            : fmt::format("served for {} more", duration_text(given_.sync->max_stale))));
     }
 
     void judge_processes() {

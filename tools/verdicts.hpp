@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "shm/cache.hpp"
 #include "shm/shortage.hpp"
 #include "tools/rates.hpp"
 
@@ -29,6 +31,7 @@ struct Evidence {
     std::int64_t longest_wait_ms = 0;  ///< for another's computation, since when it runs
     std::uint32_t waiters = 0;         ///< of that computation
     ServiceState service;
+    std::optional<SyncState> sync;  ///< nullopt: the cache has no promise
 };
 
 struct Verdict {

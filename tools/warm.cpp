@@ -21,6 +21,7 @@
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
+#include "tools/promise_options.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/stop_signals.hpp"
@@ -46,6 +47,7 @@ struct Arguments {
     WarmJobId job = 0;
     DatabaseOption database;
     DocumentOptions documents;
+    PromiseOptions promise;
 };
 
 std::vector<AssignmentId> chosen(const Arguments& arguments, AssignmentStatsCache& stats) {
@@ -151,6 +153,7 @@ int run(const Arguments& arguments) {
     arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
+    arguments.promise.apply(arguments.database, options);
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
     const Cache cache = Cache::open(options);
@@ -183,6 +186,7 @@ void add_warm(CLI::App& program, Action& action) {
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb);
     arguments->documents.add_to(*verb);
+    arguments->promise.add_to(*verb);
     require_ids(verb->add_option("ID", arguments->ids, "These assignments"));
     require_ids(verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author"))
         ->type_name("ID");

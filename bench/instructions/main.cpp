@@ -23,6 +23,15 @@ using Operation = std::function<void(Cache&, std::uint32_t)>;
 
 const std::map<std::string_view, Operation> kOperations = {
     {"hit", [](Cache& cache, std::uint32_t n) { require(bool(cache.get(key_of(n % kEntries).text())), "a miss"); }},
+    {"backed_hit",  // of what the first calls put
+     [](Cache& cache, std::uint32_t n) {
+         static const std::string value = value_of(0, kValueBytes);
+         const Key key = key_of(n % kEntries);
+         if (n < kEntries)
+             require(cache.put(key.text(), value, {.backed = true}) == PutResult::stored, "a put was refused");
+         else
+             require(bool(cache.get(key.text())), "a miss");
+     }},
     {"hit_or_compute",
      [](Cache& cache, std::uint32_t n) {
          const auto never = [] { return std::optional<std::string>(); };
@@ -43,7 +52,7 @@ int run(const char* name, const char* count_text) {
     const char* const end = count_text + std::strlen(count_text);
     const bool is_number = std::from_chars(count_text, end, count).ptr == end;
     if (operation == kOperations.end() || !is_number) {
-        std::fprintf(stderr, "usage: larder_instructions hit|hit_or_compute|miss|put|invalidate COUNT\n");
+        std::fprintf(stderr, "usage: larder_instructions hit|backed_hit|hit_or_compute|miss|put|invalidate COUNT\n");
         return 2;
     }
     ScopedCache cache(roomy(kEntries, kValueBytes));

@@ -27,7 +27,7 @@ class Connection;
 class PostgresRelay final : public Relay {
 public:
     static constexpr std::chrono::milliseconds bell_interval{10};
-    static constexpr std::chrono::milliseconds heartbeat{1'000};
+    static constexpr std::chrono::milliseconds heartbeat{500};
     static constexpr std::chrono::milliseconds patience{2'000};  ///< for an answer
     static constexpr std::chrono::minutes kept{10};
     static constexpr int most_named = 100'000;  ///< of one look; more are all announced together

@@ -169,7 +169,7 @@ TEST_CASE("What was read from the source in an outage is good for as long as a l
 TEST_CASE("An outage costs one computation for each key and promise, not one for each request", "[sync]") {
     Followed f;
     f.look();
-    f.advance(1h);
+    f.advance(1min);
     for (int i = 0; i < 250; ++i) {
         f.computed("value");
         f.advance(100ms);
@@ -287,7 +287,7 @@ TEST_CASE("A lookup that began before a notice is not saved by the look that cam
     f.look();
     REQUIRE(f.put() == PutResult::stored);
     REQUIRE(f.state() == State::live);
-    f.advance(1h);
+    f.advance(1min);
     // While the lookup judges the outage ends: its change is announced, then the look is.
     shm::testing::call_at_crash_point("lookup.judging", 1, [&] {
         f.cache.invalidate("key");
@@ -414,7 +414,7 @@ TEST_CASE("Who waits at an outage's end is not served what was late when it aske
     Followed f;
     REQUIRE(f.put() == PutResult::stored);
     f.look();
-    f.advance(1h);
+    f.advance(1min);
     std::optional<std::thread> waiter;
     std::string answer;
     std::atomic<bool> looked{false};

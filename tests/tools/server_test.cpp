@@ -269,6 +269,13 @@ TEST_CASE("healthz is 503 until the service is ready", "[http]") {
     CHECK(http_get(draining.port(), "/healthz").status == 503);
 }
 
+TEST_CASE("healthz is 200 and says so while the service is degraded", "[http]") {
+    const RunningServer degraded({}, Health::degraded);
+    const HttpAnswer answer = http_get(degraded.port(), "/healthz");
+    CHECK(answer.status == 200);
+    CHECK(answer.body == R"({"status":"degraded"})");
+}
+
 TEST_CASE("at the limit of connections an idle one makes room, and else 503 is the answer", "[http]") {
     ServerOptions options;
     options.max_connections = 3;

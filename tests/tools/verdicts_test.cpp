@@ -98,6 +98,26 @@ TEST_CASE("A service without its database is not well, however its cache is", "[
     CHECK_THAT(first(evidence).text, Catch::StartsWith("Changes in the database are not relayed:"));
 }
 
+TEST_CASE("A cache whose database is not followed is degraded", "[top]") {
+    Evidence evidence = evidence_of({{Counter::hits, 100}});
+    evidence.sync = larder::SyncState{.age = std::chrono::milliseconds(1'999),
+                                      .degraded_after = std::chrono::seconds(2),
+                                      .max_stale = std::chrono::seconds(0),
+                                      .degraded = false};
+    CHECK_FALSE(first(evidence).is_bad);
+    evidence.sync->degraded = true;
+    evidence.sync->age = std::chrono::seconds(12);
+    CHECK(first(evidence).is_bad);
+    CHECK_THAT(
+        first(evidence).text,
+        Catch::StartsWith("Degraded: the database has not been followed for 12.0s, which may be 2.0s. What was read "
+                          "before is not served; "));
+    evidence.sync->age.reset();
+    evidence.sync->max_stale = std::chrono::seconds(30);
+    CHECK_THAT(first(evidence).text,
+               Catch::Contains("followed since the cache was made") && Catch::Contains("is served for 30.0s more;"));
+}
+
 TEST_CASE("A counter of trouble is told with what to do about it", "[top]") {
     for (const Counter counter :
          {Counter::damaged_reads, Counter::no_space, Counter::busy, Counter::compute_failures}) {

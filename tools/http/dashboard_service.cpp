@@ -94,7 +94,8 @@ Answer DashboardService::metrics() {
     MetricsBeside beside{.cache = inspection.location.name,
                          .relay_caught_up = relay_caught_up_(),
                          .listening = shm::somebody_listens(inspection.location.listen_path()),
-                         .jobs = {}};
+                         .jobs = {},
+                         .now_ns = segment_now_ns()};
     try {
         beside.jobs = jobs_by_state(jobs_);
     } catch (const SourceError& error) {

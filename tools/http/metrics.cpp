@@ -4,6 +4,8 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "shm/counters.hpp"
 #include "shm/histogram.hpp"
 #include "shm/inspector.hpp"
+#include "shm/source_sync.hpp"
 #include "tools/terminal.hpp"
 
 namespace larder::tools {
@@ -140,6 +143,18 @@ public:
         add_gauge("computation_waiters", "Callers that wait for another's computation.", waiters);
     }
 
+    /// Where there is a promise.
+    void add_sync(const std::optional<SyncState>& state) {
+        if (!state) return;
+        if (state->age)
+            add_gauge("sync_age_seconds", "Since when all changes in the database are known to be announced.",
+                      std::chrono::duration<double>(*state->age).count());
+        add_gauge("degraded",
+                  "1: the database was not followed for longer than --degraded-after; past --max-stale more what was "
+                  "read before is not served.",
+                  state->degraded ? 1 : 0);
+    }
+
     void add_histograms() {
         const shm::SegmentHeader& header = view_.header();
         add({"larder_lookup_seconds",
@@ -196,6 +211,7 @@ std::string metrics_text(const shm::SegmentView& view, const MetricsBeside& besi
     exposition.add_gauges();
     exposition.add_activity();
     exposition.add_histograms();
+    exposition.add_sync(shm::SourceSync(view).state(beside.now_ns));
     exposition.add_beside(beside);
     return exposition.text();
 }

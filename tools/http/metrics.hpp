@@ -17,6 +17,7 @@ struct MetricsBeside {
     bool relay_caught_up = false;                         ///< with the outbox of the database
     bool listening = false;                               ///< somebody takes notices at the socket
     std::optional<std::map<std::string, double>> jobs{};  ///< of warming, by state; nullopt: not known just now
+    std::int64_t now_ns = 0;                              ///< on the segment's clock
 };
 
 /// The text format 0.0.4. Names begin with `larder_`, units are the base ones (seconds, bytes), no label has a key in

@@ -200,6 +200,7 @@ Answer Loop::health_answer() const {
         return error_answer(Fault::unavailable,
                             "Starting, or the database cannot be read: changes are not relayed yet.");
     if (health == Health::draining) return error_answer(Fault::unavailable, "Ending: no new requests are taken.");
+    if (health == Health::degraded) return json_answer(R"({"status":"degraded"})");
     return json_answer(R"({"status":"ok"})");
 }
 

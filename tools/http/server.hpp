@@ -12,7 +12,12 @@
 
 namespace larder::tools {
 
-enum class Health : unsigned char { ok, starting, draining };
+enum class Health : unsigned char {
+    ok,
+    degraded,  ///< it serves, but the database is not followed: see Options::degraded_after
+    starting,
+    draining,
+};
 
 struct ServerOptions {
     ConnectionLimits limits;

@@ -21,9 +21,9 @@ std::optional<Answer> refusal(Access access) {
     return answer;
 }
 
-Answer document_answer(Document document) {
+Answer document_answer(Document document, bool is_degraded) {
     Answer answer;
-    answer.headers.emplace_back("X-Cache", std::string(name_of(document.state)));
+    answer.headers.emplace_back("X-Cache", std::string(name_of(document.state)) + (is_degraded ? "; degraded" : ""));
     answer.stale = document.state == DocumentState::stale;
     answer.document = std::move(document.bytes);
     return answer;
@@ -55,7 +55,7 @@ std::optional<Answer> StatsService::answer_at_once(const Call& call) {
         if (call.check_only) return Answer();
         if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.id);
         std::optional<Document> document = stats_.find(call.id);
-        return document ? std::optional(document_answer(std::move(*document))) : std::nullopt;
+        return document ? std::optional(document_answer(std::move(*document), stats_.is_degraded())) : std::nullopt;
     });
 }
 
@@ -66,7 +66,7 @@ Answer StatsService::answer(const Call& call) {
         if (call.check_only) return {};
         if (call.endpoint == Endpoint::hit_rate) return hit_rate(call.id);
         std::optional<Document> document = stats_.get_or_calculate(call.id);
-        return document ? document_answer(std::move(*document)) : unknown_assignment();
+        return document ? document_answer(std::move(*document), stats_.is_degraded()) : unknown_assignment();
     });
 }
 
