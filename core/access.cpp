@@ -67,11 +67,7 @@ std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
         if (found && found->author_id) read_options.tags.push_back(author_tag(*found->author_id));
         return found ? std::optional(encode(*found)) : std::nullopt;
     };
-    EntryOptions options;
-    options.ttl = times_.ttl;
-    options.soft_ttl = times_.soft_ttl;
-    options.stale_if_error = times_.stale_if_error;
-    options.recompute_interval = times_.recompute_interval;
+    EntryOptions options = times_;
     options.tracked = false;  // anybody's guesses at ids must not fill the key table
     const Pinned kept = cache_.warm(access_key(id), read, options);
     if (!kept) return std::nullopt;

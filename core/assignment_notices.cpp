@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view position_key = "outbox_relay:position";
 constexpr std::chrono::hours position_ttl{24 * 365};
+constexpr std::uint64_t notices_of_all = 2;
 
 }  // namespace
 
@@ -47,8 +48,41 @@ std::uint64_t AssignmentNotices::announce_each(std::span<const AssignmentId> ids
     return notice;
 }
 
+/// `announce` says how many notices it made.
+template <class Announce>
+void AssignmentNotices::tell(Announce announce) {
+    const Stamp before = cache_.stamp();
+    const std::uint64_t made = announce();
+    const Stamp after = cache_.stamp();
+    if (after.incarnation != before.incarnation || after.notice != before.notice + made) return;  // some are others'
+    for (Stamp* const told : {&told_, &told_at_look_})
+        if (told->incarnation == before.incarnation && told->notice == before.notice) *told = after;
+}
+
+void AssignmentNotices::changed(std::span<const AssignmentId> ids) {
+    tell([&]() -> std::uint64_t {
+        announce(ids);
+        return ids.size() > max_named ? notices_of_all : ids.empty() ? 0 : 1;
+    });
+}
+
+void AssignmentNotices::look_begins() {
+    told_at_look_ = cache_.stamp();
+    look_ = cache_.begin_sync();
+}
+
+void AssignmentNotices::look_ended(std::uint64_t position) {
+    cache_.synced(look_, position);
+    if (told_.incarnation != told_at_look_.incarnation || told_.notice < told_at_look_.notice) told_ = told_at_look_;
+}
+
+void AssignmentNotices::applied(std::uint64_t sequence) { cache_.mark_position(told_, stream_position(sequence)); }
+
 void AssignmentNotices::everything_changed(std::string_view why) {
-    announce_all();
+    tell([&] {
+        announce_all();
+        return notices_of_all;
+    });
     log_(LogLevel::info, "Invalidated stats cache for all assignments: " + std::string(why));
 }
 

@@ -29,22 +29,31 @@ public:
     /// The same by several notices where ids are many: nothing else goes with them.
     std::uint64_t announce_each(std::span<const AssignmentId> ids);
 
-    void changed(std::span<const AssignmentId> ids) override { announce(ids); }
+    void changed(std::span<const AssignmentId> ids) override;
     void published(std::span<const AssignmentId> ids) override {
         if (on_published_) on_published_(ids);
     }
     void everything_changed(std::string_view why) override;
     std::optional<OutboxPosition> position() override;
     void remember(const OutboxPosition& position) override;
-    void look_begins() override { look_ = cache_.begin_sync(); }
-    void look_ended(std::uint64_t position) override { cache_.synced(look_, position); }
+    void look_begins() override;
+    void look_ended(std::uint64_t position) override;
+    void applied(std::uint64_t sequence) override;
 
 private:
     std::uint64_t announce_all();
+    template <class Announce>
+    void tell(Announce announce);
+
     Cache cache_;
     Log log_;
     OnPublished on_published_;
+
+    // Of the one that relays. Notices up to told_ were told by the relay, or made before the look that ended last
+    // began: whoever reads the source after a message that is told later lacks none of their changes. Others, made here
+    // by hand or by a program, come between: they are behind told_ once a look that began after them has ended.
     SyncStart look_;
+    Stamp told_, told_at_look_;
 };
 
 }  // namespace larder

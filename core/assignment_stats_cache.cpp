@@ -71,6 +71,37 @@ std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options
     return to_document(assignment, analyze(assignment, record->submissions), generated_at, wall_clock());
 }
 
+/// As another host of the fleet has computed it since the last change that this one was told of, else as compute, for
+/// all of them. A host that is told nothing just now shares nothing.
+std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions& options) {
+    const std::optional<SyncState> sync = options_.tier == nullptr ? std::nullopt : cache_.sync_state();
+    const std::optional<OutboxPosition> told = sync && !sync->degraded ? notices_.position() : std::nullopt;
+    if (!told) return compute(id, options);
+    const std::string key = stats_key(id);
+    const std::string stream = told->database.substr(0, told->database.rfind('@'));  // behind it: a message's time
+    bool is_computed = false;
+    const auto is_fresh = [&](const TierDocument& found) {
+        return found.stream == stream && cache_.is_current_at(stream_position(found.sequence), key, found.tags);
+    };
+    const auto compute_it = [&] {
+        TierDocument made{.bytes = {}, .stream = stream, .sequence = 0};
+        // Read before the source is.
+        if (const auto now = notices_.position(); now && now->database.starts_with(stream + "@"))
+            made.sequence = static_cast<std::uint64_t>(now->seq);
+        is_computed = true;
+        made.bytes = compute(id, options);
+        made.tags = options.tags;
+        made.ttl = options.ttl;
+        return std::optional(std::move(made));
+    };
+    TierDocument document = *compute_once(*options_.tier, key, is_fresh, compute_it);
+    if (is_computed) return std::move(document.bytes);
+    options.tags = std::move(document.tags);
+    options.ttl = document.ttl;
+    options.source_position = stream_position(document.sequence);
+    return std::move(document.bytes);
+}
+
 std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id) {
     try {
         return sources_.read([id](SubmissionSource& source) { return source.load(id); });
@@ -86,7 +117,7 @@ std::optional<Document> AssignmentStatsCache::get_or_calculate(AssignmentId id) 
     Document document;
     const auto computing = [&](EntryOptions& options) {
         const auto start = std::chrono::steady_clock::now();
-        std::string text = compute(id, options);
+        std::string text = take_or_compute(id, options);
         document.compute_time = std::chrono::steady_clock::now() - start;
         return std::optional(std::move(text));
     };
@@ -115,7 +146,8 @@ std::optional<Document> AssignmentStatsCache::find(AssignmentId id) {
 void AssignmentStatsCache::refresh(AssignmentId id) {
     access_.ownership(id);  // which its document's caller needs, and which is as old
     cache_.warm(
-        stats_key(id), [&](EntryOptions& options) { return std::optional(compute(id, options)); }, entry_options());
+        stats_key(id), [&](EntryOptions& options) { return std::optional(take_or_compute(id, options)); },
+        entry_options());
 }
 
 void AssignmentStatsCache::log_lookup(AssignmentId id, DocumentState state) const {
@@ -156,7 +188,7 @@ bool AssignmentStatsCache::warm_one(AssignmentId id) {
             key,
             [&](EntryOptions& options) {
                 try {
-                    return std::optional(compute(id, options));
+                    return std::optional(take_or_compute(id, options));
                 } catch (...) {
                     failure = std::current_exception();
                     throw;

@@ -11,6 +11,7 @@
 
 #include "core/access.hpp"
 #include "core/assignment_notices.hpp"
+#include "core/document_tier.hpp"
 #include "core/hit_rate.hpp"
 #include "core/log.hpp"
 #include "core/smart_ttl.hpp"
@@ -41,7 +42,8 @@ struct StatsCacheOptions {
     Log log{};
     std::function<Timestamp()> wall_clock{};  ///< of generated_at and cached_at; empty: the system's
     std::size_t most_sources = 0;             ///< open at a time; 0: as many as threads read
-    WarmQueue* warm_queue = nullptr;          ///< where warming that takes long is put off to; null: see Warmer
+    DocumentTier* tier = nullptr;     ///< where hosts share documents, of one computation for all; null: nowhere
+    WarmQueue* warm_queue = nullptr;  ///< where warming that takes long is put off to; null: see Warmer
 };
 
 /// The document of an assignment is kept under `assignment_stats:{id}`, with the tags `author:{id}` and
@@ -102,6 +104,7 @@ public:
 
 private:
     std::string compute(AssignmentId id, EntryOptions& options);
+    std::string take_or_compute(AssignmentId id, EntryOptions& options);
     std::optional<AssignmentRecord> load(AssignmentId id);
     void log_lookup(AssignmentId id, DocumentState state) const;
     EntryOptions entry_options() const;

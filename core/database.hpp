@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/change_triggers.hpp"
+#include "core/document_tier.hpp"
 #include "core/import_writer.hpp"
 #include "core/log.hpp"
 #include "core/notice_sink.hpp"
@@ -40,6 +41,13 @@ public:
     bool is_remote() const { return file().empty(); }
     /// That one process should have open, for StatsCacheOptions: over a network each is a process of the server.
     std::size_t most_sources() const { return is_remote() ? 4 : 0; }
+
+    /// Where the hosts of a fleet share finished documents; null: nowhere. Connects when it is used. `identity`: this
+    /// database's, as it was last known. Threads: safe.
+    virtual std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const {
+        static_cast<void>(identity);
+        return nullptr;
+    }
 
     /// Makes the tables where they are absent.
     virtual std::unique_ptr<ImportWriter> open_import() const = 0;

@@ -35,6 +35,8 @@ public:
     /// All that was committed at the last look_begins has been told; the source stood at least at `position` (a number
     /// of its own, which only grows).
     virtual void look_ended(std::uint64_t position) { static_cast<void>(position); }
+    /// What is told comes by messages that are numbered: all up to that number have been told.
+    virtual void applied(std::uint64_t sequence) { static_cast<void>(sequence); }
 };
 
 }  // namespace larder

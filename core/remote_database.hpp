@@ -16,6 +16,7 @@ struct DatabaseUrls {
     /// outbox. Then hosts without a `relay` only listen.
     std::string nats{};
     std::string nats_credentials{};  ///< a file; empty: none
+    bool shares_documents = false;   ///< the servers keep finished documents for all hosts
 };
 
 /// `views`: CREATE TEMP VIEW statements, by which another program's database is read; empty: the tables are ours. Never

@@ -73,6 +73,10 @@ Stamp Cache::stamp() const { return impl_->stamp(); }
 
 SyncStart Cache::begin_sync() const { return impl_->begin_sync(); }
 void Cache::synced(const SyncStart& begun, std::uint64_t position) { impl_->synced(begun, position); }
+void Cache::mark_position(const Stamp& seen, std::uint64_t position) { impl_->mark_position(seen, position); }
+bool Cache::is_current_at(std::uint64_t position, std::string_view key, std::span<const std::string> tags) const {
+    return impl_->is_current_at(position, key, tags);
+}
 std::optional<SyncState> Cache::sync_state() const { return impl_->sync_state(); }
 
 PutResult Cache::put(std::string_view key, std::string_view value, const EntryOptions& options) {

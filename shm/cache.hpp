@@ -160,6 +160,9 @@ struct EntryOptions {
     std::uint64_t source_position = 0;
 };
 
+/// A source_position in the numbers of a stream that tells of changes, which are never compared with the source's own.
+constexpr std::uint64_t stream_position(std::uint64_t sequence) { return sequence | std::uint64_t{1} << 63; }
+
 /// What became of a put. What was not kept also takes an older value of its key out of sight (but for `older`,
 /// `bad_key` and `bad_value`, which change nothing). Where somebody has just unlinked the segment's file by hand, a
 /// process that has not noticed may serve such an older value from it for 50 ms more.
@@ -318,6 +321,13 @@ public:
     void synced(const SyncStart& begun, std::uint64_t position = 0);
     /// nullopt: nobody has given this segment a promise.
     std::optional<SyncState> sync_state() const;
+    /// The same as `synced` says of its position, for who is told of changes by something that numbers them: whoever
+    /// read the source after all up to `position` had been announced to him has seen what the notices up to `seen`
+    /// stand for. `position`: stream_position().
+    void mark_position(const Stamp& seen, std::uint64_t position);
+    /// What was read at that position, with these tags, lacks nothing that was announced here: put with it as
+    /// `source_position` it would not be `fenced`.
+    bool is_current_at(std::uint64_t position, std::string_view key, std::span<const std::string> tags) const;
 
     /// Gives a live entry a new ttl; when it becomes stale stays as it is. False: there is none, or its shard was busy.
     bool touch(std::string_view key, std::chrono::milliseconds ttl);

@@ -344,6 +344,19 @@ void CacheImpl::synced(const SyncStart& begun, std::uint64_t position) {
     context.attached->sync.advance(begun.stamp_.at_ns);
 }
 
+void CacheImpl::mark_position(const Stamp& seen, std::uint64_t position) {
+    Context context;
+    if (enter(context) && seen.incarnation == context.view().header().incarnation)
+        context.attached->sync.mark(seen.notice, position);
+}
+
+bool CacheImpl::is_current_at(std::uint64_t position, std::string_view key, std::span<const std::string> tags) {
+    Context context;
+    if (!enter(context)) return false;
+    const std::optional<std::uint64_t> seen = context.attached->sync.notice_seen_at(position);
+    return seen && context.attached->fences.highest(key, tags) <= *seen;
+}
+
 std::optional<SyncState> CacheImpl::sync_state() const { return shm::SourceSync(view()).state(now_ns()); }
 
 KeyUse CacheImpl::key_use(std::string_view key) {

@@ -84,6 +84,8 @@ public:
     Stamp stamp();
     SyncStart begin_sync();
     void synced(const SyncStart& begun, std::uint64_t position);
+    void mark_position(const Stamp& seen, std::uint64_t position);
+    bool is_current_at(std::uint64_t position, std::string_view key, std::span<const std::string> tags);
     std::optional<SyncState> sync_state() const;
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options);
     bool touch(std::string_view key, std::chrono::milliseconds ttl);

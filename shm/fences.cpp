@@ -72,6 +72,14 @@ std::uint64_t Fences::highest(const Record& record) const {
     return highest;
 }
 
+std::uint64_t Fences::highest(std::string_view key, std::span<const std::string> tags) const {
+    const std::uint64_t seed = header_->hash_seed;
+    std::uint64_t highest = std::max(everything(), fence(stripe_of(FenceKind::key, key, seed)));
+    highest = std::max(highest, fence(stripe_of(FenceKind::name_space, namespace_of(key), seed)));
+    for (const std::string& tag : tags) highest = std::max(highest, fence(stripe_of(FenceKind::tag, tag, seed)));
+    return highest;
+}
+
 bool Fences::alive_slowly(Record& record, std::uint64_t applied) const {
     if (highest(record) > record.as_of) return false;
     record.checked.store(applied, std::memory_order_relaxed);

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "shm/layout.hpp"
@@ -58,6 +60,7 @@ public:
     std::uint64_t highest(const Record& record) const;
 
     /// The same for what is not a record yet.
+    std::uint64_t highest(std::string_view key, std::span<const std::string> tags) const;
     std::uint64_t fence(std::uint32_t stripe) const { return words_[stripe].load(std::memory_order_acquire); }
     std::uint64_t everything() const { return header_->everything.load(std::memory_order_acquire); }
 

@@ -32,6 +32,7 @@ inline constexpr std::uint32_t kHitStripes = 4;
 inline constexpr std::uint32_t kKeyWindow = 16;  // a key's entry is one of so many neighbours
 inline constexpr std::uint32_t kNotices = 256;   // the ring of recent ones
 inline constexpr std::uint32_t kSyncMarks = 256;
+inline constexpr std::uint32_t kPositionKinds = 2;  // by a position's highest bit
 inline constexpr std::uint32_t kBuckets = 48;  // of a histogram: bucket b counts values of b significant bits
 
 inline constexpr std::uint64_t kMaxKeyBytes = 1024;
@@ -96,6 +97,11 @@ struct SyncMark {
     Word64 check;     // of the two
 };
 
+struct SyncMarks {
+    Word64 begun;                // places that were ever taken
+    SyncMark marks[kSyncMarks];  // the first one for ever at 0, the others in turn
+};
+
 /// Name and meaning of a counter, so that an older tool can print a newer counter.
 struct CounterLabel {
     char name[24];
@@ -139,8 +145,7 @@ struct SegmentHeader {
     alignas(kLineBytes) Word64 overflow_counts[kThreadCounters];  // of threads without a block
     alignas(kLineBytes) Histogram eviction_age_ms, compute_us, lookup_ns;
     NoticeMark notices[kNotices];
-    Word64 sync_marks_begun;          // places in sync_marks that were ever taken
-    SyncMark sync_marks[kSyncMarks];  // the first one for ever at 0, the others in turn
+    SyncMarks sync_marks[kPositionKinds];
     CounterLabel labels[kThreadCounters];
 };
 // The pin cells begin at multiples of 128: a load of `applied` at the same offset modulo 4096 would wait for the pin's

@@ -63,7 +63,7 @@ std::optional<PutResult> ShardWriter::put(const NewRecord& wanted) {
     if (old != nullptr && old->as_of > wanted.as_of && is_alive(*old)) return PutResult::older;
     if (wanted.renewed != 0 && (old == nullptr || old->id != wanted.renewed)) return PutResult::older;
     const std::uint64_t replaced_bytes = old == nullptr ? 0 : payload_of(*old);
-    const bool fenced = highest_fence(wanted) > wanted.as_of;
+    const bool fenced = fences_.highest(wanted.key.text, wanted.tags) > wanted.as_of;
     if (fenced && !wanted.for_waiters) return PutResult::fenced;
 
     const Room room = make_room(wanted, replaced_bytes);
@@ -104,17 +104,6 @@ void ShardWriter::tend() {
     drop_dead();
     const Mutation mutation(shard_);
     reclaim();
-}
-
-// The highest of the fences of what a record would depend on.
-std::uint64_t ShardWriter::highest_fence(const NewRecord& wanted) const {
-    const std::uint64_t seed = view_.header().hash_seed;
-    std::uint64_t highest =
-        std::max(fences_.everything(), fences_.fence(stripe_of(FenceKind::key, wanted.key.text, seed)));
-    highest = std::max(highest, fences_.fence(stripe_of(FenceKind::name_space, namespace_of(wanted.key.text), seed)));
-    for (const std::string& tag : wanted.tags)
-        highest = std::max(highest, fences_.fence(stripe_of(FenceKind::tag, tag, seed)));
-    return highest;
 }
 
 // The remainder goes to the first shards, so that the shards' limits add up to the segment's.

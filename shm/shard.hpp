@@ -116,7 +116,6 @@ private:
     bool is_alive(const Record& record) const;
     std::uint64_t stamp_of(const Record& record) const { return record.last_used.load(std::memory_order_relaxed); }
     std::uint32_t key_entry_for(const HashedKey& key);
-    std::uint64_t highest_fence(const NewRecord& wanted) const;
     void count(Counter counter) { shm::count(block_, view_.header(), counter); }
 
     const SegmentView& view_;

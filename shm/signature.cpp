@@ -52,7 +52,7 @@ constexpr std::uint64_t kFields[] = {
     offsetof(SegmentHeader, geometry), offsetof(SegmentHeader, boot_id), offsetof(SegmentHeader, identity),
     offsetof(SegmentHeader, created_ns), offsetof(SegmentHeader, overflow_counts),
     offsetof(SegmentHeader, eviction_age_ms), offsetof(SegmentHeader, compute_us), offsetof(SegmentHeader, lookup_ns),
-    offsetof(SegmentHeader, notices), offsetof(SegmentHeader, sync_marks_begun), offsetof(SegmentHeader, sync_marks),
+    offsetof(SegmentHeader, notices), offsetof(SegmentHeader, sync_marks), offsetof(SyncMarks, marks),
     offsetof(SegmentHeader, labels), offsetof(SyncMark, position), offsetof(SyncMark, check),
     offsetof(ProcessSlot, pid), offsetof(ProcessSlot, start_ticks), offsetof(ProcessSlot, incarnation),
     offsetof(ProcessSlot, attached_ns), offsetof(ProcessSlot, claimed_by), offsetof(ProcessSlot, blocks_high),

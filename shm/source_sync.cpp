@@ -33,6 +33,8 @@ bool is_whole(const SyncMark& slot, const Mark& mark) {
 
 std::size_t place_of(std::uint64_t number) { return number == 0 ? 0 : 1 + (number - 1) % (kSyncMarks - 1); }
 
+std::size_t kind_of(std::uint64_t position) { return position >> 63; }
+
 std::chrono::milliseconds to_ms(std::int64_t ns) { return std::chrono::milliseconds(ns / 1'000'000); }
 
 /// A store of what is there already would take the line from all who read it.
@@ -60,15 +62,16 @@ void SourceSync::advance(std::int64_t begun_ns) const {
 }
 
 void SourceSync::mark(std::uint64_t notice, std::uint64_t position) const {
-    const std::uint64_t begun = header_->sync_marks_begun.load(std::memory_order_relaxed);
+    SyncMarks& kept = header_->sync_marks[kind_of(position)];
+    const std::uint64_t begun = kept.begun.load(std::memory_order_relaxed);
     if (begun != 0) {
-        const SyncMark& slot = header_->sync_marks[place_of(begun - 1)];
+        const SyncMark& slot = kept.marks[place_of(begun - 1)];
         const Mark last = load(slot);
         if (is_whole(slot, last) && last.notice >= notice) return;
     }
-    const std::uint64_t number = header_->sync_marks_begun.fetch_add(1, std::memory_order_relaxed);
+    const std::uint64_t number = kept.begun.fetch_add(1, std::memory_order_relaxed);
     LARDER_CRASH_POINT("sync.mark.begun");
-    SyncMark& slot = header_->sync_marks[place_of(number)];
+    SyncMark& slot = kept.marks[place_of(number)];
     slot.notice.store(notice, std::memory_order_relaxed);
     LARDER_CRASH_POINT("sync.mark.notice");
     slot.position.store(position, std::memory_order_relaxed);
@@ -79,7 +82,7 @@ void SourceSync::mark(std::uint64_t notice, std::uint64_t position) const {
 
 std::optional<std::uint64_t> SourceSync::notice_seen_at(std::uint64_t position) const {
     std::optional<std::uint64_t> highest;
-    for (const SyncMark& slot : header_->sync_marks) {
+    for (const SyncMark& slot : header_->sync_marks[kind_of(position)].marks) {
         const Mark mark = load(slot);
         if (mark.position == 0 || mark.position > position || (highest && mark.notice <= *highest)) continue;
         if (is_whole(slot, mark)) highest = mark.notice;

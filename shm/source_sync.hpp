@@ -12,7 +12,8 @@
 // below when N was the last notice, hence every change that a notice up to N stands for lies at P or below. What is
 // read at a position L >= P has seen them all, so that its value may be kept with the as_of N: it is refused, or dead,
 // once anything it depends on was announced after N. Of the marks up to L the highest N counts. The first mark is kept
-// for ever: behind it nobody can say what a reading lacks.
+// for ever: behind it nobody can say what a reading lacks. Positions with and without the highest bit are of two kinds,
+// which are never compared: a stream that tells of the source numbers its messages, the source its log.
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/durations_sizes.hpp"
 #include "tools/logging.hpp"
 #include "tools/open_database.hpp"
 #include "tools/options.hpp"
@@ -14,6 +15,7 @@ CLI::Option* DatabaseOption::add_to(CLI::App& verb) {
     add_text_option(verb, "relay-db", urls_.relay);
     add_text_option(verb, "nats", urls_.nats);
     add_text_option(verb, "nats-credentials", urls_.nats_credentials);
+    add_text_option(verb, "fleet-tier", fleet_tier_);
     return add_text_option(verb, "db", urls_.workers)->required();
 }
 
@@ -23,7 +25,10 @@ const std::optional<OwnSchema>& DatabaseOption::schema() const {
 }
 
 std::shared_ptr<const Database> DatabaseOption::database() const {
-    if (database_ == nullptr) database_ = open_database(urls_, schema());
+    if (database_ != nullptr) return database_;
+    DatabaseUrls urls = urls_;
+    urls.shares_documents = !fleet_tier_.empty() && parse_switch(fleet_tier_);
+    database_ = open_database(urls, schema());
     return database_;
 }
 

@@ -49,7 +49,7 @@ private:
     const std::optional<OwnSchema>& schema() const;
 
     DatabaseUrls urls_;
-    std::string schema_file_;
+    std::string schema_file_, fleet_tier_;
     mutable std::optional<OwnSchema> schema_;
     mutable std::shared_ptr<const Database> database_;
 };

@@ -138,6 +138,8 @@ constexpr std::array kTable = {
         "NATS servers through which the hosts of a fleet are told: nats://HOST:PORT,...", Group::service, nullptr},
     OptionRow{"nats-credentials", "--nats-credentials", "LARDER_NATS_CREDENTIALS", "FILE", "none",
         "The NATS user's credentials file", Group::service, nullptr},
+    OptionRow{"fleet-tier", "--fleet-tier", "LARDER_FLEET_TIER", "true|false", "false",
+        "The NATS servers keep documents, so that one host computes each for all", Group::service, nullptr, check_switch},
     OptionRow{"schema", "--schema", "LARDER_SCHEMA", "FILE", "none: it is a Larder database",
         "How another program's database is read: CREATE TEMP VIEW assignments, submissions", Group::service, nullptr},
     OptionRow{"assignments", "--assignments", "", "FILE", "",

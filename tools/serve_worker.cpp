@@ -84,6 +84,8 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     WarmQueue jobs(warm_queue_file(*config.database.database(), cache.segment_path()), cache.segment_path());
     StatsCacheOptions documents = config.documents;
     documents.warm_queue = &jobs;
+    const std::unique_ptr<DocumentTier> tier = config.database.database()->open_tier(options.identity);
+    documents.tier = tier.get();
     documents.most_sources = config.database.database()->most_sources();
     AssignmentStatsCache stats(cache, config.database.sources(), documents);
     AuditLog audit(config.audit_log);

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "core/fleet/fleet_relay.hpp"
+#include "core/fleet/shared_tier.hpp"
+#include "core/nats/key_value_tier.hpp"
 
 namespace larder::fleet {
 
@@ -15,6 +17,12 @@ std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) cons
     FleetRelayOptions options{
         .nats = {.url = nats_, .credentials_file = credentials_}, .database = identity(), .relay_url = urls().relay};
     return std::make_unique<FleetRelay>(std::move(options), sink, std::move(log));
+}
+
+std::unique_ptr<DocumentTier> FleetDatabase::open_tier(const std::string& identity) const {
+    if (!urls().shares_documents) return nullptr;
+    return std::make_unique<SharedTier>(std::make_unique<nats::KeyValueTier>(
+        nats::ConnectionOptions{.url = nats_, .credentials_file = credentials_}, identity));
 }
 
 }  // namespace larder::fleet

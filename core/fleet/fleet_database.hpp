@@ -13,6 +13,7 @@ public:
     FleetDatabase(DatabaseUrls urls, std::string views);
 
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
+    std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const override;
 
 private:
     const std::string nats_, credentials_;

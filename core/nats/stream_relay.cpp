@@ -242,6 +242,7 @@ void StreamRelay::apply(const Delivery& delivery, std::string_view data) {
         sink_.everything_changed(said->text);
     applied_ = delivery.sequence;
     applied_time_ns_ = delivery.time_ns;
+    sink_.applied(applied_);  // before the round that it may end is: see AssignmentNotices
 }
 
 void StreamRelay::ask() {
