@@ -13,9 +13,9 @@ namespace larder::fleet {
 
 class Pollers {
 public:
-    static constexpr int a_host = 2;
+    static constexpr int a_host = 4;
 
-    /// They begin: each asks for the pages of assignments 1 ... `assignments` in turn, with a pause after each. Two on
+    /// They begin: each asks for the pages of assignments 1 ... `assignments` in turn, with a pause after each. Four on
     /// each host; a connection lasts for some requests, so that each of them meets both workers.
     Pollers(const std::vector<std::unique_ptr<Host>>& hosts, std::uint32_t assignments, int pause_us);
     ~Pollers();

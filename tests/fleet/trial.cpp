@@ -9,7 +9,7 @@ namespace larder::fleet {
 namespace {
 
 constexpr int kAssignments = 32;
-constexpr int kPauseUs = 2'000;       // of a poller
+constexpr int kPauseUs = 4'000;       // of a poller
 constexpr double kBeforeSeconds = 1;  // of changes in calm, before anything happens
 constexpr double kAfterSeconds = 2;   // and when all is well again
 constexpr int kSettlingMs = 20'000;   // beside what the promise allows; reconnecting to servers is in it
