@@ -105,6 +105,7 @@ int main(int argc, char** argv) {
     program.add_option("--seed", settings.seed, "Of the writers' pauses")->capture_default_str();
     program.add_option("--goal-ms", settings.goal_ms, "p99 in calm of how long old versions are seen; 0: none")
         ->capture_default_str();
+    program.add_flag("--careless", settings.is_careless, "No trigger tells of assignment 1: that must be found");
     program.add_flag("--nats", settings.abilities.uses_nats, "Notices go through NATS");
     program.add_flag("--tier", settings.abilities.uses_tier, "Documents are shared through NATS, too");
     program.add_option("--degraded-after", settings.abilities.degraded_after_ms, "H, as 2s or 500ms")

@@ -95,7 +95,9 @@ Result play(const Case& one, const Settings& settings) {
     const Work work(world);
     const std::int64_t origin_ns = now_ns();
     Pollers pollers(world.hosts(), kAssignments, kPauseUs);
-    Writers writers(world.database(), ledger, one.pace, settings.seed);
+    Pace pace = one.pace;
+    pace.is_careless = settings.is_careless;
+    Writers writers(world.database(), ledger, pace, settings.seed);
     hold(kBeforeSeconds);
     one.play(world, settings.seconds);
     const std::int64_t healed_ns = now_ns();

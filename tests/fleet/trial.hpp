@@ -19,6 +19,7 @@ struct Settings {
     double goal_ms = 100;             ///< of seen_old p99 in calm; 0: none
     std::uint32_t commits = 100'000;  ///< of the case that is about them
     std::uint64_t seed = 1;
+    bool is_careless = false;  ///< the checker's own proof: see Pace
 };
 
 struct Result {

@@ -21,6 +21,7 @@ struct Pace {
     int most_pause_ms = 200;   ///< between two transactions of a writer
     int most_commit_ms = 10;   ///< between a transaction's change and its COMMIT
     std::uint32_t rounds = 0;  ///< so many versions of each assignment, and then no more; 0: until stopped
+    bool is_careless = false;  ///< no trigger tells of what happens to assignment 1
 };
 
 class Writers {
