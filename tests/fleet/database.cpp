@@ -138,6 +138,8 @@ std::string Database::relay_address() const {
     return rows.count() == 0 ? std::string() : std::string(rows.text(0, 0));
 }
 
+std::string Database::log() const { return text_of(directory_ + "/log"); }
+
 std::string Database::missing_programs() {
     return server_program("postgres").empty() || ::getpwnam(kUser) == nullptr ? "postgresql" : "";
 }

@@ -41,6 +41,8 @@ public:
     /// The address of the host that has the relay's lock; "": none has.
     std::string relay_address() const;
 
+    std::string log() const;
+
     static std::string missing_programs();
 
 private:

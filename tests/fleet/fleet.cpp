@@ -22,6 +22,7 @@ struct Arguments {
     Settings settings;
     std::vector<std::string> only;
     std::string json;
+    std::string command;  ///< all of them, as they were given
     bool lists = false;
 
     bool wants(const std::string& name) const {
@@ -83,7 +84,11 @@ int run_in_private(const Arguments& arguments) {
     const std::string missing = what_is_missing(arguments.settings.abilities);
     if (!missing.empty()) return skip(missing);
     std::string why;
-    const auto inside = [&arguments] { return test::run_harness("larder_fleet", [&] { return run(arguments); }); };
+    const auto inside = [&arguments] {
+        const int code = test::run_harness(arguments.command, [&] { return run(arguments); });
+        std::fflush(nullptr);  // the child ends without
+        return code;
+    };
     const int code = run_in_sandbox(inside, why);
     return code < 0 ? skip(why) : code;
 }
@@ -115,7 +120,10 @@ int main(int argc, char** argv) {
         ->transform(CLI::AsNumberWithUnit(units))
         ->default_str("0s");
     program.add_option("--larder", settings.abilities.program, "The program")->capture_default_str();
+    program.add_option("--logs", settings.logs, "A directory for what hosts and the database say")
+        ->check(CLI::ExistingDirectory);
     program.add_option("--json", arguments.json, "A file for all figures");
     CLI11_PARSE(program, argc, argv);
+    for (int n = 0; n < argc; ++n) arguments.command += (n == 0 ? "" : " ") + std::string(argv[n]);
     return larder::fleet::run_in_private(arguments);
 }

@@ -28,7 +28,8 @@ NatsCluster::NatsCluster(int first_node) : directory_(make_directory()), servers
         configure(server);
         start(server);
     }
-    if (!test::eventually([this] { return has_leader(); })) throw std::runtime_error("NATS finds no leader");
+    if (!test::eventually([this] { return has_leader(); }))
+        throw std::runtime_error("NATS finds no leader: " + text_of(file(0, ".log")));
 }
 
 std::string NatsCluster::urls() const {
@@ -63,7 +64,11 @@ void NatsCluster::configure(int server) const {
     const std::string own = nodes_.at(static_cast<std::size_t>(server))->address();
     config << "server_name: n" << server << "\nlisten: \"" << own << ":" << port << "\"\njetstream { store_dir: \""
            << file(server, ".store") << "\" }\ncluster { name: fleet, listen: \"" << own << ":6222\", routes: [";
-    for (const auto& node : nodes_) config << " \"nats://" << node->address() << ":6222\"";
+    const char* separator = "";
+    for (const auto& node : nodes_) {
+        config << separator << " \"nats://" << node->address() << ":6222\"";
+        separator = ",";
+    }
     config << " ] }\n";
 }
 

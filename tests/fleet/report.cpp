@@ -47,6 +47,7 @@ json::object json_of(const Result& result) {
             {"commits_took_s", result.commits_took_s},
             {"reads_a_commit", result.reads_a_commit},
             {"computations_a_commit", result.computations_a_commit},
+            {"bystander_ms", json_of(result.bystander)},
             {"hosts", std::move(hosts)},
             {"broken", std::move(broken)}};
 }
@@ -75,9 +76,11 @@ void print_result(const Result& result) {
         std::printf(" | trouble for %.0f, settled in %.0f, %zu missed\n", verdict.trouble_ms,
                     result.settlings[host].took_ms, result.settlings[host].missed);
     }
-    std::printf("    %lu commits in %.1f s; for each, the fleet computed %.2f documents, %.2f values in all\n",
-                static_cast<unsigned long>(result.commits), result.commits_took_s, result.reads_a_commit,
-                result.computations_a_commit);
+    std::printf(
+        "    %lu commits in %.1f s; for each, the fleet computed %.2f documents, %.2f values in all\n"
+        "    a bystander's round trip to the database: p50 %.1f, p99 %.1f, max %.1f ms\n",
+        static_cast<unsigned long>(result.commits), result.commits_took_s, result.reads_a_commit,
+        result.computations_a_commit, result.bystander.p50, result.bystander.p99, result.bystander.max);
     for (const std::string& promise : result.broken) std::printf("    BROKEN: %s\n", promise.c_str());
     std::fflush(stdout);
 }

@@ -108,7 +108,9 @@ Result play(const Case& one, const Settings& settings) {
     result.settlings = settle(world.hosts(), ledger, settling_ms(settings, ledger.size()));
     note_missed(result, result.settlings, 1);
     judge_hosts(result, pollers.finish(), ledger, times_of(settings, origin_ns, healed_ns));
+    result.bystander = world.bystander().finish();
     result.marked = world.marked();
+    if (!settings.logs.empty()) world.keep_logs(settings.logs, result.name);
     result.commits = commits_in(ledger);
     work.tell(result);
     if (settings.goal_ms > 0 && std::strcmp(one.name, all_cases().front().name) == 0)
@@ -136,6 +138,8 @@ Result play_many_commits(const Settings& settings) {
         note_missed(result, result.settlings, round);
     }
     judge_hosts(result, pollers.finish(), ledger, times_of(settings, origin_ns, now_ns()));
+    result.bystander = world.bystander().finish();
+    if (!settings.logs.empty()) world.keep_logs(settings.logs, result.name);
     result.commits = commits_in(ledger);
     work.tell(result);
     return result;

@@ -19,6 +19,7 @@ struct Settings {
     double goal_ms = 100;             ///< of seen_old p99 in calm; 0: none
     std::uint32_t commits = 100'000;  ///< of the case that is about them
     std::uint64_t seed = 1;
+    std::string logs;          ///< a directory that is there, for what hosts and the database say; empty: not kept
     bool is_careless = false;  ///< the checker's own proof: see Pace
 };
 
@@ -26,6 +27,7 @@ struct Result {
     std::string name, what;
     std::vector<Verdict> verdicts;    ///< of each host
     std::vector<Settling> settlings;  ///< of each host, after the last commit
+    Quantiles bystander;              ///< see Bystander
     std::optional<int> marked;        ///< the host that something happened to
     std::uint64_t commits = 0;
     double commits_took_s = 0;

@@ -1,5 +1,6 @@
 #include "tests/fleet/world.hpp"
 
+#include <fstream>
 #include <stdexcept>
 
 #include "shm/system.hpp"
@@ -11,6 +12,7 @@ namespace {
 // Numbers of nodes.
 constexpr int kDatabase = 2;
 constexpr int kNats = 3;
+constexpr int kBystander = 6;
 constexpr int kHosts = 10;
 
 // Ports of delay lines.
@@ -29,6 +31,7 @@ World::World(const Abilities& abilities, int hosts, int assignments, bool delays
         host.set_servers(is_delayed ? delayed_servers(host.node()) : servers());
         host.start();
     }
+    bystander_.emplace(kBystander, database_.url("web"));
 }
 
 Host::Servers World::servers() const {
@@ -52,6 +55,12 @@ Host::Servers World::delayed_servers(const Node& node) {
         servers.nats += (server == 0 ? "nats://127.0.0.1:" : ",nats://127.0.0.1:") + std::to_string(port);
     }
     return servers;
+}
+
+void World::keep_logs(const std::string& directory, const std::string& name) const {
+    for (const auto& host : hosts_)
+        std::ofstream(directory + "/" + name + "-host-" + std::to_string(host->number())) << host->log();
+    std::ofstream(directory + "/" + name + "-database") << database_.log();
 }
 
 int World::number_of_relay() const {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/fleet/bystander.hpp"
 #include "tests/fleet/database.hpp"
 #include "tests/fleet/delay_line.hpp"
 #include "tests/fleet/host.hpp"
@@ -21,6 +22,7 @@ public:
 
     std::vector<std::unique_ptr<Host>>& hosts() { return hosts_; }
     Database& database() { return database_; }
+    Bystander& bystander() { return *bystander_; }
     /// REQUIRES: the program uses them.
     NatsCluster& nats() { return *nats_; }
 
@@ -31,6 +33,8 @@ public:
     /// From now on its servers are so far away, each way.
     void delay_victim(int delay_ms);
     std::optional<int> marked() const { return marked_; }
+    /// What hosts and the database have said, as files of that directory whose names begin so.
+    void keep_logs(const std::string& directory, const std::string& name) const;
 
 private:
     Host::Servers servers() const;
@@ -43,6 +47,7 @@ private:
     std::vector<std::unique_ptr<Host>> hosts_;
     std::vector<std::unique_ptr<DelayLine>> lines_;
     std::optional<int> marked_;
+    std::optional<Bystander> bystander_;  // from when all is up
 };
 
 /// Lets things go on for so long.
