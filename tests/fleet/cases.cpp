@@ -8,6 +8,7 @@ namespace larder::fleet {
 namespace {
 
 constexpr double kBetweenTerminations = 0.5;  // seconds
+constexpr double kBetweenKills = 2.5;         // five deaths in ten seconds are many
 constexpr double kStopped = 5;                // the least
 
 void lose(Host& host, int percent, double seconds) {
@@ -47,6 +48,15 @@ void stop(Host& host, double seconds) {
     host.signal(SIGSTOP);
     hold(std::max(seconds, kStopped));
     host.signal(SIGCONT);
+}
+
+/// Less often than makes its supervisor wait before it starts others.
+void kill_workers(World& world, double seconds) {
+    const Host& host = world.victim();
+    for (double passed = 0; passed < seconds; passed += kBetweenKills) {
+        host.kill_worker();
+        hold(kBetweenKills);
+    }
 }
 
 void restart_database(World& world, int signal, double seconds) {
@@ -127,6 +137,7 @@ const std::vector<Case>& all_cases() {
          [](World& world, double s) { kill(world.relay(), s / 2, s); }},
         {"kill-listener", "another host's supervisor is killed, and restarted at once",
          [](World& world, double s) { kill(world.victim(), 0, s); }},
+        {"kill-workers", "one of a host's workers is killed, computing or not, every 2.5 s", kill_workers},
         {"stop-relay", "the relay's supervisor is stopped for 5 s at least",
          [](World& world, double s) { stop(world.relay(), s); }},
         {"stop-listener", "another host's supervisor is stopped",

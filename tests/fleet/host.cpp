@@ -8,6 +8,7 @@
 #include <boost/json/parse.hpp>
 #include <filesystem>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -73,6 +74,12 @@ void Host::start() {
 void Host::kill() {
     supervisor_->signal(SIGKILL);
     supervisor_->wait();
+}
+
+void Host::kill_worker() const {
+    const std::string pid = std::to_string(supervisor_->pid());
+    std::istringstream children(text_of("/proc/" + pid + "/task/" + pid + "/children"));
+    if (pid_t worker = 0; children >> worker) ::kill(worker, SIGKILL);
 }
 
 std::int64_t Host::computations() const {

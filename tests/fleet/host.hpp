@@ -50,6 +50,8 @@ public:
     void start();
     void signal(int number) const { supervisor_->signal(number); }
     void kill();
+    /// One of them; its supervisor starts another.
+    void kill_worker() const;
 
     /// Values computed since its cache was made.
     std::int64_t computations() const;
