@@ -187,7 +187,8 @@ void PostgresRelay::run(std::stop_token stop) {
                 std::this_thread::sleep_for(bell_interval);
                 continue;
             }
-            for (milliseconds waited{0}; waited < heartbeat && !stop.stop_requested(); waited += stop_interval)
+            const Clock::time_point until = Clock::now() + heartbeat;
+            while (Clock::now() < until && !stop.stop_requested())
                 if (connection_->wait_for_notice(stop_interval)) break;
         } catch (const std::exception& error) {
             connection_ = nullptr;
