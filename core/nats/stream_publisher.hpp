@@ -41,9 +41,11 @@ public:
     static constexpr std::chrono::milliseconds patience{1'000};         ///< for an acknowledgement
     static constexpr std::chrono::milliseconds check_interval{1'000};   ///< of the stream, while hosts ask
     static constexpr std::chrono::milliseconds position_interval{100};  ///< between two positions in the stream
-    static constexpr std::chrono::minutes position_refresh{10};         ///< the last one is said again: it must not age
-    static constexpr std::chrono::milliseconds doubt{2'000};            ///< so long it may lack what was acknowledged
-    static constexpr int max_requests = 10'000;                         ///< of hosts, in one look; more are dropped
+    /// The last one is said again: it must not age, and a message of known time lets hosts take each other's documents
+    /// again, after notices that one of them alone was given.
+    static constexpr std::chrono::seconds position_refresh{5};
+    static constexpr std::chrono::milliseconds doubt{2'000};  ///< so long it may lack what was acknowledged
+    static constexpr int max_requests = 10'000;               ///< of hosts, in one look; more are dropped
 
     /// `database`: see StreamNames. Makes the stream where it is absent. Throws SourceError.
     StreamPublisher(ConnectionOptions options, std::string_view database, Log log);

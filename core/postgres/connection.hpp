@@ -64,8 +64,10 @@ public:
     Connection& operator=(const Connection&) = delete;
 
     bool is_open() const;
-    /// Takes what has come meanwhile, for instance that the server has ended the connection.
-    bool is_alive() { return is_open() && PQconsumeInput(connection_) != 0 && is_open(); }
+    /// Takes what has come meanwhile: a farewell of the server, and after it the connection's end.
+    bool is_alive() {
+        return is_open() && PQconsumeInput(connection_) != 0 && PQconsumeInput(connection_) != 0 && is_open();
+    }
     /// `user@host:port/database`.
     const std::string& server() const { return server_; }
 

@@ -28,12 +28,26 @@ constexpr const char* select_history =
     "(SELECT oid FROM pg_database WHERE datname = current_database())";
 
 // One row at least. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from
-// that xmin on.
-constexpr const char* select_changes =
-    "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, changed.kind, "
-    "changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint FROM outbox_state state LEFT JOIN "
-    "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid >= $1::text::xid8 AND "
-    "NOT pg_visible_in_snapshot(txid, $2::pg_snapshot) LIMIT 100001) changed ON true";
+// that xmin on. `more`: besides these.
+std::string select_changes(const char* more) {
+    return std::string(
+               "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, "
+               "changed.kind, changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, "
+               "(extract(epoch FROM now()) * 1000000)::bigint FROM outbox_state state LEFT JOIN "
+               "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE (txid >= $1::text::xid8 AND "
+               "NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
+           more + " LIMIT 100001) changed ON true";
+}
+
+// Differs for what ran before a restart or a crash of the server: a crash makes its statistics anew.
+constexpr const char* select_run =
+    "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint || '.' || "
+    "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0)";
+
+// A crash takes back the numbers of transactions that left nothing on disk, such as one that only rang: others get them
+// again. So the first look after one also takes what was written since the last look ($3, the server's time in
+// microseconds), and in the minute before, by which a clock may be set back.
+constexpr const char* or_written_since = " OR at >= to_timestamp($3::bigint / 1000000.0) - interval '1 minute'";
 
 constexpr const char* delete_old =
     "DELETE FROM outbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox WHERE txid < $1::text::xid8 LIMIT 10000))";
@@ -44,6 +58,18 @@ std::string empty_snapshot_at(std::int64_t xmin) {
 }
 
 }  // namespace
+
+/// What a position says of the database, beside the cursor.
+struct PostgresRelay::Place {
+    std::string history, looked_at_us, run;
+
+    std::string text() const { return history + "@" + looked_at_us + "@" + run; }
+    static std::optional<Place> parse(const std::string& text) {
+        const std::size_t first = text.find('@'), second = text.find('@', first + 1);
+        if (second == std::string::npos) return std::nullopt;
+        return Place{text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)};
+    }
+};
 
 struct PostgresRelay::Changes {
     std::vector<AssignmentId> ids, published;
@@ -66,9 +92,11 @@ void PostgresRelay::connect() {
     auto fresh = std::make_unique<Connection>(
         ConnectionOptions{.url = url_, .name = "larder relay", .must_write = true, .patience = patience});
     fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
-    fresh->prepare("changes", select_changes);
+    fresh->prepare("changes", select_changes("").c_str());
+    fresh->prepare("changes_since", select_changes(or_written_since).c_str());
     fresh->prepare("remove", delete_old);
     const std::string history = history_of(*fresh);
+    run_ = fresh->run(select_run).text(0, 0);
     if (looks_ == Looks::when_elected)
         is_adopted_ = false;
     else if (history != database_)
@@ -80,7 +108,10 @@ void PostgresRelay::connect() {
 void PostgresRelay::adopt(const std::string& history) {
     database_ = history;
     const std::optional<OutboxPosition> known = sink_.position();
-    const bool is_known = known && known->database == history && known->seq > 0;
+    const std::optional<Place> place = known ? Place::parse(known->database) : std::nullopt;
+    const bool is_known = place && place->history == history && known->seq > 0;
+    looked_at_us_ = is_known ? place->looked_at_us : std::string();
+    looked_in_run_ = is_known ? place->run : std::string();
     cursor_ = is_known ? known->seq : 0;
     snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
     removed_below_ = -1;
@@ -114,8 +145,10 @@ int PostgresRelay::look() {
     const Clock::time_point begin = Clock::now();
     const bool is_lost = snapshot_.empty();
     sink_.look_begins();
-    const Rows rows =
-        connection_->ask("changes", {std::to_string(cursor_), is_lost ? empty_snapshot_at(1) : snapshot_});
+    const std::string snapshot = is_lost ? empty_snapshot_at(1) : snapshot_;
+    const Rows rows = looked_in_run_ != run_ && !is_lost
+                          ? connection_->ask("changes_since", {std::to_string(cursor_), snapshot, looked_at_us_})
+                          : connection_->ask("changes", {std::to_string(cursor_), snapshot});
     if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
     const std::int64_t removed_below = rows.integer(0, 2);
     Changes changes;
@@ -128,6 +161,8 @@ int PostgresRelay::look() {
     tell(changes);
     cursor_ = rows.integer(0, 0);
     snapshot_ = rows.text(0, 1);
+    looked_at_us_ = rows.text(0, 6);
+    looked_in_run_ = run_;
     removed_below_ = removed_below;
     sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
     looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
@@ -148,7 +183,7 @@ void PostgresRelay::tell(const Changes& changes) {
 
 void PostgresRelay::remember() {
     if (remembered_ == cursor_) return;
-    sink_.remember({cursor_, database_});
+    sink_.remember({cursor_, Place{database_, looked_at_us_, looked_in_run_}.text()});
     remembered_ = cursor_;
 }
 

@@ -147,6 +147,32 @@ TEST_CASE("the next relay goes on where the last one came to; twice told is bett
     CHECK(office.sink.take_flushes() == 0);
 }
 
+TEST_CASE("a commit that gets the number of a transaction which a crash has undone is told", "[postgres]") {
+    PostgresServer server;
+    const std::string url = server.make_database();
+    const auto connected = [&] { return Connection({.url = url, .patience = std::chrono::seconds(20)}); };
+    Connection writer = connected();
+    postgres::create_schema(writer);
+    writer.run("INSERT INTO assignments(assignment_id) VALUES (1), (2)");
+    Sink sink;
+    auto relay = std::make_unique<PostgresRelay>(url, sink, Log{});
+    relay->poll();
+    const std::int64_t undone = writer.run("SELECT pg_current_xact_id()::text::bigint").integer(0, 0);
+    relay->poll();  // its snapshot says that this one is over
+    relay->poll();
+    sink.take();
+    server.restart(SIGQUIT);
+    connected().run("UPDATE assignments SET title = 'x' WHERE assignment_id = 2");
+    INFO(undone);
+    CHECK(connected().run("SELECT max(txid::text::bigint) FROM outbox").integer(0, 0) <= undone);
+    SECTION("by the relay that saw it") { CHECK_THROWS_AS(relay->poll(), SourceError); }
+    SECTION("by another, which goes on where that one was") {
+        relay = std::make_unique<PostgresRelay>(url, sink, Log{});
+    }
+    relay->poll();
+    CHECK(sink.take().count(2) == 1);
+}
+
 TEST_CASE("rows that were removed before they were read are everything, once", "[postgres]") {
     Office office;
     office.change(1);
