@@ -115,7 +115,7 @@ std::vector<std::string> Host::words() const {
         add("--max-stale", std::to_string(abilities_.max_stale_ms) + "ms");
     }
     if (abilities_.uses_nats) add("--nats", servers_.nats);
-    if (abilities_.uses_tier) add("--fleet-tier", "on");
+    if (abilities_.uses_tier) add("--fleet-tier", "true");
     return words;
 }
 

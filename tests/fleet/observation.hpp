@@ -22,7 +22,7 @@ using Ledger = std::vector<Commits>;
 enum class AnswerKind : std::uint8_t {
     hit,       ///< from the cache
     computed,  ///< here, or by another meanwhile
-    degraded,  ///< from the cache, past its promise, and said so
+    degraded,  ///< either, and said that the cache is degraded
     refused,   ///< 503
     silent,    ///< no answer within a poller's patience
     wrong,     ///< anything else

@@ -13,8 +13,10 @@
 namespace larder::fleet {
 namespace {
 
-constexpr std::chrono::milliseconds kPatience{1'000};  // for an answer; it is not waited for longer
-constexpr int kAConnection = 50;                       // requests
+constexpr std::chrono::milliseconds kPatience{250};  // of a poller for an answer
+constexpr std::int64_t kAvoidedNs = 2'000'000'000;   // a page that had none: others, which may be stale, are to be seen
+constexpr std::chrono::seconds kSettlingPatience{2};
+constexpr int kAConnection = 50;  // requests
 constexpr std::int64_t kRetryNs = 5'000'000;
 
 std::string page_of(std::uint32_t assignment) {
@@ -33,10 +35,11 @@ std::optional<Version> version_on(std::string_view page) {
 /// Keeps a connection for some requests.
 class Visitor {
 public:
+    explicit Visitor(std::chrono::milliseconds patience) : patience_(patience) {}
     Answer ask(std::uint32_t assignment) {
         Answer answer{.begin_ns = now_ns(), .end_ns = 0, .assignment = assignment};
         if (!client_ || requests_ >= kAConnection) {
-            client_ = std::make_unique<test::HttpClient>(Host::port, kPatience);
+            client_ = std::make_unique<test::HttpClient>(Host::port, patience_);
             requests_ = 0;
         }
         ++requests_;
@@ -62,6 +65,7 @@ private:
         if (state.find("degraded") != std::string::npos) return AnswerKind::degraded;
         return state.starts_with("hit") ? AnswerKind::hit : AnswerKind::computed;
     }
+    const std::chrono::milliseconds patience_;
     std::unique_ptr<test::HttpClient> client_;
     int requests_ = 0;
 };
@@ -70,7 +74,7 @@ Settling settle_one(const Host& host, const Ledger& ledger, int patience_ms) {
     host.node().network().enter();
     const std::int64_t begin = now_ns();
     const std::int64_t deadline = begin + std::int64_t{patience_ms} * 1'000'000;
-    Visitor visitor;
+    Visitor visitor(kSettlingPatience);
     std::vector<std::uint32_t> pending;
     for (std::uint32_t n = 1; n <= ledger.size(); ++n) pending.push_back(n);
     while (!pending.empty() && now_ns() < deadline) {
@@ -111,10 +115,16 @@ std::vector<std::vector<Answer>> Pollers::finish() {
 
 void Pollers::poll(const Host& host, std::uint32_t first, std::vector<Answer>& answers) {
     host.node().network().enter();
-    Visitor visitor;
+    Visitor visitor(kPatience);
+    std::vector<std::int64_t> avoided_until(assignments_, 0);
     for (std::uint32_t n = first; !stopped_; ++n) {
-        answers.push_back(visitor.ask(n % assignments_ + 1));
-        const bool is_down = answers.back().kind == AnswerKind::silent;
+        std::int64_t& until = avoided_until[n % assignments_];
+        bool is_down = false;
+        if (now_ns() >= until) {
+            answers.push_back(visitor.ask(n % assignments_ + 1));
+            is_down = answers.back().kind == AnswerKind::silent;
+            if (is_down) until = now_ns() + kAvoidedNs;
+        }
         shm::system::sleep_ns(is_down ? kRetryNs : std::int64_t{pause_us_} * 1'000);
     }
 }

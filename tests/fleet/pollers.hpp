@@ -16,7 +16,8 @@ public:
     static constexpr int a_host = 4;
 
     /// They begin: each asks for the pages of assignments 1 ... `assignments` in turn, with a pause after each. Four on
-    /// each host; a connection lasts for some requests, so that each of them meets both workers.
+    /// each host; a connection lasts for some requests, so that each of them meets both workers. A page that has not
+    /// come in 250 ms is not waited for, and left out for 2 s.
     Pollers(const std::vector<std::unique_ptr<Host>>& hosts, std::uint32_t assignments, int pause_us);
     ~Pollers();
     Pollers(const Pollers&) = delete;
