@@ -1,5 +1,4 @@
-// The cache as one process sees it: the mapping it works on, its options, and the steps that the public face is made
-// of.
+// The cache as one process sees it: its mapping, its options, and the steps that the public face is made of.
 #pragma once
 
 #include <algorithm>
@@ -90,7 +89,6 @@ public:
     PutResult put(std::string_view key, std::string_view value, const EntryOptions& options);
     bool touch(std::string_view key, std::chrono::milliseconds ttl);
     bool erase(std::string_view key);
-
     using Compute = std::function<std::optional<std::string>(EntryOptions&)>;
     Pinned compute_through(std::string_view key, const Compute& compute, const EntryOptions& options, bool counted);
     Begun begin(std::string_view key);

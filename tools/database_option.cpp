@@ -4,7 +4,6 @@
 
 #include "tools/durations_sizes.hpp"
 #include "tools/logging.hpp"
-#include "tools/open_database.hpp"
 #include "tools/options.hpp"
 #include "tools/verbs.hpp"
 

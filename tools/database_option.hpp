@@ -8,6 +8,7 @@
 #include "core/database.hpp"
 #include "core/own_schema.hpp"
 #include "core/remote_database.hpp"
+#include "tools/open_database.hpp"
 
 namespace CLI {
 class App;
@@ -29,6 +30,8 @@ public:
     CLI::Option* add_to(CLI::App& verb);
 
     bool is_named() const { return !urls_.workers.empty(); }
+    /// A network lies between.
+    bool is_remote() const { return is_remote_url(urls_.workers); }
     /// Without a password.
     std::string name() const;
     std::shared_ptr<const Database> database() const;

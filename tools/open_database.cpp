@@ -60,6 +60,8 @@ private:
 
 }  // namespace
 
+bool is_remote_url(std::string_view url) { return url.starts_with("postgres://") || url.starts_with("postgresql://"); }
+
 std::string without_password(std::string url) {
     const std::size_t scheme_end = url.find("://");
     if (scheme_end == std::string::npos) return url;
@@ -73,7 +75,7 @@ std::string without_password(std::string url) {
 }
 
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema) {
-    if (urls.workers.starts_with("postgres://") || urls.workers.starts_with("postgresql://"))
+    if (is_remote_url(urls.workers))
         return std::shared_ptr<const Database>(
             RemoteModule::loaded().open(urls, schema ? schema->statements() : std::string()));
     if (!urls.relay.empty() || !urls.nats.empty())

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/own_schema.hpp"
 #include "core/remote_database.hpp"
@@ -13,6 +14,9 @@ namespace larder::tools {
 /// postgres://... and postgresql://... are opened by a module, larder-fleet.so, which is loaded for them alone: from
 /// the program's own directory, or where it was installed beside it. All others name a SQLite file. Throws SourceError.
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema);
+
+/// It is opened by the module.
+bool is_remote_url(std::string_view url);
 
 /// A URL for people to read: no PASSWORD of USER:PASSWORD@, and no `password=`.
 std::string without_password(std::string url);

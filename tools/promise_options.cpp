@@ -34,7 +34,7 @@ void PromiseOptions::apply(const SettingText& text_of, const DatabaseOption& dat
     std::chrono::milliseconds degraded_after = usual_degraded_after, max_stale{0};
     take_text(names[0], text_of, parse_degraded_after, degraded_after);
     take_text(names[1], text_of, parse_duration, max_stale);
-    const bool is_wanted = database.is_named() && database.database()->is_remote();
+    const bool is_wanted = database.is_remote();
     cache.degraded_after = is_wanted ? degraded_after : std::chrono::milliseconds(0);
     cache.max_stale = is_wanted ? max_stale : std::chrono::milliseconds(0);
 }

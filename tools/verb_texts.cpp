@@ -179,7 +179,8 @@ std::vector<VerbText> changing_texts() {
          {"serve"}},
         {"help",
          "Prints a page of the documentation: embed, for programs in C++; operate, for a live host; integrate, for the "
-         "service and its database; http, its interface; fleet, for many hosts. Of a verb it prints the same as `larder VERB --help`.",
+         "service and its database; http, its interface; fleet, for many hosts. Of a verb it "
+         "prints the same as `larder VERB --help`.",
          {{"Which pages there are.", "larder help"}, {"One of them.", "larder help operate"}},
          {}},
         {"rm",

@@ -106,7 +106,7 @@ TEST_CASE("the promise is made for a database that is followed over a network, f
         Options cache;
         cache.degraded_after = 7h;
         const auto text_of = [&](std::string_view name) { return name == "max-stale" ? max_stale : degraded_after; };
-        tools::PromiseOptions::apply(text_of, tools::DatabaseOption(url, ""), cache);
+        tools::PromiseOptions::apply(text_of, tools::DatabaseOption({url, ""}, ""), cache);
         return std::pair(cache.degraded_after, cache.max_stale);
     };
     using Promise = std::pair<std::chrono::milliseconds, std::chrono::milliseconds>;
@@ -114,7 +114,7 @@ TEST_CASE("the promise is made for a database that is followed over a network, f
     CHECK(made_for("sqlite:school.db", "", "") == Promise(0ms, 0ms));
     CHECK(made_for("postgres://school@db/school", "", "") == Promise(2s, 0ms));
     CHECK(made_for("postgresql://school@db/school", "5s", "1m") == Promise(5s, 1min));
-    CHECK_THROWS_AS(made_for("postgres://school@db/school", "0", ""), tools::UsageError);
+    CHECK_THROWS_AS(made_for("postgres://school@db/school", "999ms", ""), tools::UsageError);
     CHECK_THROWS_AS(made_for("postgres://school@db/school", "x", ""), tools::UsageError);
     CHECK_THROWS_AS(made_for("school.db", "", "x"), tools::UsageError);
 }
