@@ -47,7 +47,7 @@ WITH named AS (
     WHERE attrelid = $1::text::regclass AND attname = $2::text AND attnum > 0 AND NOT attisdropped
 )
 SELECT format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql SECURITY DEFINER AS $body$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM after
