@@ -129,3 +129,19 @@ TEST_CASE("an error of the source reaches the caller") {
     school.watch.broken = true;
     CHECK_THROWS_AS(school.stats.access().check({7, Role::teacher}, 1), SourceError);
 }
+
+TEST_CASE("who may see a document is under the promise about its database, as the document is") {
+    CachedSchool school;
+    Options promising = school.cache_options();
+    promising.degraded_after = 2s;
+    const Cache followed = Cache::open(promising);
+    REQUIRE(followed.sync_state());
+    school.page(1);
+    const int before = school.watch.owner_lookups;
+    school.clock->advance(1s);
+    school.page(1);
+    CHECK(school.watch.owner_lookups == before);
+    school.clock->advance(2s);
+    CHECK(school.page(1).starts_with("miss"));
+    CHECK(school.watch.owner_lookups == before + 1);
+}

@@ -1,8 +1,11 @@
 #include "core/sqlite_source.hpp"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "core/source_pool.hpp"
 #include "tests/core/school.hpp"
@@ -205,4 +208,32 @@ TEST_CASE("a source whose path leads to another file says so, and the pool opens
     for (const char* end : {"-wal", "-shm"}) std::filesystem::remove(school.path() + end);
     std::filesystem::rename(whole, school.path());
     CHECK_FALSE(pool.read(is_known));
+}
+
+TEST_CASE("a pool that is bounded has no more sources open than that, and readers wait for their turn") {
+    School school;
+    school.add_assignment(1);
+    std::atomic<int> opened{0}, reading{0}, most{0};
+    SourcePool pool(
+        [&] {
+            ++opened;
+            return open_source(school.path());
+        },
+        2);
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 8; ++i)
+        readers.emplace_back([&] {
+            for (int n = 0; n < 50; ++n)
+                pool.read([&](SubmissionSource& source) {
+                    const int now = ++reading;
+                    for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {}
+                    const bool is_known = source.ownership(1).has_value();
+                    std::this_thread::yield();
+                    --reading;
+                    return is_known;
+                });
+        });
+    readers.clear();
+    CHECK(most <= 2);
+    CHECK(opened <= 2);
 }
