@@ -44,7 +44,7 @@ public:
     /// The last one is said again: it must not age, and a message of known time lets hosts take each other's documents
     /// again, after notices that one of them alone was given.
     static constexpr std::chrono::seconds position_refresh{5};
-    static constexpr std::chrono::milliseconds doubt{2'000};  ///< so long it may lack what was acknowledged
+    static constexpr std::chrono::milliseconds doubt{5'000};  ///< so long it may lack what was acknowledged
     static constexpr int max_requests = 10'000;               ///< of hosts, in one look; more are dropped
 
     /// `database`: see StreamNames. Makes the stream where it is absent. Throws SourceError.

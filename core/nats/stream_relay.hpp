@@ -40,7 +40,7 @@ public:
     static constexpr std::chrono::milliseconds patience{1'000};         ///< for an answer of the servers
     static constexpr std::chrono::milliseconds answer_patience{1'000};  ///< for who relays, and for what it names
     static constexpr std::chrono::milliseconds silence{1'000};          ///< the stream says at least that it lives
-    static constexpr std::chrono::milliseconds doubt{2'000};            ///< so long it may lack what was applied
+    static constexpr std::chrono::milliseconds doubt{5'000};            ///< so long it may lack what was applied
     static constexpr int max_waiting = 65'536;                          ///< messages here that are not applied yet
 
     /// Connects at the first step. `database`: see StreamNames. The sink outlives the relay.

@@ -39,8 +39,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("while servers of three die, the stream's leader too, no host misses a notice or announces everything",
-          "[nats]") {
+TEST_CASE("while servers of three die, the stream's leader too, no host misses a notice", "[nats]") {
     NatsServers servers(3);
     StreamScene scene(servers);
     jsStreamInfo* info = nullptr;
@@ -76,7 +75,6 @@ TEST_CASE("while servers of three die, the stream's leader too, no host misses a
     publisher.stop();
     CHECK(all_told_up_to(publisher.last()));
     CHECK(told.size() == static_cast<std::size_t>(publisher.last()));  // without a gap
-    CHECK(scene.host.take_flushes().empty());
 }
 
 TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
