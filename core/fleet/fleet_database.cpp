@@ -8,21 +8,18 @@
 
 namespace larder::fleet {
 
-FleetDatabase::FleetDatabase(DatabaseUrls urls, std::string views)
-    : PostgresDatabase(urls, std::move(views)),
-      nats_(std::move(urls.nats)),
-      credentials_(std::move(urls.nats_credentials)) {}
+nats::ConnectionOptions FleetDatabase::servers() const {
+    return {.url = urls().nats, .credentials_file = urls().nats_credentials};
+}
 
 std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) const {
-    FleetRelayOptions options{
-        .nats = {.url = nats_, .credentials_file = credentials_}, .database = identity(), .relay_url = urls().relay};
+    FleetRelayOptions options{.nats = servers(), .database = identity(), .relay_url = urls().relay};
     return std::make_unique<FleetRelay>(std::move(options), sink, std::move(log));
 }
 
 std::unique_ptr<DocumentTier> FleetDatabase::open_tier(const std::string& identity) const {
     if (!urls().shares_documents) return nullptr;
-    return std::make_unique<SharedTier>(std::make_unique<nats::KeyValueTier>(
-        nats::ConnectionOptions{.url = nats_, .credentials_file = credentials_}, identity));
+    return std::make_unique<SharedTier>(std::make_unique<nats::KeyValueTier>(servers(), identity));
 }
 
 }  // namespace larder::fleet

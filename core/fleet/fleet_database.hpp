@@ -3,20 +3,21 @@
 
 #include <string>
 
+#include "core/nats/connection.hpp"
 #include "core/postgres/postgres_database.hpp"
 
 namespace larder::fleet {
 
 class FleetDatabase final : public postgres::PostgresDatabase {
 public:
-    /// As OpenRemoteDatabase; with NATS servers.
-    FleetDatabase(DatabaseUrls urls, std::string views);
+    /// With NATS servers.
+    using PostgresDatabase::PostgresDatabase;
 
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
     std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const override;
 
 private:
-    const std::string nats_, credentials_;
+    nats::ConnectionOptions servers() const;
 };
 
 }  // namespace larder::fleet
