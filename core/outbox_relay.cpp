@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/file_identity.hpp"
+#include "core/repeated_error.hpp"
 #include "core/schema.hpp"
 #include "core/submission_source.hpp"
 
@@ -213,18 +214,17 @@ void OutboxRelay::sweep() {
 void OutboxRelay::run(std::stop_token stop) {
     std::mutex mutex;
     std::condition_variable_any stopped;
-    std::string last_error;
+    RepeatedError repeated;
     while (!stop.stop_requested()) {
         std::chrono::milliseconds pause = poll_interval;
         try {
             if (poll() == batch_rows_) pause = std::chrono::milliseconds{0};
-            last_error.clear();
+            repeated.is_over();
         } catch (const std::exception& error) {
             caught_up_.store(false, std::memory_order_release);
             connection_ = nullptr;
             pause = retry_interval;
-            if (last_error != error.what()) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
-            last_error = error.what();
+            if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
         }
         std::unique_lock lock(mutex);
         stopped.wait_for(lock, stop, pause, [] { return false; });

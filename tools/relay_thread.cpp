@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/outbox_relay.hpp"
+#include "core/repeated_error.hpp"
 #include "tools/serve_config.hpp"
 
 namespace larder::tools {
@@ -70,15 +71,14 @@ bool RelayThread::another_has_told_all() {
 
 void RelayThread::run(const std::stop_token& stop) {
     await_role(stop);
-    std::string last_error;
+    RepeatedError repeated;
     while (!stop.stop_requested()) {
         try {
             relay_ = database_->open_relay(notices_, core_log());
             published_.store(relay_.get(), std::memory_order_release);
             return relay_->run(stop);
         } catch (const std::exception& error) {
-            if (last_error != error.what()) spdlog::error("Outbox relay: {}", error.what());
-            last_error = error.what();
+            if (repeated.is_news(error.what())) spdlog::error("Outbox relay: {}", error.what());
             std::this_thread::sleep_for(retry_interval);
         }
     }

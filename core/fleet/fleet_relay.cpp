@@ -5,6 +5,7 @@
 
 #include "core/nats/stream_publisher.hpp"
 #include "core/postgres/postgres_relay.hpp"
+#include "core/repeated_error.hpp"
 
 namespace larder::fleet {
 namespace {
@@ -18,7 +19,7 @@ FleetRelay::FleetRelay(FleetRelayOptions options, NoticeSink& sink, Log log)
 
 /// Until both sides can be reached; the relay itself lasts through what happens to them later.
 void FleetRelay::publish(const std::stop_token& stop) const {
-    std::string last_error;
+    RepeatedError repeated;
     while (!stop.stop_requested()) {
         try {
             nats::StreamPublisher publisher(options_.nats, options_.database, log_);
@@ -26,8 +27,7 @@ void FleetRelay::publish(const std::stop_token& stop) const {
                                           postgres::PostgresRelay::Looks::when_elected);
             return relay.run(stop);
         } catch (const std::exception& error) {
-            if (last_error != error.what()) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
-            last_error = error.what();
+            if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
             std::this_thread::sleep_for(retry_interval);
         }
     }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/nats/notice_message.hpp"
+#include "core/repeated_error.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder::nats {
@@ -291,15 +292,14 @@ bool StreamRelay::caught_up() const {
 }
 
 void StreamRelay::run(std::stop_token stop) {
-    std::string last_error;
+    RepeatedError repeated;
     while (!stop.stop_requested()) {
         try {
             step(stop_interval);
-            last_error.clear();
+            repeated.is_over();
         } catch (const std::exception& error) {
             drop();
-            if (last_error != error.what()) log_(LogLevel::error, std::string("Stream relay: ") + error.what());
-            last_error = error.what();
+            if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Stream relay: ") + error.what());
             std::this_thread::sleep_for(retry_interval);
         }
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/postgres/connection.hpp"
+#include "core/repeated_error.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder::postgres {
@@ -212,11 +213,11 @@ bool PostgresRelay::caught_up() const {
 }
 
 void PostgresRelay::run(std::stop_token stop) {
-    std::string last_error;
+    RepeatedError repeated;
     while (!stop.stop_requested()) {
         try {
             const bool is_news = poll() != 0;
-            last_error.clear();
+            repeated.is_over();
             if (is_news) continue;  // a look of which no row is news says how far the source stood
             if (is_ringer_) {
                 std::this_thread::sleep_for(bell_interval);
@@ -227,8 +228,7 @@ void PostgresRelay::run(std::stop_token stop) {
                 if (connection_->wait_for_notice(stop_interval)) break;
         } catch (const std::exception& error) {
             connection_ = nullptr;
-            if (last_error != error.what()) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
-            last_error = error.what();
+            if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
             std::this_thread::sleep_for(retry_interval);
         }
     }
