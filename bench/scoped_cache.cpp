@@ -52,9 +52,9 @@ Options roomy(std::uint64_t entries, std::size_t value_bytes) {
     return options;
 }
 
-void fill(Cache& cache, std::uint32_t keys, std::size_t value_bytes) {
+void fill(Cache& cache, std::uint32_t keys, std::size_t value_bytes, const EntryOptions& options) {
     for (std::uint32_t number = 0; number < keys; ++number)
-        require(cache.put(key_of(number).text(), value_of(number, value_bytes)) == PutResult::stored,
+        require(cache.put(key_of(number).text(), value_of(number, value_bytes), options) == PutResult::stored,
                 "a put was refused");
     for (std::uint32_t number = 0; number < keys; ++number)
         require(cache.get(key_of(number).text()).value() == value_of(number, value_bytes), "a value came back changed");

@@ -41,6 +41,6 @@ private:
 Options roomy(std::uint64_t entries, std::size_t value_bytes);
 
 /// Stores the workload's keys and reads every byte back.
-void fill(Cache& cache, std::uint32_t keys, std::size_t value_bytes);
+void fill(Cache& cache, std::uint32_t keys, std::size_t value_bytes, const EntryOptions& options = {});
 
 }  // namespace larder::bench
