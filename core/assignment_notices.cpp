@@ -1,6 +1,7 @@
 #include "core/assignment_notices.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <string>
@@ -13,6 +14,7 @@ namespace larder {
 namespace {
 
 constexpr std::string_view position_key = "outbox_relay:position";
+constexpr std::string_view arrived_key = "outbox_relay:arrived";
 constexpr std::chrono::hours position_ttl{24 * 365};
 constexpr std::uint64_t notices_of_all = 2;
 
@@ -80,14 +82,27 @@ void AssignmentNotices::applied(std::uint64_t sequence) { cache_.mark_position(t
 
 void AssignmentNotices::everything_changed(std::string_view why) {
     tell([&] {
+        const std::array<std::string_view, 2> positions{position_key, arrived_key};
+        cache_.invalidate(std::span<const std::string_view>(positions));
         announce_all();
-        return notices_of_all;
+        return 1 + notices_of_all;
     });
     log_(LogLevel::info, "Invalidated stats cache for all assignments: " + std::string(why));
 }
 
-std::optional<OutboxPosition> AssignmentNotices::position() {
-    const Pinned kept = cache_.peek(position_key);
+std::optional<OutboxPosition> AssignmentNotices::position() { return kept_position(position_key); }
+
+void AssignmentNotices::remember(const OutboxPosition& position) { keep_position(position_key, position); }
+
+void AssignmentNotices::arrived(const OutboxPosition& position) { keep_position(arrived_key, position); }
+
+std::optional<OutboxPosition> AssignmentNotices::contained() {
+    std::optional<OutboxPosition> arrived = kept_position(arrived_key);
+    return arrived ? arrived : position();
+}
+
+std::optional<OutboxPosition> AssignmentNotices::kept_position(std::string_view key) {
+    const Pinned kept = cache_.peek(key);
     if (!kept) return std::nullopt;
     const std::string_view text = kept.value();
     OutboxPosition position;
@@ -97,10 +112,10 @@ std::optional<OutboxPosition> AssignmentNotices::position() {
     return position;
 }
 
-void AssignmentNotices::remember(const OutboxPosition& position) {
+void AssignmentNotices::keep_position(std::string_view key, const OutboxPosition& position) {
     EntryOptions options;
     options.ttl = position_ttl;
-    const PutResult result = cache_.put(position_key, std::to_string(position.seq) + "@" + position.database, options);
+    const PutResult result = cache_.put(key, std::to_string(position.seq) + "@" + position.database, options);
     if (result != PutResult::stored)
         log_(LogLevel::debug, "The position of the outbox was not kept: " + std::string(name_of(result)));
 }

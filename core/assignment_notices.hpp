@@ -33,9 +33,13 @@ public:
     void published(std::span<const AssignmentId> ids) override {
         if (on_published_) on_published_(ids);
     }
+    /// Both positions are forgotten first: one that says too much would outlive what was lost.
     void everything_changed(std::string_view why) override;
     std::optional<OutboxPosition> position() override;
     void remember(const OutboxPosition& position) override;
+    void arrived(const OutboxPosition& position) override;
+    /// What a reading of the source that begins from now on contains at least; nullopt: not known.
+    std::optional<OutboxPosition> contained();
     void look_begins() override;
     void look_ended(std::uint64_t position) override;
     void applied(std::uint64_t sequence) override;
@@ -44,6 +48,8 @@ private:
     std::uint64_t announce_all();
     template <class Announce>
     void tell(Announce announce);
+    std::optional<OutboxPosition> kept_position(std::string_view key);
+    void keep_position(std::string_view key, const OutboxPosition& position);
 
     Cache cache_;
     Log log_;

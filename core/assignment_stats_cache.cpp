@@ -26,6 +26,11 @@ DocumentState state_of(const Pinned& pinned) {
     return pinned.source() == Source::waited ? DocumentState::wait : DocumentState::hit;
 }
 
+/// Behind it in the position is the time of a message.
+std::string stream_of(const OutboxPosition& position) {
+    return position.database.substr(0, position.database.rfind('@'));
+}
+
 }  // namespace
 
 std::string_view name_of(DocumentState state) {
@@ -78,20 +83,15 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     const std::optional<OutboxPosition> told = sync && !sync->degraded ? notices_.position() : std::nullopt;
     if (!told) return compute(id, options);
     const std::string key = stats_key(id);
-    const std::string stream = told->database.substr(0, told->database.rfind('@'));  // behind it: a message's time
+    const std::string stream = stream_of(*told);
     bool is_computed = false;
     const auto is_fresh = [&](const TierDocument& found) {
         return found.stream == stream && cache_.is_current_at(stream_position(found.sequence), key, found.tags);
     };
     const auto compute_it = [&] {
-        TierDocument made{.bytes = {}, .stream = stream, .sequence = 0};
-        // Read before the source is.
-        if (const auto now = notices_.position(); now && now->database.starts_with(stream + "@"))
-            made.sequence = static_cast<std::uint64_t>(now->seq);
         is_computed = true;
-        made.bytes = compute(id, options);
-        made.tags = options.tags;
-        made.ttl = options.ttl;
+        TierDocument made = compute_to_share(id, options);
+        if (made.stream != stream) made.sequence = 0;
         return std::optional(std::move(made));
     };
     TierDocument document = *compute_once(*options_.tier, key, is_fresh, compute_it);
@@ -100,6 +100,23 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     options.ttl = document.ttl;
     options.source_position = stream_position(document.sequence);
     return std::move(document.bytes);
+}
+
+/// The primary has, when it is read, what had arrived before; a replica has it where nothing that was applied here came
+/// later than what the replica had.
+TierDocument AssignmentStatsCache::compute_to_share(AssignmentId id, EntryOptions& options) {
+    const std::optional<OutboxPosition> arrived = notices_.contained(), applied = notices_.position();
+    TierDocument made;
+    made.bytes = compute(id, options);
+    made.tags = options.tags;
+    made.ttl = options.ttl;
+    const bool is_of_replica = options.source_position != 0;
+    const std::optional<OutboxPosition>& contained = is_of_replica ? applied : arrived;
+    if (!contained || (is_of_replica && !cache_.is_current_at(options.source_position, stats_key(id), made.tags)))
+        return made;
+    made.stream = stream_of(*contained);
+    made.sequence = static_cast<std::uint64_t>(contained->seq);
+    return made;
 }
 
 std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id) {

@@ -105,6 +105,7 @@ public:
 private:
     std::string compute(AssignmentId id, EntryOptions& options);
     std::string take_or_compute(AssignmentId id, EntryOptions& options);
+    TierDocument compute_to_share(AssignmentId id, EntryOptions& options);
     std::optional<AssignmentRecord> load(AssignmentId id);
     void log_lookup(AssignmentId id, DocumentState state) const;
     EntryOptions entry_options() const;

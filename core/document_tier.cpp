@@ -32,7 +32,7 @@ std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view ke
     };
     const auto compute_and_share = [&] {
         std::optional<TierDocument> made = compute();
-        if (made) tier.put(key, *made);
+        if (made && made->sequence != 0) tier.put(key, *made);
         return made;
     };
     const auto deadline = std::chrono::steady_clock::now() + patience.limit;

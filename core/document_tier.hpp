@@ -11,13 +11,12 @@
 
 namespace larder {
 
-/// A document, and how late its source was read: `sequence` of the stream `stream` had been applied on the host that
-/// computed it before the source was read, so what was told up to there is in it. Sequences of another stream say
-/// nothing.
+/// A document, and how late its source was read: what the stream `stream` told of up to `sequence` is in it. Sequences
+/// of another stream say nothing.
 struct TierDocument {
     std::string bytes;
     std::string stream;
-    std::uint64_t sequence = 0;
+    std::uint64_t sequence = 0;  ///< 0: not known, not to be shared
     std::chrono::milliseconds ttl{};  ///< at the host that takes it, from then on
     std::vector<std::string> tags{};
     bool negative = false;

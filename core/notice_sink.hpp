@@ -25,7 +25,7 @@ public:
     virtual void changed(std::span<const AssignmentId> ids) = 0;
     /// These were published just now; told after changed, and not at all where changes were missed.
     virtual void published(std::span<const AssignmentId>) {}
-    /// Changes were missed, or may have been: nothing may be kept. `why` is for the log.
+    /// Changes were missed, or may have been: nothing may be kept, the position included. `why` is for the log.
     virtual void everything_changed(std::string_view why) = 0;
     /// The position last remembered; nullopt: not known (any more).
     virtual std::optional<OutboxPosition> position() = 0;
@@ -35,7 +35,10 @@ public:
     /// All that was committed at the last look_begins has been told; the source stood at least at `position` (a number
     /// of its own, which only grows).
     virtual void look_ended(std::uint64_t position) { static_cast<void>(position); }
-    /// What is told comes by messages that are numbered: all up to that number have been told.
+    /// What is told comes by messages that are numbered. Those up to this position are here, and are told next: what
+    /// they tell of can be read from the source.
+    virtual void arrived(const OutboxPosition& position) { static_cast<void>(position); }
+    /// All messages up to that number have been told.
     virtual void applied(std::uint64_t sequence) { static_cast<void>(sequence); }
 };
 

@@ -232,6 +232,7 @@ void StreamRelay::apply(const Delivery& delivery, std::string_view data) {
     if (delivery.sequence <= applied_) return;
     if (delivery.sequence != applied_ + 1)
         sink_.everything_changed("messages left the stream before this host was told");
+    sink_.arrived(place(delivery.sequence, delivery.time_ns));
     const std::optional<NoticeMessage> said = decode(data);
     if (!said)
         sink_.everything_changed("the stream has a message that this version cannot read");
@@ -282,8 +283,11 @@ void StreamRelay::try_to_end_round() {
 }
 
 void StreamRelay::remember() {
-    if (identity_.empty()) return;
-    sink_.remember({static_cast<std::int64_t>(applied_), identity_ + "@" + std::to_string(applied_time_ns_)});
+    if (!identity_.empty()) sink_.remember(place(applied_, applied_time_ns_));
+}
+
+OutboxPosition StreamRelay::place(std::uint64_t sequence, std::int64_t time_ns) const {
+    return {static_cast<std::int64_t>(sequence), identity_ + "@" + std::to_string(time_ns)};
 }
 
 bool StreamRelay::caught_up() const {

@@ -73,6 +73,7 @@ private:
     void end_round();
     void try_to_end_round();
     void remember();
+    OutboxPosition place(std::uint64_t sequence, std::int64_t time_ns) const;
 
     const ConnectionOptions options_;
     const StreamNames names_;

@@ -175,10 +175,12 @@ int PostgresRelay::look() {
 }
 
 void PostgresRelay::tell(const Changes& changes) {
-    if (changes.all)
+    if (changes.all) {
         sink_.everything_changed("what was told of this database so far is not known, or not all that changed");
-    else if (!changes.ids.empty())
+        remembered_ = -1;
+    } else if (!changes.ids.empty()) {
         sink_.changed(changes.ids);
+    }
     if (!changes.all && !changes.published.empty()) sink_.published(changes.published);
 }
 
