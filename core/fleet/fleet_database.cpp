@@ -13,7 +13,10 @@ nats::ConnectionOptions FleetDatabase::servers() const {
 }
 
 std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) const {
-    FleetRelayOptions options{.nats = servers(), .database = identity(), .relay_url = urls().relay};
+    FleetRelayOptions options{.nats = servers(),
+                              .database = identity(),
+                              .relay_url = urls().relay,
+                              .shares_documents = urls().shares_documents};
     return std::make_unique<FleetRelay>(std::move(options), sink, std::move(log));
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 
+#include "core/nats/key_value_tier.hpp"
 #include "core/nats/stream_publisher.hpp"
 #include "core/postgres/postgres_relay.hpp"
 #include "core/repeated_error.hpp"
@@ -11,6 +12,8 @@ namespace larder::fleet {
 namespace {
 
 constexpr std::chrono::milliseconds retry_interval{200};
+constexpr std::chrono::milliseconds tier_patience{2'000};
+constexpr int tier_attempts = 10;
 
 }  // namespace
 
@@ -33,9 +36,21 @@ void FleetRelay::publish(const std::stop_token& stop) const {
     }
 }
 
+/// Where it does not come about, those who need it try again.
+void FleetRelay::make_tier(const std::stop_token& stop) const {
+    nats::ConnectionOptions patient = options_.nats;
+    patient.patience = tier_patience;
+    nats::KeyValueTier tier(patient, options_.database);
+    for (int attempt = 0; attempt < tier_attempts && !stop.stop_requested(); ++attempt) {
+        if (tier.is_there()) return;
+        std::this_thread::sleep_for(nats::KeyValueTier::retreat);
+    }
+}
+
 void FleetRelay::run(std::stop_token stop) {
-    std::jthread publishing;
+    std::jthread publishing, making;
     if (!options_.relay_url.empty()) publishing = std::jthread([this](const std::stop_token& mine) { publish(mine); });
+    if (options_.shares_documents) making = std::jthread([this](const std::stop_token& mine) { make_tier(mine); });
     listener_.run(stop);
 }
 

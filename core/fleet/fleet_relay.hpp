@@ -15,10 +15,12 @@ struct FleetRelayOptions {
     nats::ConnectionOptions nats;
     std::string database;   ///< Database::identity(): the stream is named by it
     std::string relay_url;  ///< of a role that reads the outbox; empty: this host never relays
+    bool shares_documents = false;
 };
 
 /// Where run() runs and there is a relay_url, a thread of it waits to be elected, by the database's advisory lock, and
-/// then publishes. Hosts without one only listen.
+/// then publishes. Hosts without one only listen. Where documents are shared, their place is made before it is needed:
+/// servers take longer for that than a request waits.
 class FleetRelay final : public Relay {
 public:
     FleetRelay(FleetRelayOptions options, NoticeSink& sink, Log log);
@@ -29,6 +31,8 @@ public:
 
 private:
     void publish(const std::stop_token& stop) const;
+    void make_tier(const std::stop_token& stop) const;
+
     const FleetRelayOptions options_;
     const Log log_;
     nats::StreamRelay listener_;

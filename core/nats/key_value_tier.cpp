@@ -154,6 +154,13 @@ std::optional<TierDocument> KeyValueTier::get(std::string_view key) {
     return reach(std::optional<TierDocument>(), [&] { return find(key).document; });
 }
 
+bool KeyValueTier::is_there() {
+    return reach(false, [&] {
+        find("?");
+        return true;
+    });
+}
+
 bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
     return reach(false, [&] {
         const std::string value = encode_document(key, document);

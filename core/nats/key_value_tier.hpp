@@ -15,7 +15,7 @@ namespace larder::nats {
 
 struct KeyValueTierOptions {
     std::chrono::milliseconds document_ttl{300'000};  ///< of the bucket: a document in it is gone after that
-    std::chrono::milliseconds lease_ttl{10'000};      ///< a holder that died is replaced after that
+    std::chrono::milliseconds lease_ttl{3'000};       ///< a holder that died, or takes longer, is replaced after that
     std::int64_t max_bytes = 256 << 20;               ///< of all documents; no more are kept when it is full
 };
 
@@ -40,6 +40,9 @@ public:
     TierLease take_lease(std::string_view key) override;
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
+
+    /// Makes what is not there yet, and asks it for something.
+    bool is_there();
 
     /// Why there is no tier now; empty: there is one, as far as is known.
     const std::string& error() const { return error_; }

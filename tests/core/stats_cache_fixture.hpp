@@ -45,6 +45,7 @@ public:
     struct Watch {
         std::atomic<int> loads{0}, owner_lookups{0};
         std::atomic<bool> broken{false};
+        std::atomic<std::uint64_t> position{0};  ///< of a replica that it reads; 0: it is the primary
         std::function<void()> after_owner_lookup;
         std::function<void()> after_load;  ///< between reading and computing
     };
@@ -54,6 +55,7 @@ public:
         ++watch_.loads;
         require_whole();
         auto record = source_->load(id);
+        if (record) record->source_position = watch_.position;
         if (watch_.after_load) watch_.after_load();
         return record;
     }

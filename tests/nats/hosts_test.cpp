@@ -6,6 +6,7 @@
 
 #include "core/assignment_stats_cache.hpp"
 #include "core/fleet/fleet_database.hpp"
+#include "core/nats/key_value_tier.hpp"
 #include "tests/nats/nats_server.hpp"
 #include "tests/postgres/postgres_server.hpp"
 
@@ -142,6 +143,24 @@ TEST_CASE("a change is computed by one host, and taken by the others", "[nats][p
         CHECK(one.comes_to_show(1, score + ".0"));
         CHECK(one.take_loads() + other.take_loads() == 1);
     }
+}
+
+TEST_CASE("what a killed host was about to compute is computed by one of the others", "[nats][postgres]") {
+    Fleet fleet;
+    Host one(fleet), other(fleet, false);
+    for (Host* const host : {&one, &other}) CHECK(host->page(1) == "90.0");
+    one.take_loads();
+    other.take_loads();
+    nats::KeyValueTier killed(shared_server().options(), one.database.identity());
+    REQUIRE(killed.take_lease("assignment_stats:1").state == TierLease::State::taken);  // and that was its end
+    fleet.grade(1, "80");
+    std::jthread asking([&one] {
+        if (eventually([&one] { return !one.cache.contains("assignment_stats:1"); })) one.stats.get_or_calculate(1);
+    });
+    CHECK(other.comes_to_show(1, "80.0"));
+    asking.join();
+    CHECK(one.page(1) == "80.0");
+    CHECK(one.take_loads() + other.take_loads() == 1);
 }
 
 TEST_CASE("what was invalidated at one host alone is not taken from before", "[nats][postgres]") {
