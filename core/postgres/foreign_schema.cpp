@@ -49,13 +49,13 @@ WITH named AS (
 SELECT format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $body$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
+    IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
         INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM after
             WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
-    ELSIF TG_OP = 'DELETE' THEN
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
         INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM before
             WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
-    ELSIF TG_OP = 'UPDATE' THEN
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
         INSERT INTO larder.outbox(assignment_id, kind) SELECT %2$s, 'change' FROM
             (SELECT %2$s FROM before UNION SELECT %2$s FROM after) changed
             WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;

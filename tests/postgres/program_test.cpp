@@ -167,9 +167,14 @@ TEST_CASE("a database of another program is served once every table behind its v
         words.insert(words.end(), schema.begin(), schema.end());
         return office.run(words);
     };
+    office.run_sql(
+        "CREATE FUNCTION too_early() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, ''change''); RETURN NEW; END'; "
+        "CREATE TRIGGER too_early BEFORE INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION too_early()");
     CHECK_THAT(serve().err, Catch::Contains("changes of the table grades would go unnoticed") &&
                                 Catch::Contains("changes of the table tasks would go unnoticed (no trigger AFTER "
                                                 "INSERT, UPDATE, DELETE writes"));
+    office.run_sql("DROP TRIGGER too_early ON tasks");
     for (const auto& [table, column] : {std::pair("grades", "task"), std::pair("tasks", "id")})
         REQUIRE(
             office.run({"triggers", "--db", office.url, "--table", table, "--assignment-column", column, "--install"})
