@@ -23,6 +23,13 @@ constexpr std::chrono::minutes mark_interval{1};
 // Who holds it rings: one session of the database.
 constexpr const char* try_to_ring = "SELECT pg_try_advisory_lock(1279345732, 1)";
 
+// One that is stopped has its connection, and the lock, for as long as it is stopped. It asks nothing meanwhile. Its
+// session is seen by those of its own role, and ended by them; it finds that out, and waits to be elected, as they did.
+constexpr const char* end_silent_ringer =
+    "SELECT pg_terminate_backend(pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE locktype = 'advisory' "
+    "AND classid = 1279345732 AND objid = 1 AND granted AND usename = current_user AND state = 'idle' AND "
+    "l.database = a.datid AND datname = current_database() AND clock_timestamp() - state_change > interval '2 seconds'";
+
 constexpr const char* select_history =
     "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
@@ -194,6 +201,7 @@ void PostgresRelay::remember() {
 void PostgresRelay::beat() {
     beat_at_ = Clock::now();
     if (!is_ringer_) is_ringer_ = connection_->run(try_to_ring).flag(0, 0);
+    if (!is_ringer_) connection_->run(end_silent_ringer);
     if (snapshot_.empty() || (looks_ == Looks::when_elected && !is_adopted_)) return;
     remember();
     if (is_ringer_) remove_old();

@@ -24,7 +24,8 @@ class Connection;
 ///     identifier, timeline), or where rows may have been removed that it has not read, everything is announced.
 /// Every host's relay reads by itself. One of them, which has the advisory lock, looks every `bell_interval`, rings for
 /// the others by NOTIFY when there was something, and removes rows that all have had `kept` to read; the others look
-/// when the bell rings, and each `heartbeat`. Threads: one, but for caught_up.
+/// when the bell rings, and each `heartbeat`, and end its session when it has asked nothing for two seconds. Threads:
+/// one, but for caught_up.
 class PostgresRelay final : public Relay {
 public:
     static constexpr std::chrono::milliseconds bell_interval{10};

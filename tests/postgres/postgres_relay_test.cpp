@@ -225,6 +225,25 @@ TEST_CASE("one relay rings, the others hear it", "[postgres]") {
     CHECK(eventually([&] { return other.take().count(3) > 0; }));
 }
 
+TEST_CASE("a relay that is stopped loses its place to one that is not, and one at work keeps it", "[postgres]") {
+    Office office;
+    Sink other;
+    PostgresRelay second(office.url, other, {}, PostgresRelay::Looks::when_elected);
+    office.relay.poll();
+    REQUIRE(office.relay.is_ringer());
+    const auto second_has_it = [&] {
+        second.poll();
+        return second.is_ringer();
+    };
+    CHECK_FALSE(eventually([&] { return office.relay.poll() < 0 || second_has_it(); }, std::chrono::seconds(3)));
+    CHECK(eventually(second_has_it));
+    CHECK_THROWS_AS(office.relay.poll(), SourceError);
+    office.change(3);
+    CHECK(eventually([&] { return second.poll(), other.take().count(3) > 0; }));
+    office.relay.poll();
+    CHECK_FALSE(office.relay.is_ringer());
+}
+
 TEST_CASE("of many writers whose commits come in any order none is missed", "[postgres]") {
     constexpr int writers = 8, commits = 100;
     Office office;

@@ -170,7 +170,8 @@ TEST_CASE("a database of another program is served once every table behind its v
     office.run_sql(
         "CREATE FUNCTION too_early() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, ''change''); RETURN NEW; END'; "
-        "CREATE TRIGGER too_early BEFORE INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION too_early()");
+        "CREATE TRIGGER too_early BEFORE INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW "
+        "EXECUTE FUNCTION too_early()");
     CHECK_THAT(serve().err, Catch::Contains("changes of the table grades would go unnoticed") &&
                                 Catch::Contains("changes of the table tasks would go unnoticed (no trigger AFTER "
                                                 "INSERT, UPDATE, DELETE writes"));
