@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string>
 
+#include "core/assignment_notices.hpp"
 #include "core/cache_keys.hpp"
 
 namespace larder {
@@ -62,8 +63,10 @@ std::optional<Access> AccessRule::check_cached(const Caller& caller, AssignmentI
 std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     if (id <= 0) return std::nullopt;
     const auto read = [&](EntryOptions& read_options) -> std::optional<std::string> {
-        const std::optional<Ownership> found = read_ownership(id);
-        if (found) read_options.source_position = found->source_position;
+        const std::optional<Ownership> found = sources_.read_current(
+            read_options.source_position,
+            [&](std::uint64_t position) { return lacks_nothing_told(cache_, position, access_key(id)); },
+            [id](SubmissionSource& source) { return source.ownership(id); });
         if (found && found->author_id) read_options.tags.push_back(author_tag(*found->author_id));
         return found ? std::optional(encode(*found)) : std::nullopt;
     };
@@ -72,10 +75,7 @@ std::optional<Ownership> AccessRule::ownership(AssignmentId id) {
     const Pinned kept = cache_.warm(access_key(id), read, options);
     if (!kept) return std::nullopt;
     const std::optional<Ownership> decoded = decode(kept.value());
-    return decoded ? decoded : read_ownership(id);
-}
-
-std::optional<Ownership> AccessRule::read_ownership(AssignmentId id) {
+    if (decoded) return decoded;
     return sources_.read([id](SubmissionSource& source) { return source.ownership(id); });
 }
 

@@ -42,8 +42,6 @@ public:
 private:
     static Access judge(const Caller& caller, const std::optional<Ownership>& found);
 
-    std::optional<Ownership> read_ownership(AssignmentId id);
-
     Cache cache_;
     SourcePool& sources_;
     const EntryOptions times_;

@@ -36,7 +36,6 @@ struct Submission {
 struct AssignmentRecord {
     Assignment assignment;
     std::vector<Submission> submissions;
-    std::uint64_t source_position = 0;  ///< see SubmissionSource
 };
 
 }  // namespace larder

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -13,7 +12,6 @@
 namespace larder {
 namespace {
 
-constexpr std::string_view position_key = "outbox_relay:position";
 constexpr std::string_view arrived_key = "outbox_relay:arrived";
 constexpr std::chrono::hours position_ttl{24 * 365};
 constexpr std::uint64_t notices_of_all = 2;
@@ -22,6 +20,11 @@ constexpr std::uint64_t notices_of_all = 2;
 
 AssignmentNotices::AssignmentNotices(Cache cache, Log log, OnPublished on_published)
     : cache_(std::move(cache)), log_(std::move(log)), on_published_(std::move(on_published)) {}
+
+bool lacks_nothing_told(const Cache& cache, std::uint64_t position, std::string_view key) {
+    const std::optional<SyncState> state = cache.sync_state();
+    return !state || state->degraded || cache.is_current_at(position, key, {});
+}
 
 std::uint64_t AssignmentNotices::announce_all() {
     cache_.invalidate_namespace(stats_namespace);
@@ -104,18 +107,13 @@ std::optional<OutboxPosition> AssignmentNotices::contained() {
 std::optional<OutboxPosition> AssignmentNotices::kept_position(std::string_view key) {
     const Pinned kept = cache_.peek(key);
     if (!kept) return std::nullopt;
-    const std::string_view text = kept.value();
-    OutboxPosition position;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), position.seq);
-    if (error != std::errc{} || end == text.data() + text.size() || *end != '@') return std::nullopt;
-    position.database = text.substr(static_cast<std::size_t>(end + 1 - text.data()));
-    return position;
+    return OutboxPosition::parse(kept.value());
 }
 
 void AssignmentNotices::keep_position(std::string_view key, const OutboxPosition& position) {
     EntryOptions options;
     options.ttl = position_ttl;
-    const PutResult result = cache_.put(key, std::to_string(position.seq) + "@" + position.database, options);
+    const PutResult result = cache_.put(key, position.text(), options);
     if (result != PutResult::stored)
         log_(LogLevel::debug, "The position of the outbox was not kept: " + std::string(name_of(result)));
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 
 #include "core/log.hpp"
 #include "core/notice_sink.hpp"
@@ -61,5 +62,9 @@ private:
     SyncStart look_;
     Stamp told_, told_at_look_;
 };
+
+/// What a source that follows another one has at `position` lacks no change of that key that was told here. Where
+/// nobody says what has changed, nobody knows: true.
+bool lacks_nothing_told(const Cache& cache, std::uint64_t position, std::string_view key);
 
 }  // namespace larder

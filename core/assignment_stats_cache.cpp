@@ -62,13 +62,16 @@ Timestamp AssignmentStatsCache::wall_clock() const {
     return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+std::chrono::milliseconds AssignmentStatsCache::now_ms() const {
+    return std::chrono::floor<std::chrono::milliseconds>(wall_clock().time_since_epoch());
+}
+
 /// Reads, computes and writes the document; adds the tags to `options`. Throws UnknownAssignment, SourceError.
 std::string AssignmentStatsCache::compute(AssignmentId id, EntryOptions& options) {
     const Timestamp generated_at = wall_clock();
-    const std::optional<AssignmentRecord> record = load(id);
+    const std::optional<AssignmentRecord> record = load(id, options.source_position);
     if (!record) throw UnknownAssignment();
     const Assignment& assignment = record->assignment;
-    options.source_position = record->source_position;
     if (assignment.author_id) options.tags.push_back(author_tag(*assignment.author_id));
     if (assignment.course && !assignment.course->empty()) options.tags.push_back(course_tag(*assignment.course));
     if (options_.smart_ttl.is_wanted())
@@ -85,8 +88,12 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     const std::string key = stats_key(id);
     const std::string stream = stream_of(*told);
     bool is_computed = false;
+    std::chrono::milliseconds age{};
     const auto is_fresh = [&](const TierDocument& found) {
-        return found.stream == stream && cache_.is_current_at(stream_position(found.sequence), key, found.tags);
+        age = std::max(now_ms() - found.made_at, std::chrono::milliseconds(0));
+        const bool is_young = age < found.ttl && (options.soft_ttl.count() == 0 || age < options.soft_ttl);
+        return found.stream == stream && is_young && !is_degraded() &&
+               cache_.is_current_at(stream_position(found.sequence), key, found.tags);
     };
     const auto compute_it = [&] {
         is_computed = true;
@@ -97,7 +104,8 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     TierDocument document = *compute_once(*options_.tier, key, is_fresh, compute_it);
     if (is_computed) return std::move(document.bytes);
     options.tags = std::move(document.tags);
-    options.ttl = document.ttl;
+    options.ttl = document.ttl - age;
+    if (options.soft_ttl.count() != 0) options.soft_ttl -= age;
     options.source_position = stream_position(document.sequence);
     return std::move(document.bytes);
 }
@@ -106,10 +114,12 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
 /// later than what the replica had.
 TierDocument AssignmentStatsCache::compute_to_share(AssignmentId id, EntryOptions& options) {
     const std::optional<OutboxPosition> arrived = notices_.contained(), applied = notices_.position();
+    const std::chrono::milliseconds begun_at = now_ms();
     TierDocument made;
     made.bytes = compute(id, options);
     made.tags = options.tags;
     made.ttl = options.ttl;
+    made.made_at = begun_at;
     const bool is_of_replica = options.source_position != 0;
     const std::optional<OutboxPosition>& contained = is_of_replica ? applied : arrived;
     if (!contained || (is_of_replica && !cache_.is_current_at(options.source_position, stats_key(id), made.tags)))
@@ -119,9 +129,11 @@ TierDocument AssignmentStatsCache::compute_to_share(AssignmentId id, EntryOption
     return made;
 }
 
-std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id) {
+std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id, std::uint64_t& position) {
     try {
-        return sources_.read([id](SubmissionSource& source) { return source.load(id); });
+        return sources_.read_current(
+            position, [&](std::uint64_t at) { return lacks_nothing_told(cache_, at, stats_key(id)); },
+            [id](SubmissionSource& source) { return source.load(id); });
     } catch (const SourceError& error) {
         options_.log(LogLevel::error, "Computing assignment " + std::to_string(id) + " failed: " + error.what());
         throw;

@@ -42,8 +42,8 @@ struct StatsCacheOptions {
     Log log{};
     std::function<Timestamp()> wall_clock{};  ///< of generated_at and cached_at; empty: the system's
     std::size_t most_sources = 0;             ///< open at a time; 0: as many as threads read
-    DocumentTier* tier = nullptr;     ///< where hosts share documents, of one computation for all; null: nowhere
-    WarmQueue* warm_queue = nullptr;  ///< where warming that takes long is put off to; null: see Warmer
+    std::shared_ptr<DocumentTier> tier{};  ///< where hosts share documents, of one computation for all; null: nowhere
+    WarmQueue* warm_queue = nullptr;       ///< where warming that takes long is put off to; null: see Warmer
 };
 
 /// The document of an assignment is kept under `assignment_stats:{id}`, with the tags `author:{id}` and
@@ -106,10 +106,11 @@ private:
     std::string compute(AssignmentId id, EntryOptions& options);
     std::string take_or_compute(AssignmentId id, EntryOptions& options);
     TierDocument compute_to_share(AssignmentId id, EntryOptions& options);
-    std::optional<AssignmentRecord> load(AssignmentId id);
+    std::optional<AssignmentRecord> load(AssignmentId id, std::uint64_t& position);
     void log_lookup(AssignmentId id, DocumentState state) const;
     EntryOptions entry_options() const;
     Timestamp wall_clock() const;
+    std::chrono::milliseconds now_ms() const;
 
     Cache cache_;
     StatsCacheOptions options_;

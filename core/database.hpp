@@ -1,6 +1,7 @@
 // Database: where assignments are kept, of whatever kind.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,8 +14,12 @@
 #include "core/notice_sink.hpp"
 #include "core/relay.hpp"
 #include "core/submission_source.hpp"
+#include "shm/finding.hpp"
 
 namespace larder {
+
+/// How far a host has been told by now; nullopt: not known.
+using ToldPosition = std::function<std::optional<OutboxPosition>()>;
 
 /// Every member throws SourceError. Holds no connection between two calls. Threads: immutable. Fork: safe.
 class Database {
@@ -31,6 +36,14 @@ public:
     /// What would keep changes from being told, a sentence each, with what to do; a database that cannot be read at all
     /// throws.
     virtual std::vector<std::string> findings() const = 0;
+    /// What is known of the way from this database to a host: who relays, how far behind that and the host are, and
+    /// servers between them; what is well as facts. Empty `told`: there is no host to ask. Changes nothing, takes two
+    /// seconds at most for each thing that is not as it should be, and does not throw: what cannot be reached is a
+    /// finding.
+    virtual std::vector<shm::Finding> examine_links(const ToldPosition& told) const {
+        static_cast<void>(told);
+        return {};
+    }
     /// Something writes to the outbox what is published.
     virtual bool announces_publications() const = 0;
 

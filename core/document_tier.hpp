@@ -16,10 +16,11 @@ namespace larder {
 struct TierDocument {
     std::string bytes;
     std::string stream;
-    std::uint64_t sequence = 0;  ///< 0: not known, not to be shared
-    std::chrono::milliseconds ttl{};  ///< at the host that takes it, from then on
+    std::uint64_t sequence = 0;       ///< 0: not known, not to be shared
+    std::chrono::milliseconds ttl{};  ///< from made_at on
+    std::chrono::milliseconds
+        made_at{};  ///< by the wall clock of the host that computed it: only its age hangs on that
     std::vector<std::string> tags{};
-    bool negative = false;
 };
 
 /// The right to compute a key for the fleet; or why not.

@@ -4,19 +4,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "core/assignment.hpp"
+#include "core/outbox_position.hpp"
 
 namespace larder {
-
-/// How far a cache has been told: every row of that database's outbox up to `seq`.
-struct OutboxPosition {
-    std::int64_t seq = 0;
-    std::string database;  ///< the file itself, not its path: another one begins at 0
-    friend bool operator==(const OutboxPosition&, const OutboxPosition&) = default;
-};
 
 /// REQUIRES: from the return of a member on, nobody is served what was computed before.
 class NoticeSink {

@@ -16,6 +16,7 @@ struct DatabaseUrls {
     /// outbox. Then hosts without a `relay` only listen.
     std::string nats{};
     std::string nats_credentials{};  ///< a file; empty: none
+    std::string nats_ca{};           ///< a file: who signs the servers' certificates; empty: whom the system trusts
     bool shares_documents = false;   ///< the servers keep finished documents for all hosts
 };
 

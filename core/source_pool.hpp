@@ -4,9 +4,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <vector>
 
@@ -47,7 +50,32 @@ public:
         }
     }
 
+    /// As read, of a source that `is_current`, by its position, which goes into `position`; waits a while for one that
+    /// follows another to come that far.
+    template <class IsCurrent, class Work>
+    std::invoke_result_t<Work&, SubmissionSource&> read_current(std::uint64_t& position, const IsCurrent& is_current,
+                                                                Work work) {
+        using Result = std::invoke_result_t<Work&, SubmissionSource&>;
+        const auto until = std::chrono::steady_clock::now() + follow_patience;
+        while (true) {
+            std::optional<Result> result = read([&](SubmissionSource& source) -> std::optional<Result> {
+                position = source.position();
+                if (position != 0 && !is_current(position)) return std::nullopt;
+                return work(source);
+            });
+            if (result) return *std::move(result);
+            if (std::chrono::steady_clock::now() >= until)
+                throw SourceError(
+                    "the replica does not contain what has changed: see how far it is behind (`larder doctor`), or "
+                    "name "
+                    "the server that writes by --db");
+            std::this_thread::sleep_for(follow_interval);
+        }
+    }
+
 private:
+    static constexpr std::chrono::milliseconds follow_patience{2'000}, follow_interval{5};
+
     /// The right to have one open.
     class Turn {
     public:

@@ -24,16 +24,18 @@ struct SourceUnavailable : SourceError {
 
 /// What the access rule asks: the assignment exists, and who wrote it.
 struct Ownership {
-    std::optional<UserId> author_id;    ///< absent: nobody's
-    std::uint64_t source_position = 0;  ///< see SubmissionSource
+    std::optional<UserId> author_id;  ///< absent: nobody's
 };
 
 /// Threads: one at a time. Fork: a child opens its own, after the fork; it does not use or destroy an inherited one.
-/// Every member throws SourceError. A source that follows another one, and may be behind it, says how far it had come
-/// before it was read, in numbers that grow (`source_position`, for EntryOptions); 0: it follows none.
+/// Every member throws SourceError.
 class SubmissionSource {
 public:
     virtual ~SubmissionSource() = default;
+
+    /// How far a source that follows another one, and may be behind it, has come, in numbers that grow; 0: it follows
+    /// none. Asked before it is read, it is the `source_position` of EntryOptions, of what is not there, too.
+    virtual std::uint64_t position() { return 0; }
 
     /// The assignment with its submissions as of one read transaction, which begins inside this call: whatever was
     /// committed before the call is in it. nullopt: no such assignment.

@@ -29,6 +29,10 @@ std::string one_decimal(double value) {
     return text;
 }
 
+std::string seconds(std::chrono::milliseconds time) {
+    return one_decimal(std::chrono::duration<double>(time).count()) + " s";
+}
+
 /// The median TTL in seconds of some entries; 0: there are none.
 double sampled_ttl_s(const SegmentView& view, std::int64_t now_ns) {
     std::vector<std::int64_t> ttls_ns;
@@ -98,19 +102,20 @@ void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<F
          "Name keys or tags, so that only what changed is computed again."});
 }
 
-}  // namespace
-
-namespace {
-
 void examine_sync(const SegmentView& view, std::int64_t now_ns, std::vector<Finding>& findings) {
     const std::optional<SyncState> state = SourceSync(view).state(now_ns);
-    if (!state || !state->degraded) return;
-    const std::string since = state->age
-                                  ? "for " + one_decimal(std::chrono::duration<double>(*state->age).count()) + " s"
-                                  : std::string("since the cache was made");
+    if (!state) return;
+    if (!state->degraded) {
+        findings.push_back({"synced", Severity::info,
+                            "All changes of the source up to " + seconds(*state->age) + " ago are announced; " +
+                                seconds(state->degraded_after) + " after the last such word the cache is degraded.",
+                            "`larder stat` shows it, too."});
+        return;
+    }
+    const std::string since = state->age ? "for " + seconds(*state->age) : std::string("since the cache was made");
     findings.push_back({"degraded", Severity::warning,
                         "Nobody has said " + since + " that all changes of the source were announced, which may be " +
-                            one_decimal(std::chrono::duration<double>(state->degraded_after).count()) + " s.",
+                            seconds(state->degraded_after) + ".",
                         "Start `larder serve` or `larder listen` where none runs; else see its log, the source and the "
                         "network to it."});
 }

@@ -14,7 +14,7 @@
 namespace larder::shm {
 
 inline constexpr std::uint64_t kMagic = 0x31305245'4452414cULL;  // "LARDER01" on a little-endian machine
-inline constexpr std::uint32_t kLayoutNumber = 4;
+inline constexpr std::uint32_t kLayoutNumber = 5;
 
 inline constexpr std::size_t kLineBytes = 64;
 inline constexpr std::size_t kPageBytes = 4096;
@@ -31,9 +31,9 @@ inline constexpr std::uint32_t kHours = 24;
 inline constexpr std::uint32_t kHitStripes = 4;
 inline constexpr std::uint32_t kKeyWindow = 16;  // a key's entry is one of so many neighbours
 inline constexpr std::uint32_t kNotices = 256;   // the ring of recent ones
-inline constexpr std::uint32_t kSyncMarks = 256;
+inline constexpr std::uint32_t kSyncMarks = 16'384;
 inline constexpr std::uint32_t kPositionKinds = 2;  // by a position's highest bit
-inline constexpr std::uint32_t kBuckets = 48;  // of a histogram: bucket b counts values of b significant bits
+inline constexpr std::uint32_t kBuckets = 48;       // of a histogram: bucket b counts values of b significant bits
 
 inline constexpr std::uint64_t kMaxKeyBytes = 1024;
 inline constexpr std::uint32_t kMaxTags = 16;

@@ -81,13 +81,14 @@ void SourceSync::mark(std::uint64_t notice, std::uint64_t position) const {
 }
 
 std::optional<std::uint64_t> SourceSync::notice_seen_at(std::uint64_t position) const {
-    std::optional<std::uint64_t> highest;
-    for (const SyncMark& slot : header_->sync_marks[kind_of(position)].marks) {
+    const SyncMarks& kept = header_->sync_marks[kind_of(position)];
+    const std::uint64_t begun = kept.begun.load(std::memory_order_relaxed);
+    for (std::uint64_t back = 1; back <= std::min<std::uint64_t>(begun, kSyncMarks); ++back) {
+        const SyncMark& slot = kept.marks[back == kSyncMarks ? 0 : place_of(begun - back)];
         const Mark mark = load(slot);
-        if (mark.position == 0 || mark.position > position || (highest && mark.notice <= *highest)) continue;
-        if (is_whole(slot, mark)) highest = mark.notice;
+        if (mark.position != 0 && mark.position <= position && is_whole(slot, mark)) return mark.notice;
     }
-    return highest;
+    return std::nullopt;
 }
 
 /// A replica's reading says nothing of what the source had committed by then.

@@ -10,7 +10,6 @@
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
-#include "tools/promise_options.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/verbs.hpp"
 
@@ -22,7 +21,6 @@ struct Arguments {
     AssignmentId id = 0;
     DatabaseOption database;
     DocumentOptions documents;
-    PromiseOptions promise;
     bool json = false;
 };
 
@@ -41,9 +39,9 @@ int run(const Arguments& arguments) {
     arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
-    arguments.promise.apply(arguments.database, options);
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
+    arguments.database.serve(documents);
     const Cache cache = Cache::open(options);
     AssignmentStatsCache statistics(cache, arguments.database.sources(), documents);
     // Nobody else tells the cache what changed: a listener without a database does not.
@@ -66,7 +64,6 @@ void add_analytics(CLI::App& program, Action& action) {
     add_id(*verb, arguments->id);
     arguments->database.add_to(*verb);
     arguments->documents.add_to(*verb);
-    arguments->promise.add_to(*verb);
     verb->add_flag("--json", arguments->json, "{document, state: hit|miss|stale|wait, compute_ms}");
     verb->callback([&action, arguments] { action = [arguments] { return run(*arguments); }; });
 }

@@ -57,7 +57,13 @@ private:
         return entry == nullptr ? std::string() : entry->text;
     }
     DatabaseOption database() const {
-        return {{text_of("db"), text_of("relay-db"), text_of("nats"), text_of("nats-credentials")}, text_of("schema")};
+        return {{.workers = text_of("db"),
+                 .relay = text_of("relay-db"),
+                 .nats = text_of("nats"),
+                 .nats_credentials = text_of("nats-credentials"),
+                 .nats_ca = text_of("nats-ca"),
+                 .shares_documents = good_.count("fleet-tier") != 0 && parse_switch(text_of("fleet-tier"))},
+                text_of("schema")};
     }
     void check_entry(const ConfigEntry& entry) {
         std::string error = entry.error;

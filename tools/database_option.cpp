@@ -14,8 +14,15 @@ CLI::Option* DatabaseOption::add_to(CLI::App& verb) {
     add_text_option(verb, "relay-db", urls_.relay);
     add_text_option(verb, "nats", urls_.nats);
     add_text_option(verb, "nats-credentials", urls_.nats_credentials);
+    add_text_option(verb, "nats-ca", urls_.nats_ca);
     add_text_option(verb, "fleet-tier", fleet_tier_);
     return add_text_option(verb, "db", urls_.workers)->required();
+}
+
+bool DatabaseOption::is_named() const {
+    if (urls_.workers.empty() && !(urls_.relay.empty() && urls_.nats.empty()))
+        throw SourceError("--relay-db and --nats say how a database is followed: name it by --db");
+    return !urls_.workers.empty();
 }
 
 const std::optional<OwnSchema>& DatabaseOption::schema() const {
@@ -39,6 +46,11 @@ void DatabaseOption::take_schema(std::string text) { schema_ = OwnSchema::of(sch
 
 SourceFactory DatabaseOption::sources() const {
     return [database = database()] { return database->open_source(); };
+}
+
+void DatabaseOption::serve(StatsCacheOptions& documents) const {
+    documents.tier = database()->open_tier(identity());
+    documents.most_sources = database()->most_sources();
 }
 
 void DatabaseOption::check() const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/assignment_stats_cache.hpp"
 #include "core/database.hpp"
 #include "core/own_schema.hpp"
 #include "core/remote_database.hpp"
@@ -17,7 +18,7 @@ class Option;
 
 namespace larder::tools {
 
-/// `--db`, `--relay-db` where its relay is another role, and `--schema` where it is another program's. Members throw
+/// `--db`, how its changes are followed over a network, and `--schema` where it is another program's. Members throw
 /// SourceError. Copies share what was read.
 class DatabaseOption {
 public:
@@ -29,7 +30,8 @@ public:
     /// --db is required; returns it.
     CLI::Option* add_to(CLI::App& verb);
 
-    bool is_named() const { return !urls_.workers.empty(); }
+    /// Throws where none is, but how it is followed.
+    bool is_named() const;
     /// A network lies between.
     bool is_remote() const { return is_remote_url(urls_.workers); }
     /// Without a password.
@@ -38,6 +40,9 @@ public:
     /// For Options::identity.
     std::string identity() const { return database()->identity(); }
     SourceFactory sources() const;
+    /// Gives documents what they need of the database: where the hosts of a fleet share them, and how many sources a
+    /// process may have open.
+    void serve(StatsCacheOptions& documents) const;
     /// What is in the file of `--schema`; empty: none is named.
     std::string schema_text() const;
     /// In a worker: as its supervisor read it, whatever has become of the file since.

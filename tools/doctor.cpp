@@ -4,8 +4,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "shm/doctor.hpp"
+#include "tools/database_option.hpp"
+#include "tools/doctor_database.hpp"
 #include "tools/doctor_files.hpp"
 #include "tools/inspection.hpp"
 #include "tools/json_lines.hpp"
@@ -18,6 +21,7 @@ namespace {
 
 struct Arguments {
     Options cache;
+    DatabaseOption database;
     bool checksums = false, json = false;
 };
 
@@ -26,25 +30,36 @@ struct Report {
     std::vector<shm::Finding> findings, notes;
 };
 
-std::vector<shm::Finding> examine_cache(const Arguments& arguments) {
-    shm::Location location;
+/// The segment, where it can be read.
+std::optional<shm::Segment> examine_cache(const Arguments& arguments, std::vector<shm::Finding>& findings) {
     try {
-        location = require_cache(arguments.cache);
-    } catch (const OpenError& error) {
-        if (error.stage == "options") throw;
-        return {{"open_" + error.stage, shm::Severity::error, error.reason + ".", error.remedy + "."}};
-    }
-    std::vector<shm::Finding> findings = examine_files(location);
-    try {
-        const shm::Segment segment = shm::Segment::attach_read_only(location.segment_path());
+        const shm::Location location = require_cache(arguments.cache);
+        findings = examine_files(location);
+        shm::Segment segment = shm::Segment::attach_read_only(location.segment_path());
         Progress progress("examining");
         const auto report = [&progress](std::uint64_t done, std::uint64_t total) { progress.show(done, total); };
         const auto more = shm::examine(segment.view(), {arguments.checksums, segment_now_ns(), report});
         findings.insert(findings.end(), more.begin(), more.end());
         examine_lock(location, segment.view(), findings);
+        return segment;
     } catch (const OpenError& error) {
+        if (error.stage == "options") throw;
         findings.push_back({"open_" + error.stage, shm::Severity::error, error.reason + ".", error.remedy + "."});
+    } catch (const Refusal& refusal) {  // there is none
+        if (!arguments.database.is_named()) throw;
+        findings.push_back({"no_cache", shm::Severity::warning, std::string("There is ") + refusal.what() + ".",
+                            "`larder serve` and `larder listen` make it."});
     }
+    return std::nullopt;
+}
+
+std::vector<shm::Finding> examine_all(const Arguments& arguments) {
+    std::vector<shm::Finding> findings;
+    const std::optional<shm::Segment> segment = examine_cache(arguments, findings);
+    if (!arguments.database.is_named()) return findings;
+    ToldPosition told;
+    if (segment) told = [&segment] { return position_of(segment->view()); };
+    examine_database(arguments.database, told, findings);
     return findings;
 }
 
@@ -91,7 +106,7 @@ void show_text(const Report& report) {
 }
 
 int run(const Arguments& arguments) {
-    const Report report = report_of(examine_cache(arguments));
+    const Report report = report_of(examine_all(arguments));
     if (arguments.json)
         print_json({{"findings", json_of(report.findings, true)}, {"notes", json_of(report.notes, false)}});
     else
@@ -106,6 +121,8 @@ void add_doctor(CLI::App& program, Action& action) {
     CLI::App* const verb =
         program.add_subcommand("doctor", "Examine a cache read-only and say what to do about each finding");
     add_selection(*verb, arguments->cache);
+    arguments->database.add_to(*verb)->required(false)->description(
+        "Examine this database, too, and how its changes come here");
     verb->add_flag("--checksums", arguments->checksums, "Read all values and compare their checksums");
     verb->add_flag("--json", arguments->json,
                    "{findings: [{name, severity: warning|error, what, remedy}], notes: [{name, what, remedy}]}");

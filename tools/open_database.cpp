@@ -40,7 +40,7 @@ private:
         if (!std::filesystem::exists(path, ignored))
             throw SourceError(
                 fmt::format("a database over the network needs {}, which is not there: install the "
-                            "package larder-fleet, or build Larder where libpq-dev is installed",
+                            "package larder-fleet, or build Larder after `tools/setup --fleet`",
                             path.string()));
         void* const module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
         if (module == nullptr) throw SourceError(fmt::format("cannot load {} ({})", path.string(), ::dlerror()));
@@ -58,11 +58,26 @@ private:
     }
 };
 
+/// Of servers with commas between.
+std::string without_users(const std::string& servers) {
+    std::string shown;
+    for (std::size_t at = 0; at <= servers.size();) {
+        const std::size_t end = std::min(servers.find(',', at), servers.size());
+        std::string server = servers.substr(at, end - at);
+        const std::size_t scheme = server.find("://"), user = scheme == std::string::npos ? 0 : scheme + 3;
+        if (const std::size_t last = server.rfind('@'); last != std::string::npos) server.erase(user, last + 1 - user);
+        shown += (at == 0 ? "" : ",") + server;
+        at = end + 1;
+    }
+    return shown;
+}
+
 }  // namespace
 
 bool is_remote_url(std::string_view url) { return url.starts_with("postgres://") || url.starts_with("postgresql://"); }
 
 std::string without_password(std::string url) {
+    if (url.starts_with("nats://") || url.starts_with("tls://")) return without_users(url);
     const std::size_t scheme_end = url.find("://");
     if (scheme_end == std::string::npos) return url;
     const std::size_t user = scheme_end + 3, authority_end = std::min(url.find_first_of("/?", user), url.size());
@@ -75,11 +90,14 @@ std::string without_password(std::string url) {
 }
 
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema) {
+    if (urls.nats.empty() && (urls.shares_documents || !urls.nats_credentials.empty() || !urls.nats_ca.empty()))
+        throw SourceError("--fleet-tier, --nats-credentials and --nats-ca need servers: name them by --nats");
     if (is_remote_url(urls.workers))
         return std::shared_ptr<const Database>(
             RemoteModule::loaded().open(urls, schema ? schema->statements() : std::string()));
-    if (!urls.relay.empty() || !urls.nats.empty())
-        throw SourceError("--relay-db and --nats are for postgres:// databases: a SQLite file is this host's alone");
+    if (!urls.relay.empty() || !urls.nats.empty() || urls.shares_documents)
+        throw SourceError(
+            "--relay-db, --nats and --fleet-tier are for postgres:// databases: a SQLite file is this host's alone");
     return std::make_shared<const SqliteDatabase>(urls.workers, schema);
 }
 

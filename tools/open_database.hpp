@@ -18,7 +18,8 @@ std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const st
 /// It is opened by the module.
 bool is_remote_url(std::string_view url);
 
-/// A URL for people to read: no PASSWORD of USER:PASSWORD@, and no `password=`.
+/// A URL, or several of NATS, for people to read: no PASSWORD of USER:PASSWORD@, no `password=`, and nothing before the
+/// @ of a NATS server, which may be a token.
 std::string without_password(std::string url);
 
 }  // namespace larder::tools

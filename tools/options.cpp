@@ -138,6 +138,8 @@ constexpr std::array kTable = {
         "NATS servers through which the hosts of a fleet are told: nats://HOST:PORT,...", Group::service, nullptr},
     OptionRow{"nats-credentials", "--nats-credentials", "LARDER_NATS_CREDENTIALS", "FILE", "none",
         "The NATS user's credentials file", Group::service, nullptr},
+    OptionRow{"nats-ca", "--nats-ca", "LARDER_NATS_CA", "FILE", "whom the system trusts",
+        "Certificates of who signs those of the NATS servers (tls://HOST:PORT)", Group::service, nullptr},
     OptionRow{"fleet-tier", "--fleet-tier", "LARDER_FLEET_TIER", "true|false", "false",
         "The NATS servers keep documents, of which one host computes each for all", Group::service, nullptr,
         check_switch},

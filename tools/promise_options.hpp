@@ -16,7 +16,7 @@ class App;
 
 namespace larder::tools {
 
-/// --degraded-after and --max-stale. They are the cache's: all programs of a host are to be told the same.
+/// --degraded-after and --max-stale. They are the cache's, and who follows the database for it gives them.
 class PromiseOptions {
 public:
     void add_to(CLI::App& verb);

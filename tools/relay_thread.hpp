@@ -28,6 +28,8 @@ public:
 
     /// Everything in the outbox was told, by this service or by the one that has the role. Any thread.
     bool caught_up() const;
+    /// The database lies behind a network.
+    bool is_remote() const { return database_->is_remote(); }
 
 private:
     void run(const std::stop_token& stop);

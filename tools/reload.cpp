@@ -11,6 +11,7 @@
 #include "tools/http/key_ring.hpp"
 #include "tools/http/listen_address.hpp"
 #include "tools/logging.hpp"
+#include "tools/open_database.hpp"
 #include "tools/service_manager.hpp"
 #include "tools/terminal.hpp"
 
@@ -82,8 +83,10 @@ void note_change(const Setting& setting, const std::optional<ConfigFile>& runnin
     const OptionRow& row = *setting.row;
     if (const ConfigEntry* const entry = entry_in(fresh, row.name); entry != nullptr) check_entry(*entry);
     const std::string before = text_in(setting, running), now = text_in(setting, fresh);
-    const std::string text_before = or_default(before, row), text_now = or_default(now, row);
+    std::string text_before = or_default(before, row), text_now = or_default(now, row);
     if (text_before == text_now) return;
+    if (row.unit == "URL")
+        for (std::string* const text : {&text_before, &text_now}) *text = without_password(std::move(*text));
     (needs_restart(row) ? plan.needs_restart : plan.changed)
         .push_back(fmt::format("{} = {} (was {}){}", row.name, text_now, text_before,
                                row.group == OptionGroup::geometry ? ", and `larder rm` before it" : ""));

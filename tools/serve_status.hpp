@@ -15,6 +15,7 @@ namespace larder::tools {
 /// of /healthz.
 struct ServeStatus {
     std::atomic<std::uint32_t> relay_caught_up{0};            ///< written by the supervisor
+    std::atomic<std::uint32_t> started{0};                    ///< written by the supervisor: see Start
     std::atomic<std::uint32_t> draining{0};                   ///< written by the supervisor
     std::array<std::atomic<pid_t>, max_workers> listening{};  ///< by slot: the worker that takes connections; 0: none
     std::array<std::atomic<std::int64_t>, max_workers> turned_ms{};  ///< by slot: when its thread last turned, steady

@@ -65,7 +65,7 @@ std::vector<int> inherited_listeners() {
 
 Health health_of(const ServeStatus& status, const AssignmentStatsCache& stats) {
     if (status.draining.load(std::memory_order_relaxed) != 0) return Health::draining;
-    if (status.relay_caught_up.load(std::memory_order_relaxed) == 0) return Health::starting;
+    if (status.started.load(std::memory_order_relaxed) == 0) return Health::starting;
     return stats.is_degraded() ? Health::degraded : Health::ok;
 }
 
@@ -84,9 +84,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     WarmQueue jobs(warm_queue_file(*config.database.database(), cache.segment_path()), cache.segment_path());
     StatsCacheOptions documents = config.documents;
     documents.warm_queue = &jobs;
-    const std::unique_ptr<DocumentTier> tier = config.database.database()->open_tier(options.identity);
-    documents.tier = tier.get();
-    documents.most_sources = config.database.database()->most_sources();
+    config.database.serve(documents);
     AssignmentStatsCache stats(cache, config.database.sources(), documents);
     AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;

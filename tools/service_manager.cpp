@@ -44,7 +44,7 @@ ServiceManager::ServiceManager() {
 
 void ServiceManager::tell(const ServiceState& state, Clock::time_point now) {
     std::string message;
-    if (!is_ready_ && state.workers_listening != 0 && state.relay_caught_up) {
+    if (!is_ready_ && state.workers_listening != 0 && state.started) {
         is_ready_ = true;
         message += "READY=1\n";
     }

@@ -13,7 +13,7 @@ namespace larder::tools {
 /// How `larder serve` stands.
 struct ServiceState {
     std::size_t workers = 0, workers_listening = 0;
-    bool relay_caught_up = false;
+    bool relay_caught_up = false, started = false;
 };
 
 /// The main process's side of the conversation. One thread.
@@ -23,8 +23,8 @@ public:
 
     ServiceManager();
 
-    /// For every turn of the supervisor's loop. Says once that the service is ready: a worker listens and the relay has
-    /// caught up; says how it stands when that changes; and keeps the watchdog content, at half its interval, while a
+    /// For every turn of the supervisor's loop. Says once that the service is ready: a worker listens and it has
+    /// started; says how it stands when that changes; and keeps the watchdog content, at half its interval, while a
     /// worker listens and is not stuck: neither a loop that stands still nor a service that nobody can reach does.
     void tell(const ServiceState& state, Clock::time_point now);
 

@@ -144,10 +144,28 @@ void drain(WorkerCrew& workers, WarmThread& warming, const ServeStatusPage& stat
     }
 }
 
+/// What is served is current. A file is always at hand: as long as its relay is behind, nothing is served. What lies
+/// behind a network may be away while others serve: who has caught up once, or waited for `relay_patience`, says that
+/// he is degraded, and goes on.
+class Start {
+public:
+    explicit Start(bool is_remote) : is_remote_(is_remote) {}
+    bool is_over(bool caught_up) {
+        is_over_ = is_remote_ && (is_over_ || caught_up || Clock::now() - begun_ > relay_patience);
+        return is_over_ || caught_up;
+    }
+
+private:
+    const bool is_remote_;
+    const Clock::time_point begun_ = Clock::now();
+    bool is_over_ = false;
+};
+
 // False: no worker ever came to listen.
 bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& workers, const ServeStatusPage& status,
                const RelayThread& relay, Reloader& reloader, const sigset_t& signals) {
     ServiceManager service_manager;
+    Start start(relay.is_remote());
     bool announced = false;
     Clock::time_point caught_up_at{};
     do {
@@ -157,7 +175,9 @@ bool supervise(PortFile& port_file, const ListenAddress& address, WorkerCrew& wo
         if (relay.caught_up()) caught_up_at = Clock::now();
         const bool caught_up = Clock::now() - caught_up_at < relay_patience;
         status->relay_caught_up.store(caught_up ? 1 : 0, std::memory_order_relaxed);
-        service_manager.tell({workers.size(), workers.listening(), caught_up}, Clock::now());
+        const bool started = start.is_over(caught_up);
+        status->started.store(started ? 1 : 0, std::memory_order_relaxed);
+        service_manager.tell({workers.size(), workers.listening(), caught_up, started}, Clock::now());
         if (!announced && workers.any_listening()) {
             port_file.publish(address.port());
             announce(LogLevel::info, "listening on " + address.url());

@@ -21,7 +21,6 @@
 #include "tools/json_lines.hpp"
 #include "tools/logging.hpp"
 #include "tools/options.hpp"
-#include "tools/promise_options.hpp"
 #include "tools/relay_thread.hpp"
 #include "tools/standard_streams.hpp"
 #include "tools/stop_signals.hpp"
@@ -47,7 +46,6 @@ struct Arguments {
     WarmJobId job = 0;
     DatabaseOption database;
     DocumentOptions documents;
-    PromiseOptions promise;
 };
 
 std::vector<AssignmentId> chosen(const Arguments& arguments, AssignmentStatsCache& stats) {
@@ -153,9 +151,9 @@ int run(const Arguments& arguments) {
     arguments.database.check();  // a database that cannot be read makes no cache
     Options options = arguments.cache;
     options.identity = arguments.database.identity();
-    arguments.promise.apply(arguments.database, options);
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
+    arguments.database.serve(documents);
     const Cache cache = Cache::open(options);
     WarmQueue queue(warm_queue_file(*arguments.database.database(), cache.segment_path()), cache.segment_path());
     documents.warm_queue = &queue;
@@ -186,7 +184,6 @@ void add_warm(CLI::App& program, Action& action) {
     add_cache_options(*verb, arguments->cache);
     arguments->database.add_to(*verb);
     arguments->documents.add_to(*verb);
-    arguments->promise.add_to(*verb);
     require_ids(verb->add_option("ID", arguments->ids, "These assignments"));
     require_ids(verb->add_option("--teacher", arguments->teacher, "The 10 most recently created of this author"))
         ->type_name("ID");

@@ -17,7 +17,9 @@ constexpr std::size_t batch_size = 10;
 constexpr std::chrono::seconds look_interval{1};
 
 std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache cache) {
-    return std::make_shared<AssignmentStatsCache>(std::move(cache), config.database.sources(), config.documents);
+    StatsCacheOptions documents = config.documents;
+    config.database.serve(documents);
+    return std::make_shared<AssignmentStatsCache>(std::move(cache), config.database.sources(), std::move(documents));
 }
 
 }  // namespace

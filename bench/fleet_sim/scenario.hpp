@@ -23,9 +23,9 @@ struct Scenario {
     bool has_second_tier = false;
 
     double ttl_s = 300, recompute_interval_s = 0.1;
-    double bell_interval_s = 0.01, heartbeat_s = 1, ask_interval_s = 0.5;
-    double poll_s = 0.05;  ///< of a host that waits for another's document
-    double lease_s = 10;   ///< the fleet's lease expires
+    double bell_interval_s = 0.01, heartbeat_s = 0.5, ask_interval_s = 0.5;
+    double poll_s = 0.01;  ///< of a host that waits for another's document
+    double lease_s = 3;    ///< the fleet's lease expires
     int workers = 4;       ///< sessions of a host at the database, beside its listener
 
     double warm_up_s = 3, measured_s = 20;

@@ -1,15 +1,52 @@
 #include "core/fleet/fleet_database.hpp"
 
+#include <chrono>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "core/fleet/fleet_relay.hpp"
 #include "core/fleet/shared_tier.hpp"
 #include "core/nats/key_value_tier.hpp"
+#include "core/nats/stream_links.hpp"
 
 namespace larder::fleet {
+namespace {
+
+constexpr std::chrono::seconds doctor_patience{5};
+
+}  // namespace
 
 nats::ConnectionOptions FleetDatabase::servers() const {
-    return {.url = urls().nats, .credentials_file = urls().nats_credentials};
+    return {.url = urls().nats, .credentials_file = urls().nats_credentials, .ca_file = urls().nats_ca};
+}
+
+std::vector<shm::Finding> FleetDatabase::examine_links(const ToldPosition& told) const {
+    std::vector<shm::Finding> findings;
+    std::unique_ptr<nats::Connection> connection;
+    std::string database;
+    const auto published = [&]() -> std::optional<OutboxPosition> {
+        try {
+            return nats::published_position(*connection, nats::StreamNames(database));
+        } catch (const SourceError&) {
+            return std::nullopt;  // said of the stream
+        }
+    };
+    try {
+        nats::ConnectionOptions options = servers();
+        options.patience = doctor_patience;
+        database = identity();
+        connection = std::make_unique<nats::Connection>(options);
+        nats::examine_stream(*connection, database, told, findings);
+    } catch (const SourceError& error) {
+        findings.push_back({"stream_unreachable", shm::Severity::error,
+                            std::string("The stream cannot be examined: ") + error.what() + ".",
+                            "See that the servers run, and that this host reaches them."});
+    }
+    if (!urls().relay.empty())
+        examine_outbox_links(stream_lock(database), "The stream", connection == nullptr ? ToldPosition() : published,
+                             findings);
+    return findings;
 }
 
 std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) const {

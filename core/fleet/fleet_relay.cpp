@@ -7,6 +7,7 @@
 #include "core/nats/stream_publisher.hpp"
 #include "core/postgres/postgres_relay.hpp"
 #include "core/repeated_error.hpp"
+#include "shm/hash.hpp"
 
 namespace larder::fleet {
 namespace {
@@ -16,6 +17,11 @@ constexpr std::chrono::milliseconds tier_patience{2'000};
 constexpr int tier_attempts = 10;
 
 }  // namespace
+
+std::int32_t stream_lock(std::string_view database) {
+    constexpr std::uint64_t positive = 0x7fffffff, first = postgres::outbox_lock + 1;
+    return static_cast<std::int32_t>(first + shm::hash_of(database, 0) % (positive - first));
+}
 
 FleetRelay::FleetRelay(FleetRelayOptions options, NoticeSink& sink, Log log)
     : options_(std::move(options)), log_(std::move(log)), listener_(options_.nats, options_.database, sink, log_) {}
@@ -27,7 +33,7 @@ void FleetRelay::publish(const std::stop_token& stop) const {
         try {
             nats::StreamPublisher publisher(options_.nats, options_.database, log_);
             postgres::PostgresRelay relay(options_.relay_url, publisher, log_,
-                                          postgres::PostgresRelay::Looks::when_elected);
+                                          postgres::PostgresRelay::Looks::when_elected, stream_lock(options_.database));
             return relay.run(stop);
         } catch (const std::exception& error) {
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
@@ -43,6 +49,7 @@ void FleetRelay::make_tier(const std::stop_token& stop) const {
     nats::KeyValueTier tier(patient, options_.database);
     for (int attempt = 0; attempt < tier_attempts && !stop.stop_requested(); ++attempt) {
         if (tier.is_there()) return;
+        if (attempt == 0) log_(LogLevel::error, "Documents are not shared with other hosts yet: " + tier.error());
         std::this_thread::sleep_for(nats::KeyValueTier::retreat);
     }
 }

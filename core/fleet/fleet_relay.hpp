@@ -2,7 +2,9 @@
 // says.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "core/nats/connection.hpp"
@@ -10,6 +12,10 @@
 #include "core/relay.hpp"
 
 namespace larder::fleet {
+
+/// The advisory lock of those who publish to that database's stream. Others, who read the outbox or publish to another
+/// stream (the same database by other views), have their own.
+std::int32_t stream_lock(std::string_view database);
 
 struct FleetRelayOptions {
     nats::ConnectionOptions nats;

@@ -133,8 +133,9 @@ void Connection::publish(const std::string& subject, std::string_view data) cons
 Message Connection::next(natsSubscription* subscription, milliseconds wait) const {
     natsMsg* message = nullptr;
     const natsStatus status = natsSubscription_NextMsg(&message, subscription, std::max<std::int64_t>(1, wait.count()));
-    if (status != NATS_OK && status != NATS_TIMEOUT && status != NATS_SLOW_CONSUMER) fail(status, "hear");
-    return Message(message);
+    const bool is_nothing = status == NATS_TIMEOUT || status == NATS_SLOW_CONSUMER || status == NATS_NO_RESPONDERS;
+    if (status != NATS_OK && !is_nothing) fail(status, "hear");
+    return Message(status == NATS_OK ? message : nullptr);
 }
 
 Subscription Connection::subscribe(const std::string& subject, int most_waiting) const {

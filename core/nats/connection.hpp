@@ -70,7 +70,8 @@ public:
     [[noreturn]] void fail(natsStatus status, std::string_view what, jsErrCode code = jsErrCode(0)) const;
 
     void publish(const std::string& subject, std::string_view data) const;
-    /// A message that is waited for by the subscription, or comes within `wait` (at least a millisecond).
+    /// A message that is waited for by the subscription, or comes within `wait` (at least a millisecond); null: none
+    /// did, or the servers say that nobody is there to answer.
     Message next(natsSubscription* subscription, std::chrono::milliseconds wait) const;
     /// Its messages wait to be taken by next, at most so many; more are dropped.
     Subscription subscribe(const std::string& subject, int most_waiting) const;

@@ -157,6 +157,7 @@ std::optional<TierDocument> KeyValueTier::get(std::string_view key) {
 bool KeyValueTier::is_there() {
     return reach(false, [&] {
         find("?");
+        for (const std::string& stream : {"KV_" + documents_, leases_}) raise_copies(*connection_, stream);
         return true;
     });
 }

@@ -41,7 +41,7 @@ public:
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
 
-    /// Makes what is not there yet, and asks it for something.
+    /// Makes what is not there yet, on three servers if there are so many, and asks it for something.
     bool is_there();
 
     /// Why there is no tier now; empty: there is one, as far as is known.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/nats/notice_message.hpp"
 #include "core/submission_source.hpp"
 #include "shm/hash.hpp"
 
@@ -26,6 +27,10 @@ StreamState state_of(const Connection& connection, const StreamNames& names, con
     StreamState state{names.stream + "/" + std::to_string(info.Created), info.State.FirstSeq, info.State.LastSeq,
                       info.State.LastTime};
     if (info.State.Msgs == 0) state.first = state.last + 1;
+    state.copies = info.Config->Replicas;
+    for (int i = 0; info.Cluster != nullptr && i < info.Cluster->ReplicasLen; ++i)
+        if (const jsPeerInfo& peer = *info.Cluster->Replicas[i]; !peer.Current || peer.Offline)
+            state.late_servers.emplace_back(peer.Name == nullptr ? "?" : peer.Name);
     return state;
 }
 
@@ -49,6 +54,19 @@ std::optional<StreamState> find_stream(const Connection& connection, const Strea
     if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return std::nullopt;
     connection.check(status, "read the state of the stream " + names.stream + " of", code);
     return state_of(connection, names, *info);
+}
+
+std::optional<OutboxPosition> published_position(const Connection& connection, const StreamNames& names) {
+    natsMsg* found = nullptr;
+    jsErrCode code{};
+    const natsStatus status =
+        js_GetLastMsg(&found, connection.jet_stream(), names.stream.c_str(), names.positions.c_str(), nullptr, &code);
+    const Message message(found);
+    if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr || code == JSStreamNotFoundErr) return std::nullopt;
+    connection.check(status, "read the stream " + names.stream + " of", code);
+    const std::optional<NoticeMessage> said = decode(data_of(message));
+    if (!said || said->kind != NoticeMessage::Kind::position) return std::nullopt;
+    return OutboxPosition{said->position, said->text};
 }
 
 Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config) {
@@ -83,6 +101,21 @@ StreamState make_stream(const Connection& connection, const StreamNames& names) 
     const std::optional<StreamState> found = find_stream(connection, names);  // another was quicker
     if (!found) throw SourceError("the stream " + names.stream + " is made and deleted at once by others");
     return *found;
+}
+
+bool raise_copies(const Connection& connection, const std::string& stream) {
+    jsStreamInfo* found = nullptr;
+    jsErrCode code{};
+    natsStatus status = js_GetStreamInfo(&found, connection.jet_stream(), stream.c_str(), nullptr, &code);
+    const Owned<jsStreamInfo> info(found);
+    connection.check(status, "read the state of the stream " + stream + " of", code);
+    if (info->Config->Replicas >= wanted_replicas) return true;
+    if (info->Cluster == nullptr || info->Cluster->Name == nullptr) return false;  // a server by itself
+    info->Config->Replicas = wanted_replicas;
+    status = js_UpdateStream(nullptr, connection.jet_stream(), info->Config, nullptr, &code);
+    if (code != jsErrCode(0)) return false;
+    connection.check(status, "change the stream " + stream + " of", code);
+    return true;
 }
 
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence) {

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/nats/connection.hpp"
+#include "core/outbox_position.hpp"
 
 namespace larder::nats {
 
@@ -27,19 +29,27 @@ struct StreamState {
     std::uint64_t first = 0;        ///< sequence of the first message; where there is none, last + 1
     std::uint64_t last = 0;         ///< 0: there was none
     std::int64_t last_time_ns = 0;  ///< of the last message, by the server's clock
+    std::int64_t copies = 1;        ///< how many servers keep it
+    std::vector<std::string> late_servers{};  ///< whose copy is not whole now, or that are away
 };
 
 /// nullopt: there is no such stream. Throws SourceError; also where a stream of that name takes other subjects, whose
 /// messages would leave gaps.
 std::optional<StreamState> find_stream(const Connection& connection, const StreamNames& names);
 
+/// Of the outbox, as the last message about it says; nullopt: there is none. Throws SourceError.
+std::optional<OutboxPosition> published_position(const Connection& connection, const StreamNames& names);
+
 /// On three servers, or on one where there are not so many. Null: one of that name, and another configuration, is
 /// there. Throws SourceError.
 Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config);
 
-/// Makes it where it is absent: in files, an hour's messages, of which
-/// the oldest go first. Throws SourceError.
+/// Makes it where it is absent: in files, an hour's messages, of which the oldest go first. Throws SourceError.
 StreamState make_stream(const Connection& connection, const StreamNames& names);
+
+/// On three servers, where it was made while there were fewer. False: it stays as it is, there are not so many now.
+/// Throws SourceError.
+bool raise_copies(const Connection& connection, const std::string& stream);
 
 /// When the message of that sequence was stored, by the server's clock; nullopt: it is not there. Throws SourceError.
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence);

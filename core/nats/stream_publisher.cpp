@@ -29,6 +29,9 @@ StreamPublisher::StreamPublisher(ConnectionOptions options, std::string_view dat
     : options_(with_patience(std::move(options))), names_(database), log_(std::move(log)) {
     connect();
     make_stream(*connection_, names_);
+    if (!raise_copies(*connection_, names_.stream))
+        log_(LogLevel::warning, "The stream " + names_.stream + " is kept by one of the NATS servers " +
+                                    connection_->servers() + ": nobody is told of changes while that one is away");
 }
 
 void StreamPublisher::connect() {
@@ -90,16 +93,7 @@ void StreamPublisher::everything_changed(std::string_view why) {
 std::optional<OutboxPosition> StreamPublisher::position() {
     connect();
     checked_at_ = {};  // an answer's sequence is no lower than that of the position that was begun at
-    natsMsg* found = nullptr;
-    jsErrCode code{};
-    const natsStatus status = js_GetLastMsg(&found, connection_->jet_stream(), names_.stream.c_str(),
-                                            names_.positions.c_str(), nullptr, &code);
-    const Message message(found);
-    if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr || code == JSStreamNotFoundErr) return std::nullopt;
-    connection_->check(status, "read the stream " + names_.stream + " of", code);
-    const std::optional<NoticeMessage> said = decode(data_of(message));
-    if (!said || said->kind != Kind::position) return std::nullopt;
-    return OutboxPosition{said->position, said->text};
+    return published_position(*connection_, names_);
 }
 
 void StreamPublisher::remember(const OutboxPosition& position) {

@@ -177,6 +177,7 @@ void StreamRelay::drop() {
 }
 
 int StreamRelay::step(milliseconds wait) {
+    if (is_behind_ && !connection_->is_connected()) connection_->fail(NATS_CONNECTION_DISCONNECTED, "reach");
     if (is_behind_ && applied_ == subscribed_from_)
         throw SourceError("the stream " + names_.stream + " of the NATS servers " + connection_->servers() +
                           " sends nothing that can be followed");
@@ -202,7 +203,6 @@ void StreamRelay::take(const Message& message) {
     const std::string_view status = header_of(message, "Status");
     const bool is_of_stream = natsMsg_GetSubject(message.get()) != inbox_;
     if (!is_of_stream && status.empty()) return take_answer(data_of(message));
-    if (!is_of_stream && natsMsg_IsNoResponders(message.get())) return end_round();  // nobody relays now
     heard_at_ = Clock::now();
     if (!is_of_stream) return take_status(message, status);
     const char* const reply = natsMsg_GetReply(message.get());

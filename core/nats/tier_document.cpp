@@ -61,12 +61,12 @@ std::string tier_key_of(std::string_view key) {
     return encoded;
 }
 
-/// `larder/1 SEQUENCE TTL NEGATIVE TAGS `, then key, stream and tags, each as `SIZE:BYTES`, then the document's bytes.
+/// `larder/1 SEQUENCE TTL MADE_AT TAGS `, then key, stream and tags, each as `SIZE:BYTES`, then the document's bytes.
 std::string encode_document(std::string_view key, const TierDocument& document) {
     std::string text(version);
     for (const std::uint64_t number :
          {document.sequence, static_cast<std::uint64_t>(document.ttl.count()),
-          static_cast<std::uint64_t>(document.negative ? 1 : 0), static_cast<std::uint64_t>(document.tags.size())})
+          static_cast<std::uint64_t>(document.made_at.count()), static_cast<std::uint64_t>(document.tags.size())})
         text += " " + std::to_string(number);
     text += " ";
     put_text(text, key);
@@ -79,19 +79,18 @@ std::optional<TierDocument> decode_document(std::string_view key, std::string_vi
     if (!text.starts_with(version) || text.size() == version.size() || text[version.size()] != ' ') return std::nullopt;
     text.remove_prefix(version.size() + 1);
     TierDocument document;
-    std::int64_t ttl_ms = 0;
-    int negative = 0;
+    std::int64_t ttl_ms = 0, made_at_ms = 0;
     std::size_t tags = 0;
     std::string its_key;
     if (!take_number(text, ' ', document.sequence) || !take_number(text, ' ', ttl_ms) ||
-        !take_number(text, ' ', negative) || !take_number(text, ' ', tags) || tags > max_tags ||
+        !take_number(text, ' ', made_at_ms) || !take_number(text, ' ', tags) || tags > max_tags ||
         !take_text(text, its_key) || its_key != key || !take_text(text, document.stream))
         return std::nullopt;
     document.tags.resize(tags);
     for (std::string& tag : document.tags)
         if (!take_text(text, tag)) return std::nullopt;
     document.ttl = std::chrono::milliseconds(ttl_ms);
-    document.negative = negative != 0;
+    document.made_at = std::chrono::milliseconds(made_at_ms);
     document.bytes = text;
     return document;
 }

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -16,8 +17,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// Of the URL; the password is left out.
-std::string server_of(const std::string& url) {
+constexpr milliseconds unanswered{3'500};  // by then tcp_user_timeout has given up a server that does not answer
+
+/// Of the URL; the password is left out. `others`: how many servers it names besides the first.
+std::string server_of(const std::string& url, int& others) {
     char* message = nullptr;
     const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfoParse(url.c_str(), &message),
                                                                                  PQconninfoFree);
@@ -34,6 +37,7 @@ std::string server_of(const std::string& url) {
         if (keyword == "port") port = option->val;
         if (keyword == "dbname") database = option->val;
     }
+    others = static_cast<int>(std::count(host.begin(), host.end(), ','));
     return (user.empty() ? "" : user + "@") + host + (port.empty() ? "" : ":" + port) + "/" + database;
 }
 
@@ -83,7 +87,7 @@ std::optional<std::int64_t> Rows::optional_integer(int row, int column) const {
 }
 
 Connection::Connection(const ConnectionOptions& options)
-    : patience_(options.patience), server_(server_of(options.url)) {
+    : patience_(options.patience), server_(server_of(options.url, others_)) {
     try {
         connect(options);
     } catch (...) {
@@ -116,15 +120,16 @@ void Connection::connect(const ConnectionOptions& options) {
     connection_ = PQconnectStartParams(keywords.data(), values.data(), 1);
     if (connection_ == nullptr) throw std::bad_alloc();
     PQsetNoticeReceiver(connection_, say_nothing, nullptr);
-    const Deadline until = deadline();
+    const Deadline until = deadline() + others_ * unanswered;
     for (PostgresPollingStatusType status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK;
          status = PQconnectPoll(connection_)) {
         if (status == PGRES_POLLING_FAILED || PQstatus(connection_) == CONNECTION_BAD) fail("connect to");
         if (!wait(status == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) give_up();
     }
     PQsetnonblocking(connection_, 1);
-    run("SET search_path = larder, public; SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; "
-        "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 3000");
+    run("SET search_path = larder; SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; "
+        "SET tcp_keepalives_count = 3; SET tcp_user_timeout = 3000; SET statement_timeout = " +
+        std::to_string(patience_.count()));
 }
 
 bool Connection::is_open() const { return PQstatus(connection_) == CONNECTION_OK; }
@@ -143,7 +148,8 @@ void Connection::fail(const std::string& what, const PGresult* result) {
     const char* const state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const std::string why = "cannot " + what + " the database " + server_ + " (" +
                             one_line(PQerrorMessage(connection_)) + "): " + remedy_for(state == nullptr ? "" : state);
-    if (!is_open()) throw SourceUnavailable(why);
+    const bool took_too_long = state != nullptr && std::string_view(state) == "57014";
+    if (!is_open() || took_too_long) throw SourceUnavailable(why);
     throw SourceError(why);
 }
 

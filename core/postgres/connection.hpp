@@ -48,9 +48,11 @@ private:
 
 struct ConnectionOptions {
     std::string url;
-    const char* name = "larder";           ///< what pg_stat_activity shows
-    bool must_write = false;               ///< a server that is being recovered is none
-    std::chrono::milliseconds patience{};  ///< longest wait for the connection, and for each answer
+    const char* name = "larder";  ///< what pg_stat_activity shows
+    bool must_write = false;      ///< a server that is being recovered is none
+    /// Longest wait for the connection (to each server that the URL names), and for each answer; the server ends a
+    /// statement after that, too.
+    std::chrono::milliseconds patience{};
 };
 
 /// Every member throws SourceError, which names the server and never the password; where the server did not answer in
@@ -76,6 +78,10 @@ public:
     void prepare(const char* name, const char* sql);
     Rows ask(const char* prepared, std::initializer_list<Value> values = {});
 
+    /// Tables of the schema `public` need not be named with it. Only around what names them: whoever may make functions
+    /// there could have all other statements call his own in place of PostgreSQL's.
+    void see_public(bool does) { run(does ? "SET search_path = larder, public" : "SET search_path = larder"); }
+
     /// After a COPY ... FROM STDIN was run: lines of its text format, ended by end_copy.
     void put_copy(std::string_view lines);
     void end_copy();
@@ -95,6 +101,7 @@ private:
     [[noreturn]] void give_up();
 
     const std::chrono::milliseconds patience_;
+    int others_ = 0;  // servers that the URL names besides the first
     std::string server_;
     PGconn* connection_ = nullptr;
 };

@@ -11,16 +11,20 @@ constexpr const char* count_views =
     "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'v' "
     "AND relname IN ('assignments', 'submissions')";
 
-// Each relation behind the views that keeps rows, and whether every kind of change of a row fires a trigger, after each
+// Each relation behind the views that keeps rows, the parts of a table too (whoever writes to a part fires its triggers
+// alone), and whether every kind of change of a row fires a trigger, after each
 // statement or row and of whatever columns, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete,
 // 16 update, 64 instead of.
 constexpr const char* select_tables = R"(
 WITH RECURSIVE used(oid) AS (
     SELECT oid FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname IN ('assignments', 'submissions')
     UNION
-    SELECT d.refobjid FROM used JOIN pg_rewrite r ON r.ev_class = used.oid JOIN pg_depend d
-        ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
-        AND d.refobjid <> used.oid
+    SELECT behind.oid FROM used, LATERAL (
+        SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d
+            ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+            AND d.refobjid <> used.oid
+            WHERE r.ev_class = used.oid
+        UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = used.oid) behind(oid)
 ), told(oid, events) AS (
     SELECT tgrelid, bit_or(tgtype & 28) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND prosrc LIKE '%larder.outbox%'
@@ -38,13 +42,14 @@ constexpr const char* select_publications =
     "WHERE prosrc LIKE '%larder.outbox%' AND prosrc LIKE '%''published''%' AND c.relnamespace <> "
     "to_regnamespace('larder'))";
 
-// $1: the table, $2: its column. What the function is called has the table in it, and what no two tables share.
+// $1: the table's number, $2: its column. What the function is called has the table in it, and what no two tables
+// share.
 constexpr const char* select_triggers_sql = R"(
 WITH named AS (
-    SELECT $1::text::regclass AS oid, quote_ident(attname) AS of,
-        quote_ident('note_' || left(relname, 40) || '_' || substr(md5($1::text::regclass::text), 1, 8)) AS note
+    SELECT attrelid::regclass AS oid, quote_ident(attname) AS of,
+        quote_ident('note_' || left(relname, 40) || '_' || substr(md5(attrelid::regclass::text), 1, 8)) AS note
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-    WHERE attrelid = $1::text::regclass AND attname = $2::text AND attnum > 0 AND NOT attisdropped
+    WHERE attrelid = $1::oid AND attname = $2::text AND attnum > 0 AND NOT attisdropped
 )
 SELECT format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $body$
@@ -64,6 +69,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $body$;
+REVOKE EXECUTE ON FUNCTION larder.%1$s() FROM PUBLIC;
 CREATE OR REPLACE TRIGGER larder_inserted AFTER INSERT ON %3$s REFERENCING NEW TABLE AS after
     FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
 CREATE OR REPLACE TRIGGER larder_updated AFTER UPDATE ON %3$s REFERENCING OLD TABLE AS before NEW TABLE AS after
@@ -77,7 +83,9 @@ $sql$, note, of, oid) FROM named)";
 }  // namespace
 
 void apply_views(Connection& connection, const std::string& views) {
+    connection.see_public(true);
     connection.run(views);
+    connection.see_public(false);
     if (connection.run(count_views).integer(0, 0) != 2)
         throw SourceError(
             "the file of --schema makes no views `assignments` and `submissions`: it needs CREATE TEMP VIEW for each");
@@ -104,8 +112,12 @@ std::vector<std::string> unwatched_tables(Connection& connection) {
 bool announces_publications(Connection& connection) { return connection.run(select_publications).flag(0, 0); }
 
 std::string change_triggers_sql(Connection& connection, const WatchedTable& table) {
+    connection.prepare("table", "SELECT $1::text::regclass::oid::bigint");
+    connection.see_public(true);
+    const std::int64_t oid = connection.ask("table", {table.name}).integer(0, 0);
+    connection.see_public(false);
     connection.prepare("triggers", select_triggers_sql);
-    const Rows rows = connection.ask("triggers", {table.name, table.assignment_column});
+    const Rows rows = connection.ask("triggers", {oid, table.assignment_column});
     if (rows.count() == 0)
         throw SourceError("the table " + table.name + " has no column " + table.assignment_column +
                           ": name the one with the assignment's id");

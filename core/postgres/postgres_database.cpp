@@ -2,6 +2,7 @@
 
 #include "core/postgres/connection.hpp"
 #include "core/postgres/foreign_schema.hpp"
+#include "core/postgres/outbox_links.hpp"
 #include "core/postgres/postgres_import.hpp"
 #include "core/postgres/postgres_relay.hpp"
 #include "core/postgres/postgres_source.hpp"
@@ -19,7 +20,10 @@ constexpr const char* select_identity =
 constexpr const char* select_rights =
     "SELECT to_regclass('larder.outbox') IS NOT NULL, coalesce(has_schema_privilege(to_regnamespace('larder'), "
     "'USAGE'), "
-    "false) AND coalesce(has_table_privilege(to_regclass('larder.outbox'), 'SELECT, DELETE'), false), current_user";
+    "false) AND coalesce(has_table_privilege(to_regclass('larder.outbox'), 'SELECT') AND "
+    "has_table_privilege(to_regclass('larder.outbox'), 'DELETE') AND "
+    "has_table_privilege(to_regclass('larder.outbox_state'), 'SELECT') AND "
+    "has_table_privilege(to_regclass('larder.outbox_state'), 'UPDATE'), false), current_user";
 
 Connection connected(const std::string& url, std::chrono::milliseconds longest = patience) {
     return Connection({.url = url, .name = "larder", .must_write = false, .patience = longest});
@@ -66,6 +70,27 @@ std::vector<std::string> PostgresDatabase::findings() const {
     return findings;
 }
 
+void PostgresDatabase::examine_outbox_links(std::int32_t lock, std::string_view who, const ToldPosition& told,
+                                            std::vector<shm::Finding>& findings) const {
+    try {
+        Connection relay({.url = relay_url(), .name = "larder doctor", .must_write = true, .patience = patience});
+        examine_outbox(relay, lock, who, told, findings);
+        if (urls_.relay.empty()) return;
+        Connection workers = connected(urls_.workers);
+        examine_replica(workers, relay, findings);
+    } catch (const SourceError& error) {
+        findings.push_back({"outbox_unreachable", shm::Severity::error,
+                            std::string("The outbox cannot be examined: ") + error.what() + ".",
+                            "See that the server runs, and that this host reaches it as the relay's role."});
+    }
+}
+
+std::vector<shm::Finding> PostgresDatabase::examine_links(const ToldPosition& told) const {
+    std::vector<shm::Finding> findings;
+    examine_outbox_links(outbox_lock, "This host", told, findings);
+    return findings;
+}
+
 bool PostgresDatabase::announces_publications() const {
     if (views_.empty()) return true;
     Connection connection = connected(urls_.workers);
@@ -84,8 +109,8 @@ std::string PostgresDatabase::triggers_sql(const std::optional<WatchedTable>& ta
     Connection connection = connected(urls_.workers);
     if (table) return change_triggers_sql(connection, *table);
     std::string sql;
-    for (std::int64_t version = 1; version <= schema_version; ++version) sql += schema_sql(version);
-    return sql;
+    for (std::int64_t version = 0; version <= schema_version; ++version) sql += schema_sql(version);
+    return sql + "UPDATE larder.schema_version SET version = " + std::to_string(schema_version) + ";\n";
 }
 
 void PostgresDatabase::install(const std::optional<WatchedTable>& table) const {

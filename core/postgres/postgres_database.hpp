@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/remote_database.hpp"
 
@@ -16,6 +18,7 @@ public:
     std::string identity() const override;
     std::unique_ptr<SubmissionSource> open_source() const override;
     std::vector<std::string> findings() const override;
+    std::vector<shm::Finding> examine_links(const ToldPosition& told) const override;
     bool announces_publications() const override;
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
     std::string file() const override { return {}; }
@@ -25,6 +28,9 @@ public:
 
 protected:
     const DatabaseUrls& urls() const { return urls_; }
+    /// Of hosts that relay: see examine_outbox.
+    void examine_outbox_links(std::int32_t lock, std::string_view who, const ToldPosition& told,
+                              std::vector<shm::Finding>& findings) const;
 
 private:
     const std::string& relay_url() const { return urls_.relay.empty() ? urls_.workers : urls_.relay; }

@@ -103,10 +103,7 @@ void create_schema(Connection& connection) {
     if (version == 0 && found.flag(0, 0))
         throw SourceError("the database " + connection.server() +
                           " has a schema `larder` of another program: use another database");
-    if (version == 0)
-        connection.run(
-            "CREATE SCHEMA larder; CREATE TABLE larder.schema_version(version bigint NOT NULL); "
-            "INSERT INTO larder.schema_version VALUES (0)");
+    if (version == 0) connection.run(std::string(schema_sql(0)));
     for (std::int64_t next = version + 1; next <= schema_version; ++next) connection.run(std::string(schema_sql(next)));
     connection.run("UPDATE larder.schema_version SET version = " + std::to_string(schema_version));
     connection.run("COMMIT");
@@ -116,7 +113,7 @@ PostgresImport::PostgresImport(const std::string& url)
     : connection_(std::make_unique<Connection>(
           ConnectionOptions{.url = url, .name = "larder import", .must_write = true, .patience = patience})) {
     create_schema(*connection_);
-    connection_->run("BEGIN");
+    connection_->run("SET statement_timeout = 0; BEGIN");
     connection_->run(temporary_tables);
 }
 

@@ -1,8 +1,5 @@
 #include "core/postgres/postgres_relay.hpp"
 
-#include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -20,31 +17,30 @@ constexpr milliseconds stop_interval{50};  // how long a stop may go unnoticed
 constexpr std::chrono::seconds fresh_enough{2};
 constexpr std::chrono::minutes mark_interval{1};
 
-// Who holds it rings: one session of the database.
-constexpr const char* try_to_ring = "SELECT pg_try_advisory_lock(1279345732, 1)";
-
 // One that is stopped has its connection, and the lock, for as long as it is stopped. It asks nothing meanwhile. Its
 // session is seen by those of its own role, and ended by them; it finds that out, and waits to be elected, as they did.
-constexpr const char* end_silent_ringer =
-    "SELECT pg_terminate_backend(pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE locktype = 'advisory' "
-    "AND classid = 1279345732 AND objid = 1 AND granted AND usename = current_user AND state = 'idle' AND "
-    "l.database = a.datid AND datname = current_database() AND clock_timestamp() - state_change > interval '2 seconds'";
+std::string end_silent_ringer(std::int32_t lock) {
+    return "SELECT pg_terminate_backend(pid)" + from_relay_lock_holder(lock) +
+           " AND usename = current_user AND state = 'idle' AND clock_timestamp() - state_change > interval '2 seconds'";
+}
 
 constexpr const char* select_history =
     "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database())";
 
-// One row at least. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from
-// that xmin on. `more`: besides these.
+// One row at least. What has a number that no transaction has had came from another server, with a dump. $1: xmin of
+// the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from that xmin on. `more`: besides
+// these.
 std::string select_changes(const char* more) {
     return std::string(
                "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, "
                "changed.kind, changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, "
                "(extract(epoch FROM now()) * 1000000)::bigint FROM outbox_state state LEFT JOIN "
-               "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE (txid >= $1::text::xid8 AND "
-               "NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
-           more + " LIMIT 100001) changed ON true";
+               "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid < pg_snapshot_xmax(pg_current_snapshot()) "
+               "AND "
+               "((txid >= $1::text::xid8 AND NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
+           more + ") LIMIT 100001) changed ON true";
 }
 
 // Differs for what ran before a restart or a crash of the server: a crash makes its statistics anew.
@@ -59,6 +55,12 @@ constexpr const char* or_written_since = " OR at >= to_timestamp($3::bigint / 10
 
 constexpr const char* delete_old =
     "DELETE FROM outbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox WHERE txid < $1::text::xid8 LIMIT 10000))";
+
+// Else it would be there until this server has come as far, and what is removed below it would go unnoticed.
+constexpr const char* forget_other_server =
+    "DELETE FROM outbox WHERE txid >= pg_snapshot_xmax(pg_current_snapshot()); "
+    "UPDATE outbox_state SET removed_below = pg_snapshot_xmax(pg_current_snapshot())::text::bigint "
+    "WHERE removed_below > pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 
 std::string empty_snapshot_at(std::int64_t xmin) {
     const std::string text = std::to_string(xmin);
@@ -87,8 +89,8 @@ struct PostgresRelay::Changes {
 
 std::string history_of(Connection& connection) { return std::string(connection.run(select_history).text(0, 0)); }
 
-PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks)
-    : url_(std::move(url)), sink_(sink), log_(std::move(log)), looks_(looks) {
+PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks, std::int32_t lock)
+    : url_(std::move(url)), sink_(sink), log_(std::move(log)), looks_(looks), lock_(lock) {
     connect();
 }
 
@@ -152,6 +154,7 @@ int PostgresRelay::poll() {
 int PostgresRelay::look() {
     const Clock::time_point begin = Clock::now();
     const bool is_lost = snapshot_.empty();
+    if (is_lost && is_ringer_) connection_->run(forget_other_server);
     sink_.look_begins();
     const std::string snapshot = is_lost ? empty_snapshot_at(1) : snapshot_;
     const Rows rows = looked_in_run_ != run_ && !is_lost
@@ -200,8 +203,8 @@ void PostgresRelay::remember() {
 /// What need not be done at every look.
 void PostgresRelay::beat() {
     beat_at_ = Clock::now();
-    if (!is_ringer_) is_ringer_ = connection_->run(try_to_ring).flag(0, 0);
-    if (!is_ringer_) connection_->run(end_silent_ringer);
+    if (!is_ringer_) is_ringer_ = connection_->run(try_relay_lock(lock_)).flag(0, 0);
+    if (!is_ringer_) connection_->run(end_silent_ringer(lock_));
     if (snapshot_.empty() || (looks_ == Looks::when_elected && !is_adopted_)) return;
     remember();
     if (is_ringer_) remove_old();
@@ -230,6 +233,7 @@ void PostgresRelay::run(std::stop_token stop) {
             repeated.is_over();
             if (is_news) continue;  // a look of which no row is news says how far the source stood
             if (is_ringer_) {
+                connection_->wait_for_notice(milliseconds(0));  // it hears itself, and must not keep that
                 std::this_thread::sleep_for(bell_interval);
                 continue;
             }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/postgres/relay_lock.hpp"
 #include "core/relay.hpp"
 
 namespace larder::postgres {
@@ -38,8 +39,10 @@ public:
     /// told by it in another way; it goes on where the sink says that the last one came to.
     enum class Looks : std::uint8_t { always, when_elected };
 
-    /// Throws SourceError when the database cannot be read. The sink outlives the relay.
-    PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks = Looks::always);
+    /// `lock`: which advisory lock; relays that tell the same hosts have the same. Throws SourceError when the database
+    /// cannot be read. The sink outlives the relay.
+    PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks = Looks::always,
+                  std::int32_t lock = outbox_lock);
     ~PostgresRelay() override;
 
     int poll() override;
@@ -66,6 +69,7 @@ private:
     NoticeSink& sink_;
     const Log log_;
     const Looks looks_;
+    const std::int32_t lock_;
     std::unique_ptr<Connection> connection_;
     std::string database_;             // which history of which server
     std::string snapshot_;             // of the last look, as PostgreSQL writes it; empty: the cursor means nothing

@@ -95,28 +95,30 @@ PostgresSource::PostgresSource(const std::string& url, const std::string& views)
 
 PostgresSource::~PostgresSource() = default;
 
-/// A statement of its own: within the one that reads, it would be evaluated after the snapshot was taken.
+/// A statement of its own: within the one that reads, it would be evaluated after the snapshot was taken. A replica may
+/// have become the primary since.
 std::uint64_t PostgresSource::position() {
     if (!is_replica_) return 0;
     return static_cast<std::uint64_t>(
-        connection_->run("SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint").integer(0, 0));
+        connection_
+            ->run("SELECT CASE WHEN pg_is_in_recovery() THEN (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint ELSE 0 "
+                  "END")
+            .integer(0, 0));
 }
 
 std::optional<AssignmentRecord> PostgresSource::load(AssignmentId id) {
-    const std::uint64_t before = position();
     const Rows rows = connection_->ask("record", {id});
     if (rows.count() == 0) return std::nullopt;
-    AssignmentRecord record{.assignment = assignment_of(id, rows), .submissions = {}, .source_position = before};
+    AssignmentRecord record{.assignment = assignment_of(id, rows), .submissions = {}};
     for (int row = 0; row < rows.count(); ++row)
         if (rows.flag(row, 5)) record.submissions.push_back(submission_of(rows, row));
     return record;
 }
 
 std::optional<Ownership> PostgresSource::ownership(AssignmentId id) {
-    const std::uint64_t before = position();
     const Rows rows = connection_->ask("author", {id});
     if (rows.count() == 0) return std::nullopt;
-    return Ownership{rows.optional_integer(0, 0), before};
+    return Ownership{rows.optional_integer(0, 0)};
 }
 
 std::vector<AssignmentId> PostgresSource::recent_of_author(UserId author_id, int limit) {

@@ -18,6 +18,7 @@ public:
     explicit PostgresSource(const std::string& url, const std::string& views = {});
     ~PostgresSource() override;
 
+    std::uint64_t position() override;
     std::optional<AssignmentRecord> load(AssignmentId id) override;
     std::optional<Ownership> ownership(AssignmentId id) override;
     std::vector<AssignmentId> recent_of_author(UserId author_id, int limit) override;
@@ -26,8 +27,6 @@ public:
     bool is_current() const override;
 
 private:
-    std::uint64_t position();
-
     std::unique_ptr<class Connection> connection_;
     bool is_replica_ = false;
 };

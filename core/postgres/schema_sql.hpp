@@ -8,7 +8,7 @@ namespace larder::postgres {
 
 inline constexpr std::int64_t schema_version = 1;
 
-/// What makes version `version` of the one before. REQUIRES: from 1 to schema_version.
+/// What makes version `version` of the one before; 0: of nothing. REQUIRES: from 0 to schema_version.
 std::string_view schema_sql(std::int64_t version);
 
 }  // namespace larder::postgres

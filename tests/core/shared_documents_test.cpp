@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include "tests/core/stats_cache_fixture.hpp"
 
@@ -59,7 +61,7 @@ struct SharingHost {
     }
     StatsCacheOptions stats_options() {
         StatsCacheOptions options;
-        options.tier = &shelf;
+        options.tier = std::shared_ptr<DocumentTier>(std::shared_ptr<void>(), &shelf);
         return options;
     }
     void look(std::uint64_t position = 0) {
@@ -110,12 +112,17 @@ TEST_CASE("a document that lacks a change which had been told is not shared, tho
     CHECK(host.shelf.sequence_of(1) == 4);
     host.apply(5, 1);
     host.notices.arrived(message(6));
-    CHECK(host.page(1) == "miss 90.0");  // the replica stands where it stood
-    CHECK(host.shelf.sequence_of(1) == 4);
     host.look(200);
     host.school.watch.position = 200;
+    host.school.watch.after_load = [&, is_told = false]() mutable {
+        if (!std::exchange(is_told, true)) host.apply(6, 1);
+    };
     CHECK(host.page(1) == "miss 90.0");
-    CHECK(host.shelf.sequence_of(1) == 5);  // of 6 nobody knows
+    CHECK(host.shelf.sequence_of(1) == 4);
+    host.look(300);
+    host.school.watch.position = 300;
+    CHECK(host.page(1) == "miss 90.0");
+    CHECK(host.shelf.sequence_of(1) == 6);
 }
 
 TEST_CASE("nothing is shared by a host that does not know what it was told, or is told nothing") {
@@ -161,4 +168,70 @@ TEST_CASE("a document is not kept that a notice overtook while it was taken") {
     CHECK(host.page(1) == "miss 50.0");
     host.shelf.before_release = {};
     CHECK(host.page(1) == "miss 90.0");
+}
+
+TEST_CASE("what a replica has is waited for, or refused, where it lacks what was told") {
+    SharingHost host;
+    host.school.watch.position = 100;
+    host.look(100);
+    host.apply(5, 1);
+    host.look(200);
+    SECTION("it follows") {
+        std::jthread replication([&host] {
+            std::this_thread::sleep_for(50ms);
+            host.school.watch.position = 200;
+        });
+        CHECK(host.page(1) == "miss 90.0");
+        CHECK(host.page(1) == "hit 90.0");
+    }
+    SECTION("it does not") {
+        CHECK_THROWS_WITH(host.stats.get_or_calculate(1), Catch::Contains("replica"));
+        CHECK(host.page(2) == "miss 50.0");  // of which nothing was told
+    }
+}
+
+TEST_CASE("what a replica does not have yet is not kept as absent") {
+    SharingHost host;
+    host.school.watch.position = 100;
+    host.look(100);
+    host.school.watch.after_owner_lookup = [&, is_told = false]() mutable {
+        if (std::exchange(is_told, true)) return;
+        host.apply(5, 77);
+        host.look(200);
+    };
+    CHECK(host.page(77) == "none");
+    host.school.watch.position = 200;
+    host.school.watch.owner_lookups = 0;
+    CHECK(host.page(77) == "none");
+    CHECK(host.school.watch.owner_lookups == 1);
+    CHECK(host.page(77) == "none");
+    CHECK(host.school.watch.owner_lookups == 1);
+}
+
+TEST_CASE("a document that was taken lives for as long as it would have lived where it was computed") {
+    SharingHost host;
+    host.put_by_another(4);
+    TierDocument& shared = host.shelf.documents.at("assignment_stats:1");
+    const auto of_age = [&](std::chrono::milliseconds age) { shared.made_at -= age; };
+    SECTION("it is taken with its age") {
+        of_age(250s);
+        CHECK(host.page(1) == "miss 50.0");
+        CHECK(host.take_loads() == 0);
+        CHECK(host.page(1) == "hit 50.0");
+        host.school.clock->advance(51s);
+        of_age(51s);
+        host.look();
+        CHECK(host.page(1) == "miss 90.0");
+    }
+    SECTION("it is over") {
+        of_age(301s);
+        CHECK(host.page(1) == "miss 90.0");
+    }
+    SECTION("it would be stale") {
+        StatsCacheOptions options = host.stats_options();
+        options.soft_ttl = 100s;
+        AssignmentStatsCache stats(host.cache, host.school.factory(), options);
+        of_age(101s);
+        CHECK(CachedSchool::page_through(stats, 1) == "miss 90.0");
+    }
 }

@@ -51,11 +51,11 @@ public:
     };
     WatchedSource(std::unique_ptr<SubmissionSource> source, Watch& watch) : source_(std::move(source)), watch_(watch) {}
 
+    std::uint64_t position() override { return watch_.position; }
     std::optional<AssignmentRecord> load(AssignmentId id) override {
         ++watch_.loads;
         require_whole();
         auto record = source_->load(id);
-        if (record) record->source_position = watch_.position;
         if (watch_.after_load) watch_.after_load();
         return record;
     }

@@ -14,6 +14,7 @@ constexpr double kBeforeSeconds = 1;  // of changes in calm, before anything hap
 constexpr double kAfterSeconds = 2;   // and when all is well again
 constexpr int kSettlingMs = 20'000;   // beside what the promise allows; reconnecting to servers is in it
 constexpr std::uint32_t kMostAssignments = 10'000;
+constexpr double kMostReadsACommit = 1.1;  // of all hosts together, with the second tier, in calm
 constexpr Pace kManyCommitsPace{.writers = 32, .most_pause_ms = 0, .most_commit_ms = 20, .rounds = 1};
 
 /// What the fleet computes, from its making on.
@@ -85,6 +86,16 @@ void judge_hosts(Result& result, std::vector<std::vector<Answer>> answers, const
     }
 }
 
+void judge_calm(Result& result, const Settings& settings) {
+    for (std::size_t host = 0; host < result.verdicts.size(); ++host)
+        if (settings.goal_ms > 0 && result.verdicts[host].seen_old.p99 >= settings.goal_ms)
+            result.broken.push_back("host " + std::to_string(host) +
+                                    " showed old versions longer than the goal in calm");
+    if (settings.abilities.uses_tier && result.reads_a_commit > kMostReadsACommit)
+        result.broken.push_back("one change was computed " + std::to_string(result.reads_a_commit) +
+                                " times by hosts that share documents");
+}
+
 }  // namespace
 
 Result play(const Case& one, const Settings& settings) {
@@ -113,11 +124,7 @@ Result play(const Case& one, const Settings& settings) {
     if (!settings.logs.empty()) world.keep_logs(settings.logs, result.name);
     result.commits = commits_in(ledger);
     work.tell(result);
-    if (settings.goal_ms > 0 && std::strcmp(one.name, all_cases().front().name) == 0)
-        for (std::size_t host = 0; host < result.verdicts.size(); ++host)
-            if (result.verdicts[host].seen_old.p99 >= settings.goal_ms)
-                result.broken.push_back("host " + std::to_string(host) +
-                                        " showed old versions longer than the goal in calm");
+    if (std::strcmp(one.name, all_cases().front().name) == 0) judge_calm(result, settings);
     return result;
 }
 

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "core/assignment_stats_cache.hpp"
@@ -20,6 +21,7 @@ class CountedSource final : public SubmissionSource {
 public:
     CountedSource(std::unique_ptr<SubmissionSource> source, std::atomic<int>& loads)
         : source_(std::move(source)), loads_(loads) {}
+    std::uint64_t position() override { return source_->position(); }
     std::optional<AssignmentRecord> load(AssignmentId id) override {
         ++loads_;
         return source_->load(id);
@@ -56,7 +58,7 @@ struct Host {
           cache(Cache::open(cache_options(database.identity()))),
           tier(database.open_tier(database.identity())),
           stats(cache, [this] { return std::make_unique<CountedSource>(database.open_source(), loads); },
-                {.tier = tier.get()}),
+                {.tier = tier}),
           notices(cache, {}),
           relay(database.open_relay(notices, {})),
           running([this](const std::stop_token& stop) { relay->run(stop); }) {
@@ -95,7 +97,7 @@ struct Host {
     std::atomic<int> loads{0};
     const fleet::FleetDatabase database;
     Cache cache;
-    const std::unique_ptr<DocumentTier> tier;
+    const std::shared_ptr<DocumentTier> tier;
     AssignmentStatsCache stats;
     AssignmentNotices notices;
     const std::unique_ptr<Relay> relay;
@@ -195,4 +197,34 @@ TEST_CASE("without its servers' store a host computes by itself", "[nats][postgr
     CHECK(eventually([&] { return one.is_well(); }, std::chrono::seconds(60)));
     fleet.grade(1, "60");
     CHECK(one.comes_to_show(1, "60.0"));
+}
+
+TEST_CASE("the doctor sees who relays, and how far the stream and a host are", "[nats][postgres]") {
+    Fleet fleet(false);
+    const auto names = [](const std::vector<shm::Finding>& findings, bool are_notes) {
+        std::set<std::string> all;
+        for (const shm::Finding& one : findings)
+            if ((one.severity == shm::Severity::info) == are_notes) all.insert(one.name);
+        return all;
+    };
+    using Names = std::set<std::string>;
+    const fleet::FleetDatabase database(fleet.urls, {});
+    CHECK(names(database.examine_links({}), false) == Names{"stream_missing", "nobody_relays", "outbox_lag"});
+    OutboxPosition last;
+    {
+        Host host(fleet);
+        const ToldPosition told = [&] { return host.notices.position(); };
+        const auto findings = database.examine_links(told);
+        CHECK(names(findings, false).empty());
+        CHECK(names(findings, true) == Names{"stream_single", "stream_position", "relay", "outbox", "outbox_position"});
+        last = told().value();
+    }
+    fleet.grade(1, "80");
+    const ToldPosition late = [&] { return std::optional(OutboxPosition{last.seq - 1, last.database}); };
+    CHECK(names(database.examine_links(late), false) ==
+          Names{"relay_unanswered", "stream_lag", "nobody_relays", "outbox_lag"});
+    DatabaseUrls elsewhere = fleet.urls;
+    elsewhere.nats = "nats://127.0.0.1:1";
+    CHECK(names(fleet::FleetDatabase(elsewhere, {}).examine_links(late), false) ==
+          Names{"stream_unreachable", "nobody_relays"});
 }

@@ -35,7 +35,9 @@ public:
             "GRANT larder_reader TO web; GRANT larder_relay TO relay");
     }
     void run_sql(const std::string& statements) const {
-        postgres::Connection({.url = url, .patience = std::chrono::seconds(20)}).run(statements);
+        postgres::Connection writer({.url = url, .patience = std::chrono::seconds(20)});
+        writer.see_public(true);  // as another program does
+        writer.run(statements);
     }
     std::string file(const std::string& path) const { return directory_.file(path); }
     std::string url_of(const std::string& role) const { return server_.url(name, role); }
@@ -172,9 +174,10 @@ TEST_CASE("a database of another program is served once every table behind its v
         "'BEGIN INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, ''change''); RETURN NEW; END'; "
         "CREATE TRIGGER too_early BEFORE INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW "
         "EXECUTE FUNCTION too_early()");
-    CHECK_THAT(serve().err, Catch::Contains("changes of the table grades would go unnoticed") &&
-                                Catch::Contains("changes of the table tasks would go unnoticed (no trigger AFTER "
-                                                "INSERT, UPDATE, DELETE writes"));
+    CHECK_THAT(serve().err,
+               Catch::Contains("changes of the table public.grades would go unnoticed") &&
+                   Catch::Contains("changes of the table public.tasks would go unnoticed (no trigger AFTER "
+                                   "INSERT, UPDATE, DELETE writes"));
     office.run_sql("DROP TRIGGER too_early ON tasks");
     for (const auto& [table, column] : {std::pair("grades", "task"), std::pair("tasks", "id")})
         REQUIRE(
@@ -217,9 +220,89 @@ TEST_CASE("a server that goes is an answer that says so, and is found again", "[
     CHECK(service.page(1).status == 200);
     server.stop();
     CHECK(eventually([&] { return service.page(2).status == 503; }));
-    CHECK(service.get("/healthz").status != 0);
+    CHECK(
+        eventually([&] { return service.get("/metrics").body.find("larder_relay_caught_up 0") != std::string::npos; }));
+    const HttpAnswer health = service.get("/healthz");
+    CHECK(health.status == 200);  // others are no better off
+    CHECK_THAT(health.body, Catch::Contains("degraded"));
     server.start();
     CHECK(eventually([&] { return service.page_has(2, "\"mean\":60.0"); }));
     office.run_sql("UPDATE larder.submissions SET score = 70 WHERE assignment_id = 2");
     CHECK(eventually([&] { return service.page_has(2, "\"mean\":70.0"); }));
+}
+
+TEST_CASE("a part of a table has triggers of its own, or is named", "[postgres]") {
+    Office office;
+    office.run_sql(
+        "CREATE TABLE tasks(id int PRIMARY KEY, name text); "
+        "CREATE TABLE grades(task int, mark numeric, hidden boolean DEFAULT false) PARTITION BY RANGE (task); "
+        "CREATE TABLE grades_old PARTITION OF grades FOR VALUES FROM (0) TO (100); "
+        "CREATE VIEW shown AS SELECT * FROM grades; GRANT SELECT ON tasks, grades, shown TO web");
+    std::ofstream(office.file("views.sql")) << foreign_views;
+    const auto install = [&](const std::string& table, const std::string& column) {
+        CHECK(office.run({"triggers", "--db", office.url, "--table", table, "--assignment-column", column, "--install"})
+                  .code == 0);
+    };
+    install("tasks", "id");
+    install("grades", "task");
+    office.run_sql("GRANT larder_reader TO web; GRANT larder_relay TO relay");
+    const std::vector<std::string> doctor{"doctor",
+                                          "--db",
+                                          office.url_of("web"),
+                                          "--relay-db",
+                                          office.url_of("relay"),
+                                          "--schema",
+                                          office.file("views.sql")};
+    CHECK_THAT(office.run(doctor).out, Catch::Contains("changes of the table public.grades_old would go unnoticed") &&
+                                           !Catch::Contains("public.grades would"));
+    install("grades_old", "task");
+    CHECK_THAT(office.run(doctor).out, !Catch::Contains("would go unnoticed"));
+}
+
+TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]") {
+    PostgresServer server;
+    Office office(server);
+    office.make_school();
+    const std::vector<std::string> arguments{
+        "doctor", "--json", "--db", office.url_of("web"), "--relay-db", office.url_of("relay")};
+    std::string findings, notes;
+    const auto examine = [&] {
+        const CommandResult result = office.run(arguments);
+        const boost::json::value report = result.json();
+        const auto names = [&report](const char* list) {
+            std::string all;
+            for (const auto& one : report.at(list).as_array())
+                all += one.at("name").as_string().c_str() + std::string(" ");
+            return all;
+        };
+        findings = names("findings");
+        notes = names("notes");
+        CHECK(result.code == (findings.empty() ? 0 : 1));
+    };
+    {
+        const Service service(office);
+        CHECK(service.page(1).status == 200);
+        examine();
+        CHECK(findings.empty());
+        CHECK_THAT(notes, Catch::Contains("synced ") && Catch::Contains("relay ") && Catch::Contains("outbox ") &&
+                              Catch::Contains("outbox_position "));
+    }
+    office.run_sql("UPDATE larder.submissions SET score = 1");
+    examine();
+    CHECK_THAT(findings, Catch::Contains("nobody_relays ") && Catch::Contains("outbox_lag "));
+    server.stop();
+    examine();
+    CHECK_THAT(findings, Catch::Contains("database_unreachable "));
+}
+
+TEST_CASE("options that nothing would come of are refused", "[postgres]") {
+    Office office;
+    office.make_school();
+    const auto refusal = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"analytics", "1"});
+        return office.run(office.with_database(std::move(more))).err;
+    };
+    CHECK_THAT(refusal({"--fleet-tier", "true"}), Catch::Contains("name them by --nats"));
+    CHECK_THAT(refusal({"--nats-credentials", "x"}), Catch::Contains("name them by --nats"));
+    CHECK_THAT(office.run({"listen", "--nats", "nats://127.0.0.1:1"}).err, Catch::Contains("name it by --db"));
 }

@@ -1,4 +1,10 @@
 // Both kinds of databases, read by the same tests.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
 #include <catch2/catch.hpp>
 #include <memory>
 #include <string>
@@ -13,6 +19,7 @@
 
 using namespace larder;
 using namespace larder::test;
+using postgres::Connection;
 using postgres::PostgresSource;
 
 namespace {
@@ -137,4 +144,58 @@ TEST_CASE("OULAD imported into both gives the same documents", "[postgres][data]
     postgres::Connection reader({.url = url, .patience = std::chrono::seconds(20)});
     CHECK(reader.run("SELECT max(n) FROM (SELECT count(*) AS n FROM outbox GROUP BY txid, assignment_id, kind) rows")
               .integer(0, 0) == 1);
+}
+
+TEST_CASE("a statement that waits for a lock ends at the server, too", "[postgres]") {
+    PostgresSchool school;
+    school.add_assignment(1);
+    Connection owner(school.options());
+    owner.run("BEGIN; LOCK TABLE assignments");
+    Connection reader({.url = school.url, .name = "patient reader", .patience = std::chrono::milliseconds(300)});
+    CHECK_THROWS_AS(reader.run("SELECT * FROM assignments"), SourceUnavailable);
+    CHECK(eventually([&] {
+        return school.number(
+                   "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'patient reader' AND "
+                   "state = 'active'") == 0;
+    }));
+}
+
+/// Takes no connection, and refuses none: a SYN stays unanswered, as that of a machine that is gone.
+class DeafPort {
+public:
+    DeafPort() {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* const where = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(listener_, where, size) == 0);
+        REQUIRE(::listen(listener_, 0) == 0);
+        REQUIRE(::getsockname(listener_, where, &size) == 0);
+        port = ntohs(address.sin_port);
+        for (int& fd : waiting_) {
+            fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+            static_cast<void>(::connect(fd, where, size));
+        }
+    }
+    ~DeafPort() {
+        for (const int fd : waiting_) ::close(fd);
+        ::close(listener_);
+    }
+    int port = 0;
+
+private:
+    const int listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    std::array<int, 4> waiting_{};
+};
+
+TEST_CASE("where the first server of several does not answer the next one is found", "[postgres]") {
+    const PostgresSchool school;
+    const DeafPort deaf;
+    const std::size_t host = school.url.find("host=") + 5;
+    std::string url = school.url;
+    url.insert(host, "127.0.0.1,");
+    url += "&port=" + std::to_string(deaf.port) + ",5432";
+    Connection found({.url = url, .must_write = true, .patience = std::chrono::seconds(1)});
+    CHECK(found.run("SELECT 1").integer(0, 0) == 1);
 }

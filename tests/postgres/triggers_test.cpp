@@ -28,9 +28,7 @@ struct Trickster : PostgresSchool {
         sql("SET search_path = tricks, pg_catalog; SET ROLE trickster; " + statements +
             "; RESET ROLE; RESET search_path");
     }
-    std::int64_t runs_as_another() {
-        return number("SELECT count(*) FROM tricks.runs WHERE as_whom <> 'trickster'");
-    }
+    std::int64_t runs_as_another() { return number("SELECT count(*) FROM tricks.runs WHERE as_whom <> 'trickster'"); }
 };
 
 }  // namespace
@@ -72,4 +70,22 @@ TEST_CASE("an assignment is published once, and told once a transaction", "[post
     school.sql("UPDATE larder.assignments SET title = 'y'");
     CHECK(told("assignment") == 3);
     CHECK(told("published") == 1);
+}
+
+TEST_CASE("who may only read makes no trigger of the functions that have more rights than he", "[postgres]") {
+    PostgresSchool school;
+    school.sql(
+        "DO $$ BEGIN IF to_regrole('reader') IS NULL THEN CREATE ROLE reader LOGIN; END IF; END $$; "
+        "GRANT larder_reader TO reader; CREATE TABLE public.grades(task int, mark int)");
+    school.sql(postgres::change_triggers_sql(school.writer, {"public.grades", "task"}));
+    school.sql("TRUNCATE larder.outbox; SET ROLE reader; CREATE TEMP TABLE bait(assignment_id bigint, task int)");
+    const std::string function =
+        GENERATE("note_changes('everything')", "note_published()", "note_grades_" + std::string("%()"));
+    std::string name = function;
+    if (function.find('%') != std::string::npos)
+        name = school.writer.run("SELECT proname || '()' FROM pg_proc WHERE proname LIKE 'note_grades_%'").text(0, 0);
+    CHECK_THROWS_WITH(school.sql("CREATE TRIGGER bite AFTER INSERT ON bait REFERENCING NEW TABLE AS after FOR EACH "
+                                 "STATEMENT EXECUTE FUNCTION larder." +
+                                 name),
+                      Catch::Contains("permission denied for function"));
 }

@@ -13,6 +13,7 @@
 #include "tests/support/larder_command.hpp"
 #include "tests/tools/serve_scene.hpp"
 #include "tools/handover.hpp"
+#include "tools/open_database.hpp"
 #include "tools/reload.hpp"
 #include "tools/terminal_watch.hpp"
 
@@ -195,7 +196,9 @@ TEST_CASE("a broken file or key file leaves everything as it is, and the log say
 
 TEST_CASE("what needs a restart is named and stays as it was, what flags say is not changed", "[serve][reload]") {
     Reloading scene("[new-cache]\nshards = 1\n[behaviour]\nnegative-ttl = 30\n", {"--ttl", "77s"});
-    scene.write("[new-cache]\nshards = 2\nsize = \"1GiB\"\n[behaviour]\nttl = 5\n[serve]\ndb = \"/absent\"\n");
+    scene.write(
+        "[new-cache]\nshards = 2\nsize = \"1GiB\"\n[behaviour]\nttl = 5\n[serve]\ndb = \"/absent\"\n"
+        "nats = \"nats://u:secret@n1,nats://u:secret@n2\"\n");
     REQUIRE(scene.reload());
     const std::string log = scene.service().log();
     CHECK_THAT(log, Catch::Contains("Needs a restart, and stays as it was: shards = 2 (was 1)"));
@@ -203,11 +206,18 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
     CHECK_THAT(log, Catch::Contains("shards = 2 (was 1), and `larder rm` before it"));
     CHECK(log.find("1GiB") == std::string::npos);  // hidden by --size
     CHECK(log.find("/absent") == std::string::npos);
+    CHECK_THAT(log, Catch::Contains("nats = nats://n1,nats://n2 (was none"));
     CHECK(scene.ttls() == ttl(77));
     const std::size_t before = log.size();
     CHECK(scene.reload("Reloaded: nothing has changed"));  // and it still does not have what needs a restart
     CHECK(scene.service().log().find("Needs a restart, and stays as it was: shards = 2 (was 1)", before) !=
           std::string::npos);
+}
+
+TEST_CASE("a URL is shown without what lets one in", "[config]") {
+    CHECK(tools::without_password("nats://a:p1@n1:4222,nats://TOKEN@n2,n3") == "nats://n1:4222,nats://n2,n3");
+    CHECK(tools::without_password("tls://TOKEN@n1") == "tls://n1");
+    CHECK(tools::without_password("postgres://u:p@h,i/db?password=x&user=y") == "postgres://u@h,i/db?&user=y");
 }
 
 TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][reload]") {
