@@ -11,6 +11,9 @@ namespace larder::shm {
 namespace {
 
 constexpr std::int64_t kAdvanceNs = 50'000'000;  // less is not worth a write
+// The newest mark that fits is the highest, but where its place was not written yet or ever (its writer is slow, or was
+// killed), and has an older one: so many further back are looked at.
+constexpr std::uint64_t kUnordered = 64;
 constexpr std::int64_t kLongestNs = 100LL * 366 * 24 * 3600 * 1'000'000'000;
 
 struct Mark {
@@ -83,12 +86,17 @@ void SourceSync::mark(std::uint64_t notice, std::uint64_t position) const {
 std::optional<std::uint64_t> SourceSync::notice_seen_at(std::uint64_t position) const {
     const SyncMarks& kept = header_->sync_marks[kind_of(position)];
     const std::uint64_t begun = kept.begun.load(std::memory_order_relaxed);
-    for (std::uint64_t back = 1; back <= std::min<std::uint64_t>(begun, kSyncMarks); ++back) {
+    std::uint64_t last = std::min<std::uint64_t>(begun, kSyncMarks);
+    std::optional<std::uint64_t> highest;
+    for (std::uint64_t back = 1; back <= last; ++back) {
         const SyncMark& slot = kept.marks[back == kSyncMarks ? 0 : place_of(begun - back)];
         const Mark mark = load(slot);
-        if (mark.position != 0 && mark.position <= position && is_whole(slot, mark)) return mark.notice;
+        if (mark.position == 0 || mark.position > position || (highest && mark.notice <= *highest)) continue;
+        if (!is_whole(slot, mark)) continue;
+        if (!highest) last = std::min(last, back + kUnordered);
+        highest = mark.notice;
     }
-    return std::nullopt;
+    return highest;
 }
 
 /// A replica's reading says nothing of what the source had committed by then.

@@ -197,10 +197,10 @@ TEST_CASE("the limit of a fleet is where an engine is busy for the share that it
     Costs costs = cheap();
     costs.look_us = 10'000;
     const Limit limit = find_limit(scenario, costs, 5'000);
-    // A look a second at each host, and one each 20 ms of the ringer, of eight processors.
+    // Two looks a second at each host, and one each 20 ms of the ringer, of eight processors.
     CHECK(limit.engine == "database");
     CHECK_FALSE(limit.is_beyond);
-    CHECK(limit.scenario.hosts == Approx((most_busy * 8 - 0.5) / 0.01).epsilon(0.05));
+    CHECK(limit.scenario.hosts == Approx((most_busy * 8 - 0.5) / 0.02).epsilon(0.05));
     CHECK(find_limit(scenario, costs, 20).is_beyond);
     costs.look_us = 2e6;
     CHECK(find_limit(scenario, costs, 20).scenario.hosts < 10);

@@ -5,7 +5,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "tests/core/stats_cache_fixture.hpp"
@@ -177,10 +176,9 @@ TEST_CASE("what a replica has is waited for, or refused, where it lacks what was
     host.apply(5, 1);
     host.look(200);
     SECTION("it follows") {
-        std::jthread replication([&host] {
-            std::this_thread::sleep_for(50ms);
-            host.school.watch.position = 200;
-        });
+        host.school.watch.before_position = [&host, asked = 0]() mutable {
+            if (++asked == 5) host.school.watch.position = 200;
+        };
         CHECK(host.page(1) == "miss 90.0");
         CHECK(host.page(1) == "hit 90.0");
     }

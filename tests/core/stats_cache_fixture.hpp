@@ -46,12 +46,15 @@ public:
         std::atomic<int> loads{0}, owner_lookups{0};
         std::atomic<bool> broken{false};
         std::atomic<std::uint64_t> position{0};  ///< of a replica that it reads; 0: it is the primary
-        std::function<void()> after_owner_lookup;
+        std::function<void()> before_position, after_owner_lookup;
         std::function<void()> after_load;  ///< between reading and computing
     };
     WatchedSource(std::unique_ptr<SubmissionSource> source, Watch& watch) : source_(std::move(source)), watch_(watch) {}
 
-    std::uint64_t position() override { return watch_.position; }
+    std::uint64_t position() override {
+        if (watch_.before_position) watch_.before_position();
+        return watch_.position;
+    }
     std::optional<AssignmentRecord> load(AssignmentId id) override {
         ++watch_.loads;
         require_whole();

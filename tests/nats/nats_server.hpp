@@ -8,6 +8,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -45,9 +46,10 @@ inline std::vector<int> free_ports(std::size_t count) {
 /// One, or three that are a cluster. Killed with the test.
 class NatsServers {
 public:
-    /// `user`: `NAME:PASSWORD`, without which nobody is served.
-    explicit NatsServers(std::size_t count = 1, std::string user = {}, const std::string& directory = "/tmp")
-        : directory_(directory), user_(std::move(user)), ports_(free_ports(2 * count)), servers_(count) {
+    /// `user`: `NAME:PASSWORD`, without which nobody is served. `is_secure`: by TLS alone.
+    explicit NatsServers(std::size_t count = 1, std::string user = {}, bool is_secure = false)
+        : user_(std::move(user)), is_secure_(is_secure), ports_(free_ports(2 * count)), servers_(count) {
+        if (is_secure_) make_certificate();
         for (std::size_t i = 0; i < count; ++i) start(i);
         REQUIRE(eventually([&] { return is_ready(); }, std::chrono::seconds(60)));
     }
@@ -58,10 +60,15 @@ public:
     std::string url() const {
         std::string all;
         for (std::size_t i = 0; i < count(); ++i)
-            all += (i == 0 ? "nats://" : ",nats://") + (user_.empty() ? "" : user_ + "@") + host(i);
+            all += (i == 0 ? "" : ",") + std::string(is_secure_ ? "tls://" : "nats://") +
+                   (user_.empty() ? "" : user_ + "@") + host(i);
         return all;
     }
-    nats::ConnectionOptions options() const { return {.url = url(), .patience = std::chrono::seconds(2)}; }
+    nats::ConnectionOptions options() const {
+        return {.url = url(), .ca_file = ca_file(), .patience = std::chrono::seconds(5)};
+    }
+    /// Who signed their certificate; "": they have none.
+    std::string ca_file() const { return is_secure_ ? directory_.file("certificate.pem") : ""; }
 
     void start(std::size_t i) {
         std::ofstream(directory_.file(name(i) + ".conf")) << configuration(i);
@@ -82,7 +89,7 @@ public:
     /// JetStream answers, and takes a stream on all of them.
     bool is_ready() const {
         try {
-            const nats::Connection connection({.url = url(), .patience = std::chrono::seconds(5)});
+            const nats::Connection connection(options());
             const char* subject = "probe";
             jsStreamConfig config;
             jsStreamConfig_Init(&config);
@@ -108,6 +115,8 @@ private:
         if (const std::size_t colon = user_.find(':'); colon != std::string::npos)
             text +=
                 "authorization { user: " + user_.substr(0, colon) + ", password: " + user_.substr(colon + 1) + " }\n";
+        if (is_secure_)
+            text += "tls { cert_file: \"" + ca_file() + "\", key_file: \"" + directory_.file("key.pem") + "\" }\n";
         if (count() == 1) return text;
         text += "cluster {\n  name: larder\n  listen: \"127.0.0.1:" + std::to_string(ports_[count() + i]) +
                 "\"\n  routes: [";
@@ -116,6 +125,13 @@ private:
                     std::to_string(ports_[count() + other]) + "\"";
         return text + "]\n}\n";
     }
+    void make_certificate() const {
+        const std::string command =
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 "
+            "-addext subjectAltName=IP:127.0.0.1 -keyout " +
+            directory_.file("key.pem") + " -out " + ca_file() + " 2>/dev/null";
+        REQUIRE(std::system(command.c_str()) == 0);
+    }
     int become(std::size_t i) const {
         if (::freopen(directory_.file(name(i) + ".log").c_str(), "a", stdout) == nullptr) return 73;
         ::dup2(STDOUT_FILENO, STDERR_FILENO);
@@ -123,8 +139,9 @@ private:
         return 74;
     }
 
-    const ScopedDirectory directory_;
+    const ScopedDirectory directory_{"/tmp"};
     const std::string user_;
+    const bool is_secure_;
     const std::vector<int> ports_;
     std::vector<std::unique_ptr<ChildProcess>> servers_;
 };

@@ -228,3 +228,25 @@ TEST_CASE("what is not acknowledged throws, and names the servers but no passwor
         }
     }
 }
+
+TEST_CASE("servers that let in whom they know, by TLS, are named with a user and who signed their certificates",
+          "[nats]") {
+    if (std::system("openssl version >/dev/null 2>&1") != 0) {
+        WARN("skipped: no openssl to make a certificate with");
+        return;
+    }
+    NatsServers servers(1, "larder:hunter2", true);
+    StreamScene scene(servers);
+    scene.tell(1);
+    CHECK(scene.catch_up());
+    CHECK(scene.host.take() == Ids{1});
+    nats::ConnectionOptions stranger = servers.options();
+    SECTION("another password") { stranger.url.replace(stranger.url.find("hunter2"), 7, "hunter3"); }
+    SECTION("a certificate of nobody known") { stranger.ca_file.clear(); }
+    try {
+        StreamPublisher publisher(stranger, scene.database, Log{});
+        FAIL("let in");
+    } catch (const SourceError& error) {
+        CHECK_THAT(error.what(), Catch::Contains("check") && !Catch::Contains("hunter"));
+    }
+}

@@ -79,10 +79,8 @@ TEST_CASE("who may only read makes no trigger of the functions that have more ri
         "GRANT larder_reader TO reader; CREATE TABLE public.grades(task int, mark int)");
     school.sql(postgres::change_triggers_sql(school.writer, {"public.grades", "task"}));
     school.sql("TRUNCATE larder.outbox; SET ROLE reader; CREATE TEMP TABLE bait(assignment_id bigint, task int)");
-    const std::string function =
-        GENERATE("note_changes('everything')", "note_published()", "note_grades_" + std::string("%()"));
-    std::string name = function;
-    if (function.find('%') != std::string::npos)
+    std::string name = GENERATE(as<std::string>(), "note_changes('everything')", "note_published()", "of grades");
+    if (name == "of grades")
         name = school.writer.run("SELECT proname || '()' FROM pg_proc WHERE proname LIKE 'note_grades_%'").text(0, 0);
     CHECK_THROWS_WITH(school.sql("CREATE TRIGGER bite AFTER INSERT ON bait REFERENCING NEW TABLE AS after FOR EACH "
                                  "STATEMENT EXECUTE FUNCTION larder." +

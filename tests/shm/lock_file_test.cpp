@@ -30,9 +30,7 @@ namespace {
 constexpr std::uint32_t kLive = static_cast<std::uint32_t>(SlotState::live);
 
 /// As a program does that knows nothing of them.
-void close_descriptors() {
-    ::close_range(3, ~0U, 0);
-}
+void close_descriptors() { ::close_range(3, ~0U, 0); }
 
 bool is_locked(const LockFile& file, std::uint32_t byte) {
     auto asker = ChildProcess::start([&](Channel&) { return file.held_by_other(byte) ? 1 : 0; });

@@ -123,11 +123,12 @@ TEST_CASE("A position behind all marks that are left is known by the first one a
 TEST_CASE("A mark whose writer was killed in it is not believed, and the next one is", "[sync][crash][fork]") {
     Fixture f;
     const bool is_first = GENERATE(true, false);
+    const std::uint64_t next = kSyncMarks;
     if (!is_first) f.mark_up_to(kSyncMarks - 1);  // then the place has an older mark, of notice 1
     const std::string point = GENERATE("sync.mark.begun", "sync.mark.notice", "sync.mark.position", "sync.marked");
     ChildProcess victim = ChildProcess::start([&](Channel&) {
         testing::arm_crash(point);
-        f.sync.mark(1'000, 100'000);
+        f.sync.mark(next, 10 * next + 10);
         return 0;
     });
     REQUIRE(victim.wait().was_killed_by(SIGKILL));
@@ -135,11 +136,11 @@ TEST_CASE("A mark whose writer was killed in it is not believed, and the next on
     const std::optional<std::uint64_t> before = is_first ? std::nullopt : std::optional<std::uint64_t>(0);
     const std::uint64_t all = ~std::uint64_t{0} >> 1;
     const std::optional<std::uint64_t> last = is_first ? before : std::optional<std::uint64_t>(kSyncMarks - 1);
-    CHECK(f.sync.notice_seen_at(all) == (is_whole ? std::optional<std::uint64_t>(1'000) : last));
+    CHECK(f.sync.notice_seen_at(all) == (is_whole ? std::optional(next) : last));
     // Notice 1 of the older mark lay at 20; untouched it is known, else only the first one is.
     if (!is_first) CHECK(f.sync.notice_seen_at(29) == (point == "sync.mark.begun" ? 1 : 0));
-    f.sync.mark(1'001, 100'001);
-    CHECK(f.sync.notice_seen_at(all) == 1'001);
+    f.sync.mark(next + 1, 10 * next + 20);
+    CHECK(f.sync.notice_seen_at(all) == next + 1);
 }
 
 TEST_CASE("Marks of several writers at once are each whole", "[sync][tsan]") {

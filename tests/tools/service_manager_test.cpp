@@ -159,15 +159,15 @@ TEST_CASE("a service is ready once, when a worker listens and the relay has caug
     const ScopedVariable variable("NOTIFY_SOCKET", notify.path());
     ServiceManager manager;
     const ServiceManager::Clock::time_point now{1h};
-    manager.tell({2, 0, true}, now);
+    manager.tell({2, 0, true, true}, now);
     CHECK(notify.waiting() == "STATUS=0 of 2 workers listen\n");
     manager.tell({2, 1, false}, now);
     CHECK(notify.waiting() == "STATUS=1 of 2 workers listen; changes in the database are not relayed yet\n");
-    manager.tell({2, 1, true}, now);
+    manager.tell({2, 1, true, true}, now);
     CHECK(notify.waiting() == "READY=1\nSTATUS=1 of 2 workers listen\n");
-    manager.tell({2, 2, true}, now);
+    manager.tell({2, 2, true, true}, now);
     CHECK(notify.waiting() == "STATUS=2 of 2 workers listen\n");
-    manager.tell({2, 2, true}, now + 1h);
+    manager.tell({2, 2, true, true}, now + 1h);
     CHECK(notify.waiting().empty());
 }
 
@@ -210,7 +210,7 @@ TEST_CASE("a reload is told with its time, and the end of it", "[service manager
 
 TEST_CASE("nothing is told where no service manager is", "[service manager]") {
     ServiceManager manager;
-    manager.tell({2, 2, true}, ServiceManager::Clock::now());
+    manager.tell({2, 2, true, true}, ServiceManager::Clock::now());
     tools::notify_stopping();
     CHECK_FALSE(tools::take_passed_listener().is_open());
 }
