@@ -45,7 +45,7 @@ std::string one_line(const char* message) {
     std::string text = message == nullptr ? "" : message;
     while (!text.empty() && text.back() == '\n') text.pop_back();
     for (char& c : text)
-        if (c == '\n') c = ' ';
+        if (c == '\n' || c == '\t') c = ' ';
     return text;
 }
 
