@@ -18,8 +18,8 @@ struct TierDocument {
     std::string stream;
     std::uint64_t sequence = 0;       ///< 0: not known, not to be shared
     std::chrono::milliseconds ttl{};  ///< from made_at on
-    std::chrono::milliseconds
-        made_at{};  ///< by the wall clock of the host that computed it: only its age hangs on that
+    /// By the wall clock of the host that computed it: how long it lives hangs on that, not whether it is fresh.
+    std::chrono::milliseconds made_at{};
     std::vector<std::string> tags{};
 };
 

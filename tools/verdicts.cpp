@@ -79,7 +79,8 @@ private:
                         since, duration_text(given_.sync->degraded_after),
                         given_.sync->max_stale.count() == 0
                             ? std::string("not served")
-                            : fmt::format("served for {} more", duration_text(given_.sync->max_stale))));
+                            : fmt::format("served until {} have passed",
+                                          duration_text(given_.sync->degraded_after + given_.sync->max_stale))));
     }
 
     void judge_processes() {

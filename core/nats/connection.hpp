@@ -42,6 +42,12 @@ struct ConnectionOptions {
     std::chrono::milliseconds patience{};  ///< longest wait for each server at the connect, and for each answer
 };
 
+/// Where they name no patience of their own.
+inline ConnectionOptions with_patience(ConnectionOptions options, std::chrono::milliseconds usual) {
+    if (options.patience == std::chrono::milliseconds::zero()) options.patience = usual;
+    return options;
+}
+
 /// Connects at once. A connection that is lost is made anew by libnats, with whatever server of the cluster there is,
 /// for ever and every 100 ms; a server that says nothing for about 2 s is left. Every member throws SourceError, which
 /// names the servers and never a password. The first connection of a process ignores SIGPIPE in it. Threads: any. Fork:

@@ -14,11 +14,6 @@ using std::chrono::nanoseconds;
 
 constexpr int wanted_replicas = 3;
 
-ConnectionOptions with_patience(ConnectionOptions options) {
-    if (options.patience == milliseconds::zero()) options.patience = KeyValueTier::patience;
-    return options;
-}
-
 /// When the stream was made; a later one is newer.
 std::int64_t age_of(std::string_view stream) {
     const std::size_t slash = stream.rfind('/');
@@ -45,7 +40,7 @@ struct KeyValueTier::Found {
 };
 
 KeyValueTier::KeyValueTier(ConnectionOptions options, std::string_view database, KeyValueTierOptions tier)
-    : options_(with_patience(std::move(options))),
+    : options_(with_patience(std::move(options), patience)),
       tier_(tier),
       documents_(StreamNames(database).stream + "-DOCUMENTS"),
       leases_(StreamNames(database).stream + "-LEASES"),

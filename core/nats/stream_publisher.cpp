@@ -12,11 +12,6 @@ namespace {
 using Kind = NoticeMessage::Kind;
 using std::chrono::milliseconds;
 
-ConnectionOptions with_patience(ConnectionOptions options) {
-    if (options.patience == milliseconds::zero()) options.patience = StreamPublisher::patience;
-    return options;
-}
-
 std::string in_one_line(std::string_view text) {
     std::string line(text);
     std::replace(line.begin(), line.end(), '\n', ' ');
@@ -26,7 +21,7 @@ std::string in_one_line(std::string_view text) {
 }  // namespace
 
 StreamPublisher::StreamPublisher(ConnectionOptions options, std::string_view database, Log log)
-    : options_(with_patience(std::move(options))), names_(database), log_(std::move(log)) {
+    : options_(with_patience(std::move(options), patience)), names_(database), log_(std::move(log)) {
     connect();
     make_stream(*connection_, names_);
     if (!raise_copies(*connection_, names_.stream))

@@ -25,11 +25,6 @@ constexpr std::chrono::seconds abandoned{5};  // the stream forgets a listener t
 constexpr std::chrono::seconds fresh_enough{2};
 constexpr int max_of_step = 256;
 
-ConnectionOptions with_patience(ConnectionOptions options) {
-    if (options.patience == milliseconds::zero()) options.patience = StreamRelay::patience;
-    return options;
-}
-
 std::string_view header_of(const Message& message, const char* name) {
     const char* value = nullptr;
     return natsMsgHeader_Get(message.get(), name, &value) == NATS_OK && value != nullptr ? value : std::string_view();
@@ -77,7 +72,7 @@ struct StreamRelay::Delivery {
 
 StreamRelay::StreamRelay(ConnectionOptions options, std::string_view database, NoticeSink& sink, Log log,
                          milliseconds heartbeat)
-    : options_(with_patience(std::move(options))),
+    : options_(with_patience(std::move(options), patience)),
       names_(database),
       sink_(sink),
       log_(std::move(log)),

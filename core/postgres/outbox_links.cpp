@@ -118,9 +118,10 @@ void examine_replica(Connection& workers, Connection& relay, std::vector<Finding
     if (follows)
         findings.push_back({"replica", Severity::info, which + ", which follows.", "It asks for nothing."});
     else
-        findings.push_back({"replica_lag", Severity::warning,
-                            which + ", which is " + number(primary - replica) + " bytes behind, for over two seconds.",
-                            "See pg_stat_replication; what it does not contain yet is computed, and not kept."});
+        findings.push_back(
+            {"replica_lag", Severity::warning,
+             which + ", which is " + number(primary - replica) + " bytes behind, for over two seconds.",
+             "See pg_stat_replication; what it does not contain yet is waited for, two seconds at most."});
 }
 
 }  // namespace larder::postgres

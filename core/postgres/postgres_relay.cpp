@@ -105,11 +105,10 @@ void PostgresRelay::connect() {
     fresh->prepare("changes", select_changes("").c_str());
     fresh->prepare("changes_since", select_changes(or_written_since).c_str());
     fresh->prepare("remove", delete_old);
-    const std::string history = history_of(*fresh);
     run_ = fresh->run(select_run).text(0, 0);
     if (looks_ == Looks::when_elected)
         is_adopted_ = false;
-    else if (history != database_)
+    else if (const std::string history = history_of(*fresh); history != database_)
         adopt(history);
     connection_ = std::move(fresh);
     beat_at_ = {};
