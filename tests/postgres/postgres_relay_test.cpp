@@ -291,6 +291,9 @@ TEST_CASE("an outbox that came with a dump of another server is forgotten: it is
     sink.take_flushes();
     CHECK(relay.poll() == 0);
     CHECK(sink.take_flushes() == 0);
+    sink.take();
+    school.sql("INSERT INTO outbox(txid, assignment_id, kind) VALUES ('9000000001', 1, 'submission')");
+    CHECK(relay.poll() == 0);
     school.sql("UPDATE assignments SET title = 'x'; DELETE FROM outbox");
     relay.poll();
     CHECK(sink.take_flushes() == 1);  // what is removed unread is noticed, as ever
