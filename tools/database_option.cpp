@@ -21,7 +21,7 @@ CLI::Option* DatabaseOption::add_to(CLI::App& verb) {
 
 bool DatabaseOption::is_named() const {
     if (urls_.workers.empty() && !(urls_.relay.empty() && urls_.nats.empty()))
-        throw SourceError("--relay-db and --nats say how a database is followed: name it by --db");
+        throw UsageError("--relay-db and --nats say how a database is followed: name it by --db");
     return !urls_.workers.empty();
 }
 
@@ -33,7 +33,7 @@ const std::optional<OwnSchema>& DatabaseOption::schema() const {
 std::shared_ptr<const Database> DatabaseOption::database() const {
     if (database_ != nullptr) return database_;
     DatabaseUrls urls = urls_;
-    urls.shares_documents = !fleet_tier_.empty() && parse_switch(fleet_tier_);
+    if (!fleet_tier_.empty()) urls.shares_documents = parse_switch(fleet_tier_);
     database_ = open_database(urls, schema());
     return database_;
 }

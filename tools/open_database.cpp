@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/sqlite_database.hpp"
+#include "tools/verbs.hpp"
 
 namespace larder::tools {
 namespace {
@@ -91,12 +92,12 @@ std::string without_password(std::string url) {
 
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema) {
     if (urls.nats.empty() && (urls.shares_documents || !urls.nats_credentials.empty() || !urls.nats_ca.empty()))
-        throw SourceError("--fleet-tier, --nats-credentials and --nats-ca need servers: name them by --nats");
+        throw UsageError("--fleet-tier, --nats-credentials and --nats-ca need servers: name them by --nats");
     if (is_remote_url(urls.workers))
         return std::shared_ptr<const Database>(
             RemoteModule::loaded().open(urls, schema ? schema->statements() : std::string()));
     if (!urls.relay.empty() || !urls.nats.empty() || urls.shares_documents)
-        throw SourceError(
+        throw UsageError(
             "--relay-db, --nats and --fleet-tier are for postgres:// databases: a SQLite file is this host's alone");
     return std::make_shared<const SqliteDatabase>(urls.workers, schema);
 }

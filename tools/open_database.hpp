@@ -12,7 +12,8 @@
 namespace larder::tools {
 
 /// postgres://... and postgresql://... are opened by a module, larder-fleet.so, which is loaded for them alone: from
-/// the program's own directory, or where it was installed beside it. All others name a SQLite file. Throws SourceError.
+/// the program's own directory, or where it was installed beside it. All others name a SQLite file. Throws SourceError;
+/// UsageError where these do not go together.
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema);
 
 /// It is opened by the module.

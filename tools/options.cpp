@@ -132,7 +132,7 @@ constexpr std::array kTable = {
 
     OptionRow{"db", "--db", "LARDER_DB", "URL", "",
         "The database: the path of a SQLite file, or postgres://USER@HOST/NAME", Group::service, nullptr},
-    OptionRow{"relay-db", "--relay-db", "LARDER_RELAY_DB", "URL", "as --db",
+    OptionRow{"relay-db", "--relay-db", "LARDER_RELAY_DB", "URL", "as --db; with --nats none: this host only listens",
         "The same postgres:// database for the relay, whose role reads the outbox, too", Group::service, nullptr},
     OptionRow{"nats", "--nats", "LARDER_NATS", "URL", "none: each host reads the outbox",
         "NATS servers through which the hosts of a fleet are told: nats://HOST:PORT,...", Group::service, nullptr},

@@ -45,7 +45,7 @@ void Fills::get(std::uint32_t number) {
     Fill& fill = fills_[number];
     fill.seen = notices_.known(fill.host);
     const bool is_taken =
-        nats_.read(fill.host, costs_.kv_get_us, [this, number] { take_or(number, &Fills::create_lease); });
+        nats_.read_document(costs_.kv_get_us, [this, number] { take_or(number, &Fills::create_lease); });
     if (!is_taken) refuse(number);
 }
 
@@ -77,7 +77,7 @@ void Fills::create_lease(std::uint32_t number) {
 
 void Fills::look_again(std::uint32_t number) {
     const Fill& fill = fills_[number];
-    const bool is_taken = nats_.read(fill.host, costs_.kv_get_us, [this, number] { take_or(number, &Fills::compute); });
+    const bool is_taken = nats_.read_document(costs_.kv_get_us, [this, number] { take_or(number, &Fills::compute); });
     if (!is_taken) compute(number);
 }
 

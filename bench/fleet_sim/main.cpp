@@ -32,30 +32,39 @@ struct Settings {
 void add_options(CLI::App& app, Settings& settings) {
     Scenario& scenario = settings.scenario;
     app.add_option("--costs", settings.costs, "measured costs (larder_fleet_costs writes them)")->capture_default_str();
-    app.add_option("--hosts", settings.hosts, "hosts of the fleet")->delimiter(',')->capture_default_str();
+    app.add_option("--hosts", settings.hosts, "hosts of the fleet")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     app.add_option("--changes", settings.changes, "changes a second in the fleet")
         ->delimiter(',')
+        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
-    app.add_option("--views", settings.views, "views a second at each host")->delimiter(',')->capture_default_str();
+    app.add_option("--views", settings.views, "views a second at each host")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     app.add_option("--modes", settings.modes, "outbox, stream")
         ->delimiter(',')
         ->check(CLI::IsMember({"outbox", "stream"}));
-    app.add_option("--tiers", settings.tiers, "second tier: off, on")
+    app.add_option("--tiers", settings.tiers, "second tier: off, on; on with the stream alone")
         ->delimiter(',')
         ->check(CLI::IsMember({"off", "on"}));
     app.add_option("--assignments", scenario.assignments)->check(CLI::Range(1, 1'000'000))->capture_default_str();
     app.add_option("--seconds", scenario.measured_s, "simulated and measured, after 3 seconds that are not")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    app.add_option("--compute-ms", settings.compute_ms,
-                   "of the database's processor for a document (else as measured)");
+    app.add_option("--compute-ms", settings.compute_ms, "of the database's processor for a document (else as measured)")
+        ->check(CLI::PositiveNumber);
     app.add_flag("--apart", settings.apart, "changes are popular with other assignments than views are");
     app.add_flag("--plain", settings.plain, "notices go to subscribers of the subject, not to ordered consumers");
     app.add_flag("--every-view", scenario.every_view, "each view is an event (slow)");
     app.add_option("--seed", scenario.seed)->capture_default_str();
     app.add_flag("--limits", settings.limits, "find how many hosts each mode carries, too");
-    app.add_flag("--no-table", settings.no_table, "nothing but the limits");
-    app.add_option("--most-hosts", settings.most_hosts, "that are tried for a limit")->capture_default_str();
+    app.add_flag("--no-table", settings.no_table, "nothing but the limits")->needs("--limits");
+    app.add_option("--most-hosts", settings.most_hosts, "that are tried for a limit")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     app.add_option("--json", settings.json, "a file for all of it");
 }
 
@@ -117,6 +126,7 @@ int run(int argc, char** argv) {
     json::array rows;
     run_table(settings, costs, rows);
     run_limits(settings, costs, rows);
+    if (rows.empty()) throw std::runtime_error("nothing to simulate: the second tier goes with the stream alone");
     if (settings.json.empty()) return 0;
     std::ofstream file(settings.json);
     file << "{\"compute_us\": " << costs.compute_us << ", \"rows\": [\n";

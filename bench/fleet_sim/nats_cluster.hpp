@@ -39,12 +39,16 @@ public:
             for (std::size_t other = 1; other < size(); ++other) server(stream + other).submit(follower_us / 1e6, {});
         return is_taken;
     }
-    bool read(std::uint32_t host, double work_us, Action done) {
-        return server(host).submit(work_us / 1e6,
-                                   [this, done = std::move(done)] { queue_.after(costs_.round_trip_us / 1e6, done); });
-    }
+    /// By the server that leads the documents.
+    bool read_document(double work_us, Action done) { return ask(leader_of(documents), work_us, std::move(done)); }
+    /// By the one that the host is connected to.
+    bool ask(std::uint32_t host, double work_us, Action done) { return ask(server(host), work_us, std::move(done)); }
 
 private:
+    bool ask(Engine& server, double work_us, Action done) {
+        return server.submit(work_us / 1e6,
+                             [this, done = std::move(done)] { queue_.after(costs_.round_trip_us / 1e6, done); });
+    }
     /// The way of the host, that of the replication, and what is no processor's time.
     double wait_of_write_s() const {
         const double replicas_us = size() > 1 ? costs_.round_trip_us + costs_.replicate_us : 0;

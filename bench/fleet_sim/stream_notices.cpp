@@ -89,7 +89,7 @@ Position StreamNotices::known(std::uint32_t host) const {
 void StreamNotices::ask(std::uint32_t host) {
     queue_.after(scenario_.ask_interval_s, [this, host] { ask(host); });
     const double asked_at_s = queue_.now_s();
-    nats_.read(host, costs_.ask_us, [this, asked_at_s] {
+    nats_.ask(host, costs_.ask_us, [this, asked_at_s] {
         relay_.submit(costs_.relay_answer_us / 1e6,
                       [this, asked_at_s] { counts_.answers.add(queue_.now_s() - asked_at_s); });
     });

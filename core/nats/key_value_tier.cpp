@@ -117,15 +117,20 @@ void KeyValueTier::open_leases() {
     add_stream(*connection_, config);
 }
 
+std::string KeyValueTier::subject_of(std::string_view key) const {
+    return "$KV." + documents_ + "." + tier_key_of(key);
+}
+
+/// By the server that leads: kvStore_Get may ask another, which has not heard of a put that was acknowledged.
 KeyValueTier::Found KeyValueTier::find(std::string_view key) {
-    kvEntry* found = nullptr;
-    const natsStatus status = kvStore_Get(&found, bucket_.get(), tier_key_of(key).c_str());
-    const Owned<kvEntry> entry(found);
-    if (status == NATS_NOT_FOUND) return {};
-    connection_->check(status, "read the bucket " + documents_ + " of");
-    const std::string_view value(static_cast<const char*>(kvEntry_Value(found)),
-                                 static_cast<std::size_t>(kvEntry_ValueLen(found)));
-    return {kvEntry_Revision(found), decode_document(key, value)};
+    natsMsg* found = nullptr;
+    jsErrCode code{};
+    const natsStatus status = js_GetLastMsg(&found, connection_->jet_stream(), ("KV_" + documents_).c_str(),
+                                            subject_of(key).c_str(), nullptr, &code);
+    const Message message(found);
+    if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr) return {};
+    connection_->check(status, "read the bucket " + documents_ + " of", code);
+    return {natsMsg_GetSequence(found), decode_document(key, data_of(message))};
 }
 
 /// Where the present one is that which it replaces (0: there is none).
@@ -161,7 +166,7 @@ bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
     return reach(false, [&] {
         const std::string value = encode_document(key, document);
         if (static_cast<std::int64_t>(value.size()) > natsConnection_GetMaxPayload(connection_->get())) return false;
-        const std::string subject = "$KV." + documents_ + "." + tier_key_of(key);
+        const std::string subject = subject_of(key);
         for (int attempt = 0; attempt < max_attempts; ++attempt) {
             const Found present = find(key);
             if (present.document && is_later(*present.document, document)) return false;

@@ -22,8 +22,9 @@ struct KeyValueTierOptions {
 /// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS, and a stream for the leases,
 /// LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody delete), in the servers' memory, made by who comes first;
 /// options count then only. After an error nothing is asked for `retreat`.
-///  1. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
-///  2. A lease is the message that was stored where there was none. It is deleted by its number: one that expired, and
+///  1. Documents are read from the server that leads the bucket: who has taken the lease sees what its last holder put.
+///  2. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
+///  3. A lease is the message that was stored where there was none. It is deleted by its number: one that expired, and
 ///     was taken by another, is another message.
 /// Threads: one. Fork: see Connection.
 class KeyValueTier final : public DocumentTier {
@@ -56,6 +57,7 @@ private:
     void connect();
     void open_documents();
     void open_leases();
+    std::string subject_of(std::string_view key) const;
     Found find(std::string_view key);
     Stored store(const std::string& subject, std::string_view value, std::uint64_t replaces);
 

@@ -29,10 +29,13 @@ std::string select_holder(std::int32_t lock) {
            from_relay_lock_holder(lock);
 }
 
-// Rows of transactions from the snapshot's xmin on are read again by each look, as long as that is open.
+// Rows of transactions from the snapshot's xmin on are read again by each look, as long as that is open. Its own age is
+// seen where it is of the same role, or pg_read_all_stats is granted; else that of the rows.
 constexpr const char* select_rows =
     "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(at))::bigint, 0), count(*) FILTER (WHERE "
-    "is_open), coalesce((extract(epoch FROM clock_timestamp() - min(at) FILTER (WHERE is_open)))::bigint, 0) FROM "
+    "is_open), coalesce((extract(epoch FROM clock_timestamp() - least(min(at) FILTER (WHERE is_open), (SELECT "
+    "min(xact_start) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()))))::bigint, "
+    "0) FROM "
     "(SELECT at, txid >= pg_snapshot_xmin(pg_current_snapshot()) is_open FROM outbox) kept";
 
 void examine_relay(Connection& relay, std::int32_t lock, std::vector<Finding>& findings) {

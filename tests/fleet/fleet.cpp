@@ -25,6 +25,12 @@ struct Arguments {
     std::string command;  ///< all of them, as they were given
     bool lists = false;
 
+    /// How many cases are wanted, and can be had.
+    std::size_t matches(bool with_nats) const {
+        std::size_t count = wants(kManyCommits) ? 1 : 0;
+        for (const Case& one : all_cases()) count += wants(one.name) && (with_nats || !one.needs_nats) ? 1 : 0;
+        return count;
+    }
     bool wants(const std::string& name) const {
         return only.empty() || std::find(only.begin(), only.end(), name) != only.end();
     }
@@ -63,6 +69,8 @@ int run(Arguments arguments) {
         print_result(result);
         results.push_back(std::move(result));
     };
+    if (arguments.matches(settings.abilities.uses_nats) == 0)
+        throw std::runtime_error("no such case (--list), or one that needs --nats");
     print_heading();
     for (const Case& one : all_cases())
         if (arguments.wants(one.name) && (settings.abilities.uses_nats || !one.needs_nats)) add(play(one, settings));

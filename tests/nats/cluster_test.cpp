@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -88,4 +89,23 @@ TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
     TierLease lease;
     CHECK(eventually([&] { return (lease = tier.take_lease("k")).state != TierLease::State::unreachable; }));
     CHECK(lease.state == TierLease::State::held);
+}
+
+TEST_CASE("what one host has put the others see at once, whichever server they are connected to", "[nats]") {
+    NatsServers servers(3);
+    std::vector<std::unique_ptr<nats::KeyValueTier>> hosts;
+    for (std::size_t i = 0; i < servers.count(); ++i)
+        hosts.push_back(std::make_unique<nats::KeyValueTier>(
+            nats::ConnectionOptions{.url = "nats://" + servers.host(i), .patience = std::chrono::seconds(2)}, "d"));
+    REQUIRE(eventually([&] { return hosts[0]->is_there(); }));
+    int unseen = 0;
+    for (std::uint64_t sequence = 1; sequence <= 300; ++sequence) {
+        TierDocument document;
+        document.bytes = "x";
+        document.stream = "S/1";
+        document.sequence = sequence;
+        REQUIRE(hosts[sequence % 3]->put("k", document));
+        for (const auto& host : hosts) unseen += host->get("k").value_or(TierDocument{}).sequence == sequence ? 0 : 1;
+    }
+    CHECK(unseen == 0);
 }

@@ -289,7 +289,14 @@ TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]"
     }
     office.run_sql("UPDATE larder.submissions SET score = 1");
     examine();
-    CHECK_THAT(findings, Catch::Contains("nobody_relays ") && Catch::Contains("outbox_lag "));
+    CHECK_THAT(findings, Catch::Contains("nobody_relays ") && Catch::Contains("outbox_lag ") &&
+                             !Catch::Contains("long_transaction "));
+    postgres::Connection slow({.url = office.url, .patience = std::chrono::seconds(20)});
+    slow.run("BEGIN; UPDATE larder.submissions SET score = 2");
+    office.run_sql(
+        "INSERT INTO larder.outbox(assignment_id, kind, at) VALUES (1, 'submission', now() - interval '1 hour')");
+    examine();
+    CHECK_THAT(findings, Catch::Contains("long_transaction ") && Catch::Contains("outbox_kept "));
     server.stop();
     examine();
     CHECK_THAT(findings, Catch::Contains("database_unreachable "));
@@ -303,6 +310,11 @@ TEST_CASE("options that nothing would come of are refused", "[postgres]") {
         return office.run(office.with_database(std::move(more))).err;
     };
     CHECK_THAT(refusal({"--fleet-tier", "true"}), Catch::Contains("name them by --nats"));
+    std::ofstream(office.file("larder.toml")) << "[serve]\ndb = \"" << office.url_of("web") << "\"\nrelay-db = \""
+                                              << office.url_of("relay") << "\"\nfleet-tier = true\n";
+    CHECK_THAT(office.run({"config", "--check", "--config", office.file("larder.toml")}).out +
+                   office.run({"config", "--check", "--config", office.file("larder.toml")}).err,
+               Catch::Contains("name them by --nats"));
     CHECK_THAT(refusal({"--nats-credentials", "x"}), Catch::Contains("name them by --nats"));
     CHECK_THAT(office.run({"listen", "--nats", "nats://127.0.0.1:1"}).err, Catch::Contains("name it by --db"));
 }

@@ -114,8 +114,8 @@ TEST_CASE("A cache whose database is not followed is degraded", "[top]") {
                           "before is not served; "));
     evidence.sync->age.reset();
     evidence.sync->max_stale = std::chrono::seconds(30);
-    CHECK_THAT(first(evidence).text,
-               Catch::Contains("followed since the cache was made") && Catch::Contains("is served until 32.0s have passed;"));
+    CHECK_THAT(first(evidence).text, Catch::Contains("followed since the cache was made") &&
+                                         Catch::Contains("is served until 32.0s have passed;"));
 }
 
 TEST_CASE("A counter of trouble is told with what to do about it", "[top]") {
