@@ -96,14 +96,18 @@ TEST_CASE("what one host has put the others see at once, whichever server they a
     std::vector<std::unique_ptr<nats::KeyValueTier>> hosts;
     for (std::size_t i = 0; i < servers.count(); ++i)
         hosts.push_back(std::make_unique<nats::KeyValueTier>(
-            nats::ConnectionOptions{.url = "nats://" + servers.host(i), .patience = std::chrono::seconds(2)}, "d"));
+            nats::ConnectionOptions{.url = "nats://" + servers.host(i), .patience = std::chrono::seconds(20)}, "d"));
     REQUIRE(eventually([&] { return hosts[0]->is_there(); }));
+    std::vector<std::jthread> others;  // so that servers have something to catch up with
+    for (std::size_t i = 0; i < 4; ++i)
+        others.emplace_back([&, i](std::stop_token stop) {
+            nats::KeyValueTier busy({.url = "nats://" + servers.host(i % 3), .patience = std::chrono::seconds(20)}, "d");
+            TierDocument document{.bytes = std::string(20'000, 'x'), .stream = "S/1"};
+            while (!stop.stop_requested()) busy.put("busy" + std::to_string(++document.sequence % 9), document);
+        });
     int unseen = 0;
-    for (std::uint64_t sequence = 1; sequence <= 300; ++sequence) {
-        TierDocument document;
-        document.bytes = "x";
-        document.stream = "S/1";
-        document.sequence = sequence;
+    for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
+        const TierDocument document{.bytes = "x", .stream = "S/1", .sequence = sequence};
         REQUIRE(hosts[sequence % 3]->put("k", document));
         for (const auto& host : hosts) unseen += host->get("k").value_or(TierDocument{}).sequence == sequence ? 0 : 1;
     }
