@@ -89,7 +89,7 @@ void examine_counters(const SegmentView& view, std::vector<Finding>& findings) {
 /// Many sweeping notices within a short time.
 void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<Finding>& findings) {
     constexpr std::int64_t kRecentNs = 60'000'000'000;
-    constexpr std::ptrdiff_t kMany = 10;
+    constexpr std::ptrdiff_t kMany = 20;
     const std::vector<NoticeFacts> notices = read_notices(view);
     const auto sweeping = std::count_if(notices.begin(), notices.end(), [now_ns](const NoticeFacts& notice) {
         return (notice.kind == FenceKind::everything || notice.kind == FenceKind::name_space) &&
@@ -99,7 +99,9 @@ void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<F
     findings.push_back(
         {"invalidation_storm", Severity::warning,
          number(static_cast<std::uint64_t>(sweeping)) + " notices of the last minute named a namespace or everything.",
-         "Name keys or tags, so that only what changed is computed again."});
+         "Name keys or tags, so that only what changed is computed again; or see in the service's log why it did not "
+         "know "
+         "what had changed."});
 }
 
 void examine_sync(const SegmentView& view, std::int64_t now_ns, std::vector<Finding>& findings) {

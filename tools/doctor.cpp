@@ -57,9 +57,8 @@ std::vector<shm::Finding> examine_all(const Arguments& arguments) {
     std::vector<shm::Finding> findings;
     const std::optional<shm::Segment> segment = examine_cache(arguments, findings);
     if (!arguments.database.is_named()) return findings;
-    ToldPosition told;
-    if (segment) told = [&segment] { return position_of(segment->view()); };
-    examine_database(arguments.database, told, findings);
+    const std::optional<shm::SegmentView> view = segment ? std::optional(segment->view()) : std::nullopt;
+    examine_database(arguments.database, view ? &*view : nullptr, findings);
     return findings;
 }
 

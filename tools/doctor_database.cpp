@@ -3,19 +3,33 @@
 #include <string>
 
 #include "shm/entry_cursor.hpp"
+#include "shm/inspector.hpp"
+#include "shm/segment.hpp"
 #include "tools/inspection.hpp"
 
 namespace larder::tools {
 
+namespace {
+
+/// How far the cache's listener has been told, by the cache's own entry.
 std::optional<OutboxPosition> position_of(const shm::SegmentView& view) {
     const std::optional<shm::Entry> entry = shm::find_entry(view, position_key, true, segment_now_ns());
     if (!entry || entry->state != shm::EntryState::live) return std::nullopt;
     return OutboxPosition::parse(entry->value);
 }
 
-void examine_database(const DatabaseOption& option, const ToldPosition& told, std::vector<shm::Finding>& findings) {
+}  // namespace
+
+void examine_database(const DatabaseOption& option, const shm::SegmentView* view, std::vector<shm::Finding>& findings) {
     try {
         const std::shared_ptr<const Database> database = option.database();
+        const std::string served = view == nullptr ? "" : shm::read_identity(*view), named = database->identity();
+        if (!served.empty() && served != shm::stored_identity(named))
+            findings.push_back({"other_database", shm::Severity::error,
+                                "The cache serves " + served + ", and " + option.name() + " is " + named + ".",
+                                "Name the database of the service, or make the cache anew (`larder rm`)."});
+        ToldPosition told;
+        if (view != nullptr) told = [view] { return position_of(*view); };
         for (const std::string& unprepared : database->findings())
             findings.push_back({"database_unprepared", shm::Severity::error,
                                 "The database " + option.name() + " is not prepared: " + unprepared + ".",

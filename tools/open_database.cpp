@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -59,15 +60,45 @@ private:
     }
 };
 
-/// Of servers with commas between.
+constexpr std::string_view hidden = "...";
+
+/// Of servers with commas between; what is neither a host nor its port is part of a password that has a comma.
 std::string without_users(const std::string& servers) {
     std::string shown;
     for (std::size_t at = 0; at <= servers.size();) {
         const std::size_t end = std::min(servers.find(',', at), servers.size());
         std::string server = servers.substr(at, end - at);
         const std::size_t scheme = server.find("://"), user = scheme == std::string::npos ? 0 : scheme + 3;
-        if (const std::size_t last = server.rfind('@'); last != std::string::npos) server.erase(user, last + 1 - user);
+        if (const std::size_t last = server.rfind('@'); last != std::string::npos)
+            server.erase(user, last + 1 - user);
+        else if (const std::size_t port = server.find(':', user);
+                 port != std::string::npos && server.find_first_not_of("0123456789]:", port) != std::string::npos)
+            server.replace(user, std::string::npos, hidden);
         shown += (at == 0 ? "" : ",") + server;
+        at = end + 1;
+    }
+    return shown;
+}
+
+/// Those that say where and how, and nothing else.
+std::string without_secrets(const std::string& parameters) {
+    constexpr std::array<std::string_view, 10> known{"host",
+                                                     "hostaddr",
+                                                     "port",
+                                                     "user",
+                                                     "dbname",
+                                                     "sslmode",
+                                                     "sslrootcert",
+                                                     "target_session_attrs",
+                                                     "application_name",
+                                                     "connect_timeout"};
+    std::string shown;
+    for (std::size_t at = 0; at < parameters.size();) {
+        const std::size_t end = std::min(parameters.find('&', at), parameters.size());
+        const std::string parameter = parameters.substr(at, end - at);
+        const std::string name = parameter.substr(0, parameter.find('='));
+        const bool is_known = std::find(known.begin(), known.end(), name) != known.end();
+        shown += (at == 0 ? "?" : "&") + (is_known ? parameter : std::string(hidden));
         at = end + 1;
     }
     return shown;
@@ -78,16 +109,20 @@ std::string without_users(const std::string& servers) {
 bool is_remote_url(std::string_view url) { return url.starts_with("postgres://") || url.starts_with("postgresql://"); }
 
 std::string without_password(std::string url) {
-    if (url.starts_with("nats://") || url.starts_with("tls://")) return without_users(url);
-    const std::size_t scheme_end = url.find("://");
-    if (scheme_end == std::string::npos) return url;
-    const std::size_t user = scheme_end + 3, authority_end = std::min(url.find_first_of("/?", user), url.size());
-    const std::size_t at = url.rfind('@', authority_end), colon = url.find(':', user);
-    if (at != std::string::npos && at > user && colon < at) url.erase(colon, at - colon);
-    constexpr std::string_view parameter = "password=";
-    const std::size_t secret = url.find(parameter, user);
-    if (secret != std::string::npos) url.erase(secret, std::min(url.find('&', secret), url.size()) - secret);
-    return url;
+    const std::size_t at = url.rfind('@'), colon = url.find(':');
+    if (url.find("password=") != std::string::npos && !is_remote_url(url)) return std::string(hidden);
+    if (!is_remote_url(url))
+        return at != std::string::npos && colon < at && !url.starts_with("sqlite:") ? without_users(url) : url;
+    const std::size_t user = url.find("://") + 3;
+    // A password that is not escaped may have any character: the last @ ends it.
+    const std::size_t query = url.find('?', at == std::string::npos ? user : at);
+    const std::string parameters = query == std::string::npos ? "" : without_secrets(url.substr(query + 1));
+    url.erase(std::min(query, url.size()));
+    if (at != std::string::npos) {
+        const std::size_t secret = std::min(url.find_first_of(":/?", user), at);
+        url.erase(secret, at - secret);
+    }
+    return url + parameters;
 }
 
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema) {
@@ -96,6 +131,9 @@ std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const st
     if (is_remote_url(urls.workers))
         return std::shared_ptr<const Database>(
             RemoteModule::loaded().open(urls, schema ? schema->statements() : std::string()));
+    const bool is_meant = urls.workers.starts_with("postgres") && urls.workers.find_first_of(":@") != std::string::npos;
+    if (is_meant || urls.workers.find("password=") != std::string::npos)
+        throw UsageError("--db: write postgres://USER@HOST:PORT/DATABASE");
     if (!urls.relay.empty() || !urls.nats.empty() || urls.shares_documents)
         throw UsageError(
             "--relay-db, --nats and --fleet-tier are for postgres:// databases: a SQLite file is this host's alone");

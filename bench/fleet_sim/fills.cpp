@@ -76,7 +76,6 @@ void Fills::create_lease(std::uint32_t number) {
 }
 
 void Fills::look_again(std::uint32_t number) {
-    const Fill& fill = fills_[number];
     const bool is_taken = nats_.read_document(costs_.kv_get_us, [this, number] { take_or(number, &Fills::compute); });
     if (!is_taken) compute(number);
 }

@@ -1,5 +1,7 @@
 #include "core/fleet/fleet_database.hpp"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -19,6 +21,15 @@ constexpr std::chrono::seconds doctor_patience{5};
 
 nats::ConnectionOptions FleetDatabase::servers() const {
     return {.url = urls().nats, .credentials_file = urls().nats_credentials, .ca_file = urls().nats_ca};
+}
+
+std::vector<std::string> FleetDatabase::findings() const {
+    std::vector<std::string> findings = PostgresDatabase::findings();
+    for (const std::string& file : {urls().nats_credentials, urls().nats_ca})
+        if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
+            findings.push_back("the file " + file +
+                               " (--nats-credentials, --nats-ca) cannot be read: check its path and mode");
+    return findings;
 }
 
 std::vector<shm::Finding> FleetDatabase::examine_links(const ToldPosition& told) const {

@@ -13,6 +13,7 @@ public:
     /// With NATS servers.
     using PostgresDatabase::PostgresDatabase;
 
+    std::vector<std::string> findings() const override;
     std::vector<shm::Finding> examine_links(const ToldPosition& told) const override;
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
     std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const override;

@@ -38,6 +38,9 @@ std::string server_of(const std::string& url, int& others) {
         if (keyword == "dbname") database = option->val;
     }
     others = static_cast<int>(std::count(host.begin(), host.end(), ','));
+    // Of a URL whose password has an @ or a / that is not escaped, parts of it are taken for the rest.
+    for (std::string* const part : {&host, &database}) part->erase(0, part->rfind('@') + 1);
+    if (port.find_first_not_of("0123456789,") != std::string::npos) port.clear();
     return (user.empty() ? "" : user + "@") + host + (port.empty() ? "" : ":" + port) + "/" + database;
 }
 
@@ -51,7 +54,7 @@ std::string one_line(const char* message) {
 
 std::string remedy_for(std::string_view sqlstate) {
     if (sqlstate == "42P01" || sqlstate == "3F000" || sqlstate == "42703")
-        return "make its tables with `larder import`, or check the views of --schema";
+        return "make its tables with `larder import`, grant the role larder_reader, or check the views of --schema";
     if (sqlstate == "42501") return "grant the role larder_reader, and larder_relay to who relays";
     if (sqlstate == "25006") return "it is a replica: name the server that writes";
     if (sqlstate == "57014" || sqlstate == "55P03") return "somebody keeps a lock for long; try again when he is done";

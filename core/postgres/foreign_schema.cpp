@@ -46,12 +46,14 @@ constexpr const char* select_publications =
 // share.
 constexpr const char* select_triggers_sql = R"(
 WITH named AS (
-    SELECT attrelid::regclass AS oid, quote_ident(attname) AS of,
+    SELECT attrelid::regclass AS oid, (SELECT coalesce(nullif(typbasetype, 0), t.oid) IN ('int2'::regtype,
+            'int4'::regtype, 'int8'::regtype) FROM pg_type t WHERE t.oid = atttypid) AS is_id,
+        quote_ident(attname) AS of,
         quote_ident('note_' || left(relname, 40) || '_' || substr(md5(attrelid::regclass::text), 1, 8)) AS note
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
     WHERE attrelid = $1::oid AND attname = $2::text AND attnum > 0 AND NOT attisdropped
 )
-SELECT format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
+SELECT CASE WHEN is_id THEN format($sql$CREATE OR REPLACE FUNCTION larder.%1$s() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $body$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
@@ -78,7 +80,7 @@ CREATE OR REPLACE TRIGGER larder_deleted AFTER DELETE ON %3$s REFERENCING OLD TA
     FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
 CREATE OR REPLACE TRIGGER larder_truncated AFTER TRUNCATE ON %3$s
     FOR EACH STATEMENT EXECUTE FUNCTION larder.%1$s();
-$sql$, note, of, oid) FROM named)";
+$sql$, note, of, oid) END FROM named)";
 
 }  // namespace
 
@@ -118,6 +120,9 @@ std::string change_triggers_sql(Connection& connection, const WatchedTable& tabl
     connection.see_public(false);
     connection.prepare("triggers", select_triggers_sql);
     const Rows rows = connection.ask("triggers", {oid, table.assignment_column});
+    if (rows.count() != 0 && rows.is_null(0, 0))
+        throw SourceError("the column " + table.assignment_column + " of " + table.name +
+                          " has no whole numbers: name the one with the assignment's id");
     if (rows.count() == 0)
         throw SourceError("the table " + table.name + " has no column " + table.assignment_column +
                           ": name the one with the assignment's id");

@@ -1,5 +1,7 @@
 #include "core/postgres/postgres_database.hpp"
 
+#include <utility>
+
 #include "core/postgres/connection.hpp"
 #include "core/postgres/foreign_schema.hpp"
 #include "core/postgres/outbox_links.hpp"
@@ -17,6 +19,10 @@ constexpr std::chrono::minutes install_patience{10};  // for the locks of tables
 constexpr const char* select_identity =
     "SELECT 'postgresql ' || (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database())";
+constexpr const char* select_place =
+    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || (SELECT oid FROM pg_database WHERE datname = "
+    "current_database()), CASE WHEN pg_is_in_recovery() THEN '' ELSE "
+    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END";
 constexpr const char* select_rights =
     "SELECT to_regclass('larder.outbox') IS NOT NULL, coalesce(has_schema_privilege(to_regnamespace('larder'), "
     "'USAGE'), "
@@ -27,6 +33,12 @@ constexpr const char* select_rights =
 
 Connection connected(const std::string& url, std::chrono::milliseconds longest = patience) {
     return Connection({.url = url, .name = "larder", .must_write = false, .patience = longest});
+}
+
+/// Which database of which server, and which of its histories where it writes.
+std::pair<std::string, std::string> place_of(Connection& connection) {
+    const Rows place = connection.run(select_place);
+    return {std::string(place.text(0, 0)), std::string(place.text(0, 1))};
 }
 
 }  // namespace
@@ -46,6 +58,20 @@ std::unique_ptr<SubmissionSource> PostgresDatabase::open_source() const {
     return std::make_unique<PostgresSource>(urls_.workers, views_);
 }
 
+/// What is told must be told of what is read.
+void PostgresDatabase::find_other_database(std::vector<std::string>& findings) const {
+    if (urls_.relay.empty()) return;
+    Connection workers = connected(urls_.workers), relay = connected(urls_.relay);
+    const auto [its_database, its_history] = place_of(workers);
+    const auto [told_database, told_history] = place_of(relay);
+    const bool is_old = !its_history.empty() && !told_history.empty() && its_history != told_history;
+    if (its_database != told_database || is_old)
+        findings.push_back(
+            workers.server() + " (--db) and " + relay.server() + " (--relay-db) are not " +
+            (is_old ? "the same any more: one goes on by itself since a fail-over" : "the same database") +
+            ", so that nobody would be told of what changes: name the same, or a replica of it by --db");
+}
+
 /// Of the role that relays.
 void PostgresDatabase::find_rights(std::vector<std::string>& findings) const {
     Connection connection = connected(relay_url());
@@ -63,6 +89,7 @@ std::vector<std::string> PostgresDatabase::findings() const {
     std::vector<std::string> findings;
     const bool only_listens = !urls_.nats.empty() && urls_.relay.empty();
     if (!only_listens) find_rights(findings);
+    find_other_database(findings);
     if (views_.empty()) return findings;
     Connection reader = connected(urls_.workers);
     apply_views(reader, views_);

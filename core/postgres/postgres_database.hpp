@@ -35,6 +35,7 @@ protected:
 private:
     const std::string& relay_url() const { return urls_.relay.empty() ? urls_.workers : urls_.relay; }
     void find_rights(std::vector<std::string>& findings) const;
+    void find_other_database(std::vector<std::string>& findings) const;
 
     const DatabaseUrls urls_;
     const std::string views_;

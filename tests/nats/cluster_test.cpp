@@ -101,7 +101,8 @@ TEST_CASE("what one host has put the others see at once, whichever server they a
     std::vector<std::jthread> others;  // so that servers have something to catch up with
     for (std::size_t i = 0; i < 4; ++i)
         others.emplace_back([&, i](std::stop_token stop) {
-            nats::KeyValueTier busy({.url = "nats://" + servers.host(i % 3), .patience = std::chrono::seconds(20)}, "d");
+            nats::KeyValueTier busy({.url = "nats://" + servers.host(i % 3), .patience = std::chrono::seconds(20)},
+                                    "d");
             TierDocument document{.bytes = std::string(20'000, 'x'), .stream = "S/1"};
             while (!stop.stop_requested()) busy.put("busy" + std::to_string(++document.sequence % 9), document);
         });

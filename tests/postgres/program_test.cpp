@@ -302,6 +302,24 @@ TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]"
     CHECK_THAT(findings, Catch::Contains("database_unreachable "));
 }
 
+TEST_CASE("two databases are not taken for one, nor a text for an assignment's id", "[postgres]") {
+    Office office, other;
+    office.make_school();
+    other.make_school();
+    const CommandResult refused =
+        office.run({"analytics", "1", "--db", office.url_of("web"), "--relay-db", other.url_of("relay")});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("are not the same database"));
+    CHECK(office.state_of("1") == "miss");
+    CHECK_THAT(office.run({"doctor", "--db", other.url_of("web"), "--relay-db", other.url_of("relay")}).out,
+               Catch::Contains("other_database: "));
+    office.run_sql("CREATE TABLE tasks(id int PRIMARY KEY, name text)");
+    const CommandResult text =
+        office.run({"triggers", "--db", office.url, "--table", "tasks", "--assignment-column", "name", "--install"});
+    CHECK(text.code == 3);
+    CHECK_THAT(text.err, Catch::Contains("has no whole numbers"));
+}
+
 TEST_CASE("options that nothing would come of are refused", "[postgres]") {
     Office office;
     office.make_school();

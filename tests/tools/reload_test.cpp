@@ -217,7 +217,14 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
 TEST_CASE("a URL is shown without what lets one in", "[config]") {
     CHECK(tools::without_password("nats://a:p1@n1:4222,nats://TOKEN@n2,n3") == "nats://n1:4222,nats://n2,n3");
     CHECK(tools::without_password("tls://TOKEN@n1") == "tls://n1");
-    CHECK(tools::without_password("postgres://u:p@h,i/db?password=x&user=y") == "postgres://u@h,i/db?&user=y");
+    CHECK(tools::without_password("u:p@n1:4222,n2") == "n1:4222,n2");
+    CHECK(tools::without_password("nats://u:p,q@n1,n2:4222") == "nats://...,n1,n2:4222");
+    CHECK(tools::without_password("postgres://u:p@h,i/db?password=x&user=y") == "postgres://u@h,i/db?...&user=y");
+    CHECK(tools::without_password("postgres://u:p/q@h/db") == "postgres://u@h/db");
+    CHECK(tools::without_password("postgres://u:p@q@h/db") == "postgres://u@h/db");
+    CHECK(tools::without_password("postgres://u:p?q@h/db") == "postgres://u@h/db");
+    CHECK(tools::without_password("postgres://h/db?pass%77ord=x") == "postgres://h/db?...");
+    CHECK(tools::without_password("/srv/a@b.db") == "/srv/a@b.db");
 }
 
 TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][reload]") {

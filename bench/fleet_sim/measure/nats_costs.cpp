@@ -316,8 +316,8 @@ void measure_documents(const Cluster& cluster, jsCtx* context, CostFile& costs) 
     costs.add("nats.kv_put_follower", follower(puts), processor_time, "the same, mean of the two others");
     const Used gets = cluster.cost_together_us([&](int thread, int n) {
         natsMsg* message = nullptr;
-        const std::string subject = "$KV.documents." + key(thread, n);
-        check(js_GetLastMsg(&message, all[thread].context.get(), "KV_documents", subject.c_str(), nullptr, nullptr),
+        const std::string its_subject = "$KV.documents." + key(thread, n);
+        check(js_GetLastMsg(&message, all[thread].context.get(), "KV_documents", its_subject.c_str(), nullptr, nullptr),
               "a get");
         natsMsg_Destroy(message);
     });
