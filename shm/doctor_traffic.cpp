@@ -99,9 +99,8 @@ void examine_notices(const SegmentView& view, std::int64_t now_ns, std::vector<F
     findings.push_back(
         {"invalidation_storm", Severity::warning,
          number(static_cast<std::uint64_t>(sweeping)) + " notices of the last minute named a namespace or everything.",
-         "Name keys or tags, so that only what changed is computed again; or see in the service's log why it did not "
-         "know "
-         "what had changed."});
+         "Name keys or tags, so that only what changed is computed again; or see in the service's log why it did "
+         "not know what had changed."});
 }
 
 void examine_sync(const SegmentView& view, std::int64_t now_ns, std::vector<Finding>& findings) {

@@ -41,7 +41,7 @@ int run(const Arguments& arguments) {
     options.identity = arguments.database.identity();
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
-    arguments.database.serve(documents);
+    arguments.database.serve(documents, options.identity);
     const Cache cache = Cache::open(options);
     AssignmentStatsCache statistics(cache, arguments.database.sources(), documents);
     // Nobody else tells the cache what changed: a listener without a database does not.

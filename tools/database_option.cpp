@@ -48,8 +48,8 @@ SourceFactory DatabaseOption::sources() const {
     return [database = database()] { return database->open_source(); };
 }
 
-void DatabaseOption::serve(StatsCacheOptions& documents) const {
-    documents.tier = database()->open_tier(identity());
+void DatabaseOption::serve(StatsCacheOptions& documents, const std::string& identity) const {
+    documents.tier = database()->open_tier(identity);
     documents.most_sources = database()->most_sources();
 }
 

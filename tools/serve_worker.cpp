@@ -84,7 +84,7 @@ int run_worker(const ServeConfig& config, const WorkerTicket& ticket) {
     WarmQueue jobs(warm_queue_file(*config.database.database(), cache.segment_path()), cache.segment_path());
     StatsCacheOptions documents = config.documents;
     documents.warm_queue = &jobs;
-    config.database.serve(documents);
+    config.database.serve(documents, options.identity);
     AssignmentStatsCache stats(cache, config.database.sources(), documents);
     AuditLog audit(config.audit_log);
     std::optional<KeyRing> keys;

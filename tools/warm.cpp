@@ -153,7 +153,7 @@ int run(const Arguments& arguments) {
     options.identity = arguments.database.identity();
     StatsCacheOptions documents = arguments.documents.parsed(options.ttl);
     documents.log = log;
-    arguments.database.serve(documents);
+    arguments.database.serve(documents, options.identity);
     const Cache cache = Cache::open(options);
     WarmQueue queue(warm_queue_file(*arguments.database.database(), cache.segment_path()), cache.segment_path());
     documents.warm_queue = &queue;

@@ -18,7 +18,7 @@ constexpr std::chrono::seconds look_interval{1};
 
 std::shared_ptr<AssignmentStatsCache> stats_of(const ServeConfig& config, Cache cache) {
     StatsCacheOptions documents = config.documents;
-    config.database.serve(documents);
+    config.database.serve(documents, config.cache.identity);
     return std::make_shared<AssignmentStatsCache>(std::move(cache), config.database.sources(), std::move(documents));
 }
 

@@ -38,8 +38,7 @@ std::string select_changes(const char* more) {
                "changed.kind, changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, "
                "(extract(epoch FROM now()) * 1000000)::bigint FROM outbox_state state LEFT JOIN "
                "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid < pg_snapshot_xmax(pg_current_snapshot()) "
-               "AND "
-               "((txid >= $1::text::xid8 AND NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
+               "AND ((txid >= $1::text::xid8 AND NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
            more + ") LIMIT 100001) changed ON true";
 }
 
