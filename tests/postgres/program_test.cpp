@@ -6,6 +6,7 @@
 #include "tests/postgres/postgres_server.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/larder_command.hpp"
+#include "tests/tools/serve_scene.hpp"
 
 using namespace larder;
 using namespace larder::test;
@@ -62,15 +63,16 @@ public:
     const std::string url, name;
 };
 
-class Service {
+class OfficeService {
 public:
-    explicit Service(const Office& office, std::vector<std::string> more = {})
+    explicit OfficeService(const Office& office, std::vector<std::string> more = {})
         : command_(office.file("cache"), arguments(office, std::move(more))) {
         REQUIRE(eventually([&] {
             std::ifstream(office.file("port")) >> port_;
             return port_ != 0 && get("/healthz").status == 200;
         }));
     }
+    pid_t pid() const { return command_.pid(); }
     HttpAnswer get(const std::string& target) const { return http_get(port_, target); }
     HttpAnswer page(int id) const { return get("/api/assignments/" + std::to_string(id) + "/analytics/"); }
     bool page_has(int id, const std::string& text) const {
@@ -105,7 +107,7 @@ constexpr const char* foreign_views =
 TEST_CASE("pages are served by a role that reads, and change with a commit", "[postgres]") {
     Office office;
     office.make_school();
-    const Service service(office);
+    const OfficeService service(office);
     CHECK(service.page(1).header("X-Cache") == "miss");
     CHECK(service.page_has(1, "\"mean\":80.0"));
     CHECK(service.page(1).header("X-Cache") == "hit");
@@ -184,7 +186,7 @@ TEST_CASE("a database of another program is served once every table behind its v
             office.run({"triggers", "--db", office.url, "--table", table, "--assignment-column", column, "--install"})
                 .code == 0);
     CHECK(office.run({"triggers", "--db", office.url, "--table", "grades", "--assignment-column", "x"}).code == 3);
-    const Service service(office, schema);
+    const OfficeService service(office, schema);
     CHECK(service.page_has(1, "\"mean\":80.0"));
     CHECK(service.page_has(2, "\"mean\":60.0"));
     office.run_sql("UPDATE grades SET task = 2 WHERE task = 1");
@@ -216,7 +218,7 @@ TEST_CASE("a server that goes is an answer that says so, and is found again", "[
     PostgresServer server;
     Office office(server);
     office.make_school();
-    const Service service(office);
+    const OfficeService service(office);
     CHECK(service.page(1).status == 200);
     server.stop();
     CHECK(eventually([&] { return service.page(2).status == 503; }));
@@ -225,6 +227,14 @@ TEST_CASE("a server that goes is an answer that says so, and is found again", "[
     const HttpAnswer health = service.get("/healthz");
     CHECK(health.status == 200);  // others are no better off
     CHECK_THAT(health.body, Catch::Contains("degraded"));
+    const std::set<pid_t> killed = children_of(service.pid());
+    REQUIRE_FALSE(killed.empty());
+    for (const pid_t worker : killed) ::kill(worker, SIGKILL);
+    CHECK(eventually([&] {  // others take their places, without the database
+        const std::set<pid_t> now = children_of(service.pid());
+        return now.size() == killed.size() && killed.count(*now.begin()) == 0 && killed.count(*now.rbegin()) == 0 &&
+               service.get("/healthz").status == 200;
+    }));
     server.start();
     CHECK(eventually([&] { return service.page_has(2, "\"mean\":60.0"); }));
     office.run_sql("UPDATE larder.submissions SET score = 70 WHERE assignment_id = 2");
@@ -280,7 +290,7 @@ TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]"
         CHECK(result.code == (findings.empty() ? 0 : 1));
     };
     {
-        const Service service(office);
+        const OfficeService service(office);
         CHECK(service.page(1).status == 200);
         examine();
         CHECK(findings.empty());
