@@ -1,6 +1,8 @@
 #include "core/document_tier.hpp"
 
+#include <algorithm>
 #include <thread>
+#include <utility>
 
 namespace larder {
 namespace {
@@ -26,25 +28,27 @@ std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view ke
                                          const std::function<bool(const TierDocument&)>& is_fresh,
                                          const std::function<std::optional<TierDocument>()>& compute,
                                          TierPatience patience) {
-    const auto fresh = [&] {
-        std::optional<TierDocument> found = tier.get(key);
-        return found && is_fresh(*found) ? found : std::nullopt;
+    const auto if_fresh = [&](std::optional<TierDocument> found) {
+        return found && is_fresh(*found) ? std::move(found) : std::nullopt;
     };
     const auto compute_and_share = [&] {
         std::optional<TierDocument> made = compute();
         if (made && made->sequence != 0) tier.put(key, *made);
         return made;
     };
-    const auto deadline = std::chrono::steady_clock::now() + patience.limit;
-    while (std::chrono::steady_clock::now() < deadline) {
-        if (std::optional<TierDocument> found = fresh()) return found;
+    using Clock = std::chrono::steady_clock;
+    const auto began = Clock::now(), deadline = began + patience.limit;
+    for (auto now = began; now < deadline; now = Clock::now()) {
+        if (std::optional<TierDocument> found = if_fresh(tier.get(key))) return found;
         const HeldLease lease(tier, tier.take_lease(key));
         if (lease.state() == TierLease::State::unreachable) break;
         if (lease.state() == TierLease::State::taken) {
-            if (std::optional<TierDocument> found = fresh()) return found;  // put before the last holder let go
+            // What the last holder put before it let go.
+            if (std::optional<TierDocument> found = if_fresh(tier.get_latest(key))) return found;
             return compute_and_share();
         }
-        std::this_thread::sleep_for(patience.interval);
+        const auto pause = std::max<Clock::duration>(patience.interval, (Clock::now() - began) / 4);
+        std::this_thread::sleep_until(std::min(Clock::now() + pause, deadline));
     }
     return compute_and_share();
 }

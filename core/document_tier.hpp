@@ -41,7 +41,10 @@ struct TierLease {
 class DocumentTier {
 public:
     virtual ~DocumentTier() = default;
+    /// Cheap, from whoever is near: what was put a moment ago may be missing, or its predecessor be found.
     virtual std::optional<TierDocument> get(std::string_view key) = 0;
+    /// What was put last: for whoever has the lease.
+    virtual std::optional<TierDocument> get_latest(std::string_view key) = 0;
     /// It ends by release, or by itself after some seconds.
     virtual TierLease take_lease(std::string_view key) = 0;
     /// Does nothing to a lease that another has taken since.
@@ -52,7 +55,7 @@ public:
 
 struct TierPatience {
     std::chrono::milliseconds limit{10'000};  ///< longest wait for another host's computation
-    std::chrono::milliseconds interval{10};   ///< between two looks
+    std::chrono::milliseconds interval{10};   ///< between two looks, or a quarter of what was waited if that is longer
 };
 
 /// The fleet's document where `is_fresh` takes it, else computed: by one host at a time where the tier can be reached.

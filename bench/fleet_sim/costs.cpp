@@ -29,6 +29,8 @@ constexpr std::array names{
     CostName{"nats.deliver_plain", &Costs::deliver_plain_us},
     CostName{"nats.ask", &Costs::ask_us},
     CostName{"nats.kv_get", &Costs::kv_get_us},
+    CostName{"nats.kv_get_leader", &Costs::kv_get_leader_us},
+    CostName{"nats.kv_get_follower", &Costs::kv_get_follower_us},
     CostName{"nats.kv_put_leader", &Costs::kv_put_leader_us},
     CostName{"nats.kv_put_follower", &Costs::kv_put_follower_us},
     CostName{"nats.kv_create_leader", &Costs::kv_create_leader_us},

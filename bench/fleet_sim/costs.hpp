@@ -25,7 +25,8 @@ struct Costs {
     double deliver_us = 0;        ///< one message of the stream to one ordered consumer
     double deliver_plain_us = 0;  ///< to one subscriber of the subject, who has nothing of the stream
     double ask_us = 0;            ///< a request and its reply pass through
-    double kv_get_us = 0;
+    double kv_get_us = 0;         ///< by any server
+    double kv_get_leader_us = 0, kv_get_follower_us = 0;  ///< of the latest: the others pass it on
     double kv_put_leader_us = 0, kv_put_follower_us = 0;
     double kv_create_leader_us = 0, kv_create_follower_us = 0;
     double replicate_us = 0;  ///< what a replicated write waits for besides: not a processor's time

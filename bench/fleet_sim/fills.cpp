@@ -45,7 +45,7 @@ void Fills::get(std::uint32_t number) {
     Fill& fill = fills_[number];
     fill.seen = notices_.known(fill.host);
     const bool is_taken =
-        nats_.read_document(costs_.kv_get_us, [this, number] { take_or(number, &Fills::create_lease); });
+        nats_.ask(fill.host, costs_.kv_get_us, [this, number] { take_or(number, &Fills::create_lease); });
     if (!is_taken) refuse(number);
 }
 
@@ -66,7 +66,8 @@ void Fills::create_lease(std::uint32_t number) {
         nats_.write(NatsCluster::leases, costs_.kv_create_leader_us, costs_.kv_create_follower_us, [this, number] {
             Lease& lease = leases_[fills_[number].assignment];
             if (lease.holder != 0 && lease.ends_at_s > now_s()) {
-                queue_.after(scenario_.poll_s, [this, number] { get(number); });
+                const double waited_s = now_s() - fills_[number].began_at_s;
+                queue_.after(std::max(scenario_.poll_s, waited_s / 4), [this, number] { get(number); });
                 return;
             }
             lease = {fills_[number].token, now_s() + scenario_.lease_s};
@@ -76,7 +77,8 @@ void Fills::create_lease(std::uint32_t number) {
 }
 
 void Fills::look_again(std::uint32_t number) {
-    const bool is_taken = nats_.read_document(costs_.kv_get_us, [this, number] { take_or(number, &Fills::compute); });
+    const bool is_taken = nats_.read(NatsCluster::documents, costs_.kv_get_leader_us, costs_.kv_get_follower_us,
+                                     [this, number] { take_or(number, &Fills::compute); });
     if (!is_taken) compute(number);
 }
 
@@ -117,10 +119,16 @@ void Fills::computed(std::uint32_t number) {
     end(number, {fill.host, fill.seen, computed_at_s});
 }
 
-/// The lease is given up once the document is there, or will not be.
+/// The lease is given up once the document is there, or will not be. First it is asked what is there now.
 void Fills::store(const Fill& fill, float computed_at_s) {
     if (changes_.any_of(fill.assignment, fill.seen, notices_.known(fill.host)))
         return give_up(fill.assignment, fill.token);
+    const bool is_taken =
+        nats_.ask(fill.host, costs_.kv_get_us, [this, fill, computed_at_s] { put(fill, computed_at_s); });
+    if (!is_taken) give_up(fill.assignment, fill.token);
+}
+
+void Fills::put(const Fill& fill, float computed_at_s) {
     const bool is_taken = nats_.write(NatsCluster::documents, costs_.kv_put_leader_us, costs_.kv_put_follower_us,
                                       [this, fill, computed_at_s] {
                                           Document& document = documents_[fill.assignment];

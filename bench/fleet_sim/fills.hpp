@@ -25,9 +25,10 @@ struct FillCounts {
     Delays lasted;                    ///< of each fill, from the view that began it
 };
 
-/// With the second tier: 1. get the document; take it unless it is over or a change is known here that it has not seen.
-/// 2. Else create the lease; whoever has it looks again, computes, stores and gives the lease up. 3. Whoever has not
-/// waits and begins again. Either way a document that a known change has overtaken is not kept.
+/// With the second tier: 1. get the document from the server that the host is connected to; take it unless it is over
+/// or a change is known here that it has not seen. 2. Else create the lease; whoever has it looks again, at the
+/// leader's, computes, stores and gives the lease up. 3. Whoever has not waits and begins again. Either way a document
+/// that a known change has overtaken is not kept.
 class Fills {
 public:
     Fills(const Scenario& scenario, const Costs& costs, EventQueue& queue, Random& random, const Changes& changes,
@@ -65,6 +66,7 @@ private:
     void free_session(std::uint32_t host);
     void computed(std::uint32_t number);
     void store(const Fill& fill, float computed_at_s);
+    void put(const Fill& fill, float computed_at_s);
     void give_up(std::uint32_t assignment, std::uint64_t token);
     void end(std::uint32_t number, const Holding& holding);
     void refuse(std::uint32_t number);

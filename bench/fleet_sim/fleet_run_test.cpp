@@ -56,7 +56,7 @@ Costs noticeable() {
     costs.compute_us = 20'000;
     costs.look_us = costs.look_found_us = 300;
     costs.deliver_us = 500;
-    costs.kv_get_us = 200;
+    costs.kv_get_us = costs.kv_get_leader_us = 200;
     costs.round_trip_us = 500;
     return costs;
 }
@@ -145,7 +145,8 @@ TEST_CASE("views that are not events change nothing", "[fleet_sim]") {
             CHECK(thinned.computations == Approx(plain.computations).epsilon(0.02));
             CHECK(thinned.taken == Approx(plain.taken).epsilon(0.02).margin(0.01));
             CHECK(thinned.hits == Approx(plain.hits).margin(0.006));
-            CHECK(thinned.busy == Approx(plain.busy).epsilon(0.02));
+            // 3,000 computations of exponential length: 2 % is a standard deviation.
+            CHECK(thinned.busy == Approx(plain.busy).epsilon(0.06));
             CHECK(thinned.stale_s == Approx(plain.stale_s).epsilon(0.06));
         }
 }

@@ -32,19 +32,24 @@ public:
     /// From and to a host, its round trip included. `done`, if there is one, is called once the leader and one other
     /// have it. False: refused.
     bool write(Stream stream, double leader_us, double follower_us, Action done) {
-        const bool is_taken = leader_of(stream).submit(leader_us / 1e6, [this, done = std::move(done)] {
-            if (done) queue_.after(wait_of_write_s(), done);
+        return use(stream, leader_us, follower_us, wait_of_write_s(), std::move(done));
+    }
+    /// Answered by the leader.
+    bool read(Stream stream, double leader_us, double follower_us, Action done) {
+        return use(stream, leader_us, follower_us, costs_.round_trip_us / 1e6, std::move(done));
+    }
+    /// By the one that the host is connected to.
+    bool ask(std::uint32_t host, double work_us, Action done) { return ask(server(host), work_us, std::move(done)); }
+
+private:
+    bool use(Stream stream, double leader_us, double follower_us, double wait_s, Action done) {
+        const bool is_taken = leader_of(stream).submit(leader_us / 1e6, [this, wait_s, done = std::move(done)] {
+            if (done) queue_.after(wait_s, done);
         });
         if (is_taken)
             for (std::size_t other = 1; other < size(); ++other) server(stream + other).submit(follower_us / 1e6, {});
         return is_taken;
     }
-    /// By the server that leads the documents.
-    bool read_document(double work_us, Action done) { return ask(leader_of(documents), work_us, std::move(done)); }
-    /// By the one that the host is connected to.
-    bool ask(std::uint32_t host, double work_us, Action done) { return ask(server(host), work_us, std::move(done)); }
-
-private:
     bool ask(Engine& server, double work_us, Action done) {
         return server.submit(work_us / 1e6,
                              [this, done = std::move(done)] { queue_.after(costs_.round_trip_us / 1e6, done); });

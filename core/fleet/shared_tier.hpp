@@ -18,6 +18,10 @@ public:
         const std::lock_guard lock(mutex_);
         return tier_->get(key);
     }
+    std::optional<TierDocument> get_latest(std::string_view key) override {
+        const std::lock_guard lock(mutex_);
+        return tier_->get_latest(key);
+    }
     TierLease take_lease(std::string_view key) override {
         const std::lock_guard lock(mutex_);
         return tier_->take_lease(key);

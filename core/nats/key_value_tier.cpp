@@ -121,12 +121,19 @@ std::string KeyValueTier::subject_of(std::string_view key) const {
     return "$KV." + documents_ + "." + tier_key_of(key);
 }
 
-/// By the server that leads: kvStore_Get may ask another, which has not heard of a put that was acknowledged.
-KeyValueTier::Found KeyValueTier::find(std::string_view key) {
+KeyValueTier::Found KeyValueTier::find(std::string_view key, Copy copy) {
+    const std::string stream = "KV_" + documents_, subject = subject_of(key);
     natsMsg* found = nullptr;
     jsErrCode code{};
-    const natsStatus status = js_GetLastMsg(&found, connection_->jet_stream(), ("KV_" + documents_).c_str(),
-                                            subject_of(key).c_str(), nullptr, &code);
+    natsStatus status = NATS_OK;
+    if (copy == Copy::any) {
+        jsDirectGetMsgOptions options;
+        jsDirectGetMsgOptions_Init(&options);
+        options.LastBySubject = subject.c_str();
+        status = js_DirectGetMsg(&found, connection_->jet_stream(), stream.c_str(), nullptr, &options);
+    } else {
+        status = js_GetLastMsg(&found, connection_->jet_stream(), stream.c_str(), subject.c_str(), nullptr, &code);
+    }
     const Message message(found);
     if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr) return {};
     connection_->check(status, "read the bucket " + documents_ + " of", code);
@@ -151,12 +158,16 @@ KeyValueTier::Stored KeyValueTier::store(const std::string& subject, std::string
 }
 
 std::optional<TierDocument> KeyValueTier::get(std::string_view key) {
-    return reach(std::optional<TierDocument>(), [&] { return find(key).document; });
+    return reach(std::optional<TierDocument>(), [&] { return find(key, Copy::any).document; });
+}
+
+std::optional<TierDocument> KeyValueTier::get_latest(std::string_view key) {
+    return reach(std::optional<TierDocument>(), [&] { return find(key, Copy::latest).document; });
 }
 
 bool KeyValueTier::is_there() {
     return reach(false, [&] {
-        find("?");
+        find("?", Copy::latest);
         for (const std::string& stream : {"KV_" + documents_, leases_}) raise_copies(*connection_, stream);
         return true;
     });
@@ -168,7 +179,7 @@ bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
         if (static_cast<std::int64_t>(value.size()) > natsConnection_GetMaxPayload(connection_->get())) return false;
         const std::string subject = subject_of(key);
         for (int attempt = 0; attempt < max_attempts; ++attempt) {
-            const Found present = find(key);
+            const Found present = find(key, attempt == 0 ? Copy::any : Copy::latest);
             if (present.document && is_later(*present.document, document)) return false;
             const Stored stored = store(subject, value, present.revision);
             if (stored.refused != JSStreamWrongLastSequenceErr) return stored.revision != 0;

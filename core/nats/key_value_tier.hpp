@@ -22,7 +22,8 @@ struct KeyValueTierOptions {
 /// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS, and a stream for the leases,
 /// LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody delete), in the servers' memory, made by who comes first;
 /// options count then only. After an error nothing is asked for `retreat`.
-///  1. Documents are read from the server that leads the bucket: who has taken the lease sees what its last holder put.
+///  1. `get` is answered by whichever server has a copy, which may lag behind a put that was acknowledged; `get_latest`
+///     by the one that leads the bucket, at several times the cost.
 ///  2. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
 ///  3. A lease is the message that was stored where there was none. It is deleted by its number: one that expired, and
 ///     was taken by another, is another message.
@@ -38,6 +39,7 @@ public:
     ~KeyValueTier() override;
 
     std::optional<TierDocument> get(std::string_view key) override;
+    std::optional<TierDocument> get_latest(std::string_view key) override;
     TierLease take_lease(std::string_view key) override;
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
@@ -50,6 +52,7 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
+    enum class Copy : std::uint8_t { any, latest };
     struct Found;
     struct Stored;
     template <class Result, class Action>
@@ -58,7 +61,7 @@ private:
     void open_documents();
     void open_leases();
     std::string subject_of(std::string_view key) const;
-    Found find(std::string_view key);
+    Found find(std::string_view key, Copy copy);
     Stored store(const std::string& subject, std::string_view value, std::uint64_t replaces);
 
     const ConnectionOptions options_;

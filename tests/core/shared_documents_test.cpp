@@ -24,6 +24,9 @@ class Shelf final : public DocumentTier {
 public:
     std::optional<TierDocument> get(std::string_view key) override {
         if (looks_before_found > 0) return --looks_before_found, std::nullopt;
+        return get_latest(key);
+    }
+    std::optional<TierDocument> get_latest(std::string_view key) override {
         const auto found = documents.find(std::string(key));
         return found == documents.end() ? std::nullopt : std::optional(found->second);
     }
@@ -157,6 +160,14 @@ TEST_CASE("a document that was taken is no reading of the source: it is served w
     CHECK(host.page(1) == "miss 90.0");  // its own reading, good for two seconds without anybody
     host.school.clock->advance(1500ms);
     CHECK(host.page(1) == "hit 90.0");
+}
+
+TEST_CASE("a document that a server nearby has not heard of is found by who has the lease") {
+    SharingHost host;
+    host.put_by_another(4);
+    host.shelf.looks_before_found = 2;
+    CHECK(host.page(1) == "miss 50.0");
+    CHECK(host.take_loads() == 0);
 }
 
 TEST_CASE("a document is not kept that a notice overtook while it was taken") {

@@ -110,7 +110,8 @@ TEST_CASE("what one host has put the others see at once, whichever server they a
     for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
         const TierDocument document{.bytes = "x", .stream = "S/1", .sequence = sequence};
         REQUIRE(hosts[sequence % 3]->put("k", document));
-        for (const auto& host : hosts) unseen += host->get("k").value_or(TierDocument{}).sequence == sequence ? 0 : 1;
+        for (const auto& host : hosts)
+            unseen += host->get_latest("k").value_or(TierDocument{}).sequence == sequence ? 0 : 1;
     }
     CHECK(unseen == 0);
 }
