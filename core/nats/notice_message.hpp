@@ -20,9 +20,8 @@ namespace larder::nats {
 ///     larder/1 position 4711 DATABASE    what is told, up to here, is in the stream before this message
 /// Not in the stream, but on the subject of the looks, and as an answer there:
 ///     larder/1 ask 7                     question 7 of a host
-///     larder/1 looked 7 99 4711 STREAM   what was committed at that question is in STREAM up to sequence 99; the
-///     source
-///                                        stood at 4711
+///     larder/1 looked 7 99 4711 STREAM   what was committed at that question is in STREAM up to sequence 99;
+///                                        the source stood at 4711
 /// A reader that does not know the version or the verb takes the message for `everything`.
 struct NoticeMessage {
     enum class Kind : std::uint8_t { changed, published, everything, position, ask, looked } kind = Kind::everything;

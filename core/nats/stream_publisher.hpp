@@ -27,10 +27,9 @@ namespace larder::nats {
 ///  2. A position P in the stream says: the notices of all commits before P are in the stream before this message. Its
 ///     publisher began at such a position, or with `everything`, and sent all notices since, each acknowledged, before
 ///     it sent P. A late one of an older publisher is still true, and makes the next relay tell more than it had to.
-///  3. Who answers a host has looked at the database itself, in a look that began after the host had asked, and has
-///  told
-///     all that it saw, up to the sequence that it answers with. Where it had begun at a position, that lies in the
-///     stream below the last sequence that it asked the stream for.
+///  3. Who answers a host has looked at the database itself, in a look that began after the host had asked, and
+///     has told all that it saw, up to the sequence that it answers with. Where it had begun at a position, that
+///     lies in the stream below the last sequence that it asked the stream for.
 /// Where the stream has lost messages that were acknowledged (a single server and a power cut; deleted and made anew),
 /// sequences go back: then everything is announced.
 /// When the server dies that leads the stream, NATS 2.9 takes 4 to 12 s to choose another: for so long every member

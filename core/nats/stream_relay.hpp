@@ -17,14 +17,12 @@
 namespace larder::nats {
 
 /// Each host's listener. No notice is missed:
-///  1. Messages are applied in the order of their sequences, each from the one after the last that was applied. What
-///  was
-///     sent and did not arrive (a connection that broke, more than may wait here) is asked for again.
-///  2. Where the one after is not in the stream (it aged, was purged, was pushed out by newer ones), where the stream
-///  is
-///     another, where nobody knows how far this host had come, or where the message at that place is not the one that
-///     was applied (the stream had lost it, and gave its number again), everything is announced, and what comes after
-///     the last message that there was before the announcement is applied.
+///  1. Messages are applied in the order of their sequences, each from the one after the last that was applied.
+///     What was sent and did not arrive (a connection that broke, more than may wait here) is asked for again.
+///  2. Where the one after is not in the stream (it aged, was purged, was pushed out by newer ones), where the
+///     stream is another, where nobody knows how far this host had come, or where the message at that place is not
+///     the one that was applied (the stream had lost it, and gave its number again), everything is announced, and
+///     what comes after the last message that there was before the announcement is applied.
 ///  3. A message that it cannot read is `everything`.
 /// The position that the sink remembers, after each batch and before the next one is applied, is a sequence of the
 /// stream, and the stream's identity with the time of that message behind an `@`.
