@@ -55,10 +55,11 @@ public:
     /// That one process should have open, for StatsCacheOptions: over a network each is a process of the server.
     std::size_t most_sources() const { return is_remote() ? 4 : 0; }
 
-    /// Where the hosts of a fleet share finished documents; null: nowhere. Connects when it is used. `identity`: this
-    /// database's, as it was last known. Threads: safe.
-    virtual std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const {
+    /// Where the hosts of a fleet share finished documents; null: nowhere. Connects when it is used; `log` is told when
+    /// it cannot be. `identity`: this database's, as it was last known. Threads: safe.
+    virtual std::unique_ptr<DocumentTier> open_tier(const std::string& identity, Log log) const {
         static_cast<void>(identity);
+        static_cast<void>(log);
         return nullptr;
     }
 

@@ -1,25 +1,48 @@
 #include "core/document_tier.hpp"
 
 #include <algorithm>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <utility>
 
 namespace larder {
 namespace {
 
-class HeldLease {
+/// A lease while something is computed, however slowly. One that was lost meanwhile stays lost.
+class KeptLease {
 public:
-    HeldLease(DocumentTier& tier, TierLease lease) : tier_(tier), lease_(lease) {}
-    HeldLease(const HeldLease&) = delete;
-    HeldLease& operator=(const HeldLease&) = delete;
-    ~HeldLease() {
-        if (lease_.state == TierLease::State::taken) tier_.release(lease_);
+    KeptLease(DocumentTier& tier, TierLease lease, TierPatience patience)
+        : tier_(tier),
+          patience_(patience),
+          lease_(std::move(lease)),
+          renewing_([this](const std::stop_token& stop) { keep(stop); }) {}
+    KeptLease(const KeptLease&) = delete;
+    KeptLease& operator=(const KeptLease&) = delete;
+    ~KeptLease() {
+        renewing_.request_stop();
+        renewing_.join();
+        tier_.release(lease_);
     }
-    TierLease::State state() const { return lease_.state; }
 
 private:
+    void keep(const std::stop_token& stop) {
+        std::mutex mutex;
+        std::condition_variable_any waiting;
+        std::unique_lock lock(mutex);
+        const auto until = std::chrono::steady_clock::now() + patience_.limit;
+        while (lease_.state == TierLease::State::taken && std::chrono::steady_clock::now() < until) {
+            waiting.wait_for(lock, stop, patience_.renewal, [] { return false; });
+            if (stop.stop_requested()) return;
+            TierLease renewed = tier_.renew(lease_);
+            if (renewed.state != TierLease::State::unreachable) lease_ = std::move(renewed);
+        }
+    }
+
     DocumentTier& tier_;
-    const TierLease lease_;
+    const TierPatience patience_;
+    TierLease lease_;  // of the thread until it has ended
+    std::jthread renewing_;
 };
 
 }  // namespace
@@ -40,9 +63,10 @@ std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view ke
     const auto began = Clock::now(), deadline = began + patience.limit;
     for (auto now = began; now < deadline; now = Clock::now()) {
         if (std::optional<TierDocument> found = if_fresh(tier.get(key))) return found;
-        const HeldLease lease(tier, tier.take_lease(key));
-        if (lease.state() == TierLease::State::unreachable) break;
-        if (lease.state() == TierLease::State::taken) {
+        TierLease lease = tier.take_lease(key);
+        if (lease.state == TierLease::State::unreachable) break;
+        if (lease.state == TierLease::State::taken) {
+            const KeptLease kept(tier, std::move(lease), patience);
             // What the last holder put before it let go.
             if (std::optional<TierDocument> found = if_fresh(tier.get_latest(key))) return found;
             return compute_and_share();

@@ -25,19 +25,21 @@ struct TierDocument {
 
 /// The right to compute a key for the fleet; or why not.
 struct TierLease {
+    static constexpr std::chrono::seconds ttl{3};  ///< a holder that died, or is stopped, is replaced after that
     enum class State : std::uint8_t {
         taken,
         held,         ///< by another, or by one that died, until it expires
         unreachable,  ///< no tier now: compute without it
     } state = State::unreachable;
     std::uint64_t token = 0;
+    std::string key{};  ///< where taken
 };
 
 /// What is fresh is for each host to decide: it takes a document only if none of its own notices for what the key
 /// depends on came with a sequence later than the document's (give `sequence` to the put as the position of the source;
 /// a put that answers `fenced` was too old). That covers notices that came by the stream, not those that were given to
-/// this host alone: hosts with a tier must send these through the stream, too. No member throws, or waits longer than a
-/// fraction of a second: whatever goes wrong, the host computes by itself.
+/// this host alone: after one of those a document is taken once a later message has come. No member throws, or waits
+/// for longer than some seconds where servers are lost just then: whatever goes wrong, the host computes by itself.
 class DocumentTier {
 public:
     virtual ~DocumentTier() = default;
@@ -45,8 +47,10 @@ public:
     virtual std::optional<TierDocument> get(std::string_view key) = 0;
     /// What was put last: for whoever has the lease.
     virtual std::optional<TierDocument> get_latest(std::string_view key) = 0;
-    /// It ends by release, or by itself after some seconds.
+    /// It ends by release, or by itself some seconds after it was taken or renewed.
     virtual TierLease take_lease(std::string_view key) = 0;
+    /// In place of `lease`, if that was taken; `held`: it had ended.
+    virtual TierLease renew(const TierLease& lease) = 0;
     /// Does nothing to a lease that another has taken since.
     virtual void release(const TierLease& lease) = 0;
     /// False: not kept, since there is one of a later sequence or stream, or no tier now.
@@ -54,12 +58,15 @@ public:
 };
 
 struct TierPatience {
-    std::chrono::milliseconds limit{10'000};  ///< longest wait for another host's computation
-    std::chrono::milliseconds interval{10};   ///< between two looks, or a quarter of what was waited if that is longer
+    /// Longest wait for another host's computation; as long a holder keeps its lease.
+    std::chrono::milliseconds limit{6'000};
+    std::chrono::milliseconds interval{10};  ///< between two looks, or a quarter of what was waited if that is longer
+    std::chrono::milliseconds renewal{1'000};
 };
 
 /// The fleet's document where `is_fresh` takes it, else computed: by one host at a time where the tier can be reached.
-/// What `compute` throws passes through; nullopt is given to the caller and not shared. Threads: safe if the tier is.
+/// What `compute` throws passes through; nullopt is given to the caller and not shared. A computation that takes longer
+/// than `renewal` has its lease renewed by a thread. Threads: safe if the tier is, which then must be.
 std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view key,
                                          const std::function<bool(const TierDocument&)>& is_fresh,
                                          const std::function<std::optional<TierDocument>()>& compute,

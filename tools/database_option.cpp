@@ -49,7 +49,7 @@ SourceFactory DatabaseOption::sources() const {
 }
 
 void DatabaseOption::serve(StatsCacheOptions& documents, const std::string& identity) const {
-    documents.tier = database()->open_tier(identity);
+    documents.tier = database()->open_tier(identity, documents.log);
     documents.most_sources = database()->most_sources();
 }
 

@@ -41,7 +41,8 @@ public:
     std::string identity() const { return database()->identity(); }
     SourceFactory sources() const;
     /// Gives documents what they need of the database: where the hosts of a fleet share them, and how many sources a
-    /// process may have open. `identity`: as it was last known; nothing is asked of the database.
+    /// process may have open; its log is set before. `identity`: as it was last known; nothing is asked of the
+    /// database.
     void serve(StatsCacheOptions& documents, const std::string& identity) const;
     /// What is in the file of `--schema`; empty: none is named.
     std::string schema_text() const;

@@ -15,7 +15,7 @@
 namespace larder::fleet {
 namespace {
 
-constexpr std::chrono::seconds doctor_patience{5};
+constexpr std::chrono::seconds doctor_patience{5}, tier_patience{2};
 
 }  // namespace
 
@@ -57,7 +57,19 @@ std::vector<shm::Finding> FleetDatabase::examine_links(const ToldPosition& told)
     if (!urls().relay.empty())
         examine_outbox_links(stream_lock(database), "The stream", connection == nullptr ? ToldPosition() : published,
                              findings);
+    if (urls().shares_documents && connection != nullptr) examine_tier(database, findings);
     return findings;
+}
+
+void FleetDatabase::examine_tier(const std::string& database, std::vector<shm::Finding>& findings) const {
+    nats::ConnectionOptions options = servers();
+    options.patience = tier_patience;
+    nats::KeyValueTier tier(options, database);
+    if (!tier.is_usable())
+        findings.push_back({"tier_unusable", shm::Severity::warning,
+                            "Documents are not shared, each host computes its own: " + tier.error() + ".",
+                            "Give each server room in memory (max_memory_store: 256 MiB for each database), and this "
+                            "host's user larder-lease.> and $KV.>."});
 }
 
 std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) const {
@@ -68,9 +80,9 @@ std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) cons
     return std::make_unique<FleetRelay>(std::move(options), sink, std::move(log));
 }
 
-std::unique_ptr<DocumentTier> FleetDatabase::open_tier(const std::string& identity) const {
+std::unique_ptr<DocumentTier> FleetDatabase::open_tier(const std::string& identity, Log log) const {
     if (!urls().shares_documents) return nullptr;
-    return std::make_unique<SharedTier>(std::make_unique<nats::KeyValueTier>(servers(), identity));
+    return std::make_unique<SharedTier>(std::make_unique<nats::KeyValueTier>(servers(), identity), std::move(log));
 }
 
 }  // namespace larder::fleet

@@ -16,9 +16,10 @@ public:
     std::vector<std::string> findings() const override;
     std::vector<shm::Finding> examine_links(const ToldPosition& told) const override;
     std::unique_ptr<Relay> open_relay(NoticeSink& sink, Log log) const override;
-    std::unique_ptr<DocumentTier> open_tier(const std::string& identity) const override;
+    std::unique_ptr<DocumentTier> open_tier(const std::string& identity, Log log) const override;
 
 private:
+    void examine_tier(const std::string& database, std::vector<shm::Finding>& findings) const;
     nats::ConnectionOptions servers() const;
 };
 

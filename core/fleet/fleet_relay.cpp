@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 
+#include "core/fleet/shared_tier.hpp"
 #include "core/nats/key_value_tier.hpp"
 #include "core/nats/stream_publisher.hpp"
 #include "core/postgres/postgres_relay.hpp"
@@ -14,7 +15,6 @@ namespace {
 
 constexpr std::chrono::milliseconds retry_interval{200};
 constexpr std::chrono::milliseconds tier_patience{2'000};
-constexpr int tier_attempts = 10;
 
 }  // namespace
 
@@ -42,14 +42,14 @@ void FleetRelay::publish(const std::stop_token& stop) const {
     }
 }
 
-/// Where it does not come about, those who need it try again.
+/// For as long as it does not come about, which is said once: those who need it wait shorter for it.
 void FleetRelay::make_tier(const std::stop_token& stop) const {
     nats::ConnectionOptions patient = options_.nats;
     patient.patience = tier_patience;
     nats::KeyValueTier tier(patient, options_.database);
-    for (int attempt = 0; attempt < tier_attempts && !stop.stop_requested(); ++attempt) {
-        if (tier.is_there()) return;
-        if (attempt == 0) log_(LogLevel::error, "Documents are not shared with other hosts yet: " + tier.error());
+    RepeatedError repeated;
+    while (!stop.stop_requested() && !tier.is_usable()) {
+        if (repeated.is_news(tier.error())) log_(LogLevel::error, not_shared + tier.error());
         std::this_thread::sleep_for(nats::KeyValueTier::retreat);
     }
 }

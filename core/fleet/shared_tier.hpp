@@ -1,43 +1,71 @@
 // SharedTier: a tier for the threads of a process, one at a time.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <type_traits>
 #include <utility>
 
-#include "core/document_tier.hpp"
+#include "core/log.hpp"
+#include "core/nats/key_value_tier.hpp"
 
 namespace larder::fleet {
 
-/// Threads: safe; each call waits for those before it, which are short.
+/// Before the reason.
+inline constexpr const char* not_shared = "Documents are not shared with other hosts: ";
+
+/// Why there is no tier now is logged, once a minute while it stays so. Threads: safe; each call waits for those before
+/// it.
 class SharedTier final : public DocumentTier {
 public:
-    explicit SharedTier(std::unique_ptr<DocumentTier> tier) : tier_(std::move(tier)) {}
+    static constexpr std::chrono::minutes log_interval{1};
+
+    SharedTier(std::unique_ptr<nats::KeyValueTier> tier, Log log) : tier_(std::move(tier)), log_(std::move(log)) {}
 
     std::optional<TierDocument> get(std::string_view key) override {
-        const std::lock_guard lock(mutex_);
-        return tier_->get(key);
+        return use([&] { return tier_->get(key); });
     }
     std::optional<TierDocument> get_latest(std::string_view key) override {
-        const std::lock_guard lock(mutex_);
-        return tier_->get_latest(key);
+        return use([&] { return tier_->get_latest(key); });
     }
     TierLease take_lease(std::string_view key) override {
-        const std::lock_guard lock(mutex_);
-        return tier_->take_lease(key);
+        return use([&] { return tier_->take_lease(key); });
+    }
+    TierLease renew(const TierLease& lease) override {
+        return use([&] { return tier_->renew(lease); });
     }
     void release(const TierLease& lease) override {
-        const std::lock_guard lock(mutex_);
-        tier_->release(lease);
+        use([&] { return tier_->release(lease), true; });
     }
     bool put(std::string_view key, const TierDocument& document) override {
-        const std::lock_guard lock(mutex_);
-        return tier_->put(key, document);
+        return use([&] { return tier_->put(key, document); });
     }
 
 private:
+    using Clock = std::chrono::steady_clock;
+    template <class Action>
+    std::invoke_result_t<Action> use(Action action) {
+        const std::lock_guard lock(mutex_);
+        auto result = action();
+        if (const std::string& error = tier_->error(); !error.empty()) say(error);
+        return result;
+    }
+    /// What works now and then is said no more often.
+    void say(const std::string& error) {
+        const Clock::time_point now = Clock::now();
+        if (error == said_ && now - said_at_ < log_interval) return;
+        said_ = error;
+        said_at_ = now;
+        log_(LogLevel::error, not_shared + error);
+    }
+
     std::mutex mutex_;
-    const std::unique_ptr<DocumentTier> tier_;
+    const std::unique_ptr<nats::KeyValueTier> tier_;
+    const Log log_;
+    std::string said_;
+    Clock::time_point said_at_{};
 };
 
 }  // namespace larder::fleet

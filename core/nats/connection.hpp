@@ -20,8 +20,6 @@ struct Destroy {
     void operator()(jsPubAck* ack) const { jsPubAck_Destroy(ack); }
     void operator()(jsStreamInfo* info) const { jsStreamInfo_Destroy(info); }
     void operator()(jsConsumerInfo* info) const { jsConsumerInfo_Destroy(info); }
-    void operator()(kvStore* store) const { kvStore_Destroy(store); }
-    void operator()(kvEntry* entry) const { kvEntry_Destroy(entry); }
 };
 template <class Object>
 using Owned = std::unique_ptr<Object, Destroy>;

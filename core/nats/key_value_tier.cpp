@@ -1,5 +1,6 @@
 #include "core/nats/key_value_tier.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -11,8 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
-
-constexpr int wanted_replicas = 3;
 
 /// When the stream was made; a later one is newer.
 std::int64_t age_of(std::string_view stream) {
@@ -29,11 +28,6 @@ bool is_later(const TierDocument& one, const TierDocument& other) {
 
 }  // namespace
 
-struct KeyValueTier::Stored {
-    std::uint64_t revision = 0;
-    jsErrCode refused{};
-};
-
 struct KeyValueTier::Found {
     std::uint64_t revision = 0;  // 0: there is none
     std::optional<TierDocument> document;
@@ -42,7 +36,8 @@ struct KeyValueTier::Found {
 KeyValueTier::KeyValueTier(ConnectionOptions options, std::string_view database, KeyValueTierOptions tier)
     : options_(with_patience(std::move(options), patience)),
       tier_(tier),
-      documents_(StreamNames(database).stream + "-DOCUMENTS"),
+      documents_("KV_" + StreamNames(database).stream + "-DOCUMENTS"),
+      document_subjects_("$KV." + StreamNames(database).stream + "-DOCUMENTS."),
       leases_(StreamNames(database).stream + "-LEASES"),
       lease_subjects_(StreamNames(database).leases) {}
 
@@ -66,43 +61,38 @@ Result KeyValueTier::reach(Result otherwise, Action action) {
 
 void KeyValueTier::connect() {
     if (connection_ != nullptr && connection_->is_closed()) {
-        bucket_ = nullptr;
         connection_ = nullptr;
         is_open_ = false;
     }
     if (connection_ == nullptr) connection_ = std::make_unique<Connection>(options_);
     if (!connection_->is_connected()) connection_->fail(NATS_CONNECTION_DISCONNECTED, "reach");
     if (is_open_) return;
-    open_documents();
-    open_leases();
+    make_documents();
+    make_leases();
     is_open_ = true;
 }
 
-void KeyValueTier::open_documents() {
-    const auto use = [this](kvStore* store) { bucket_.reset(store); };
-    bucket_ = nullptr;
-    kvStore* store = nullptr;
-    if (js_KeyValue(&store, connection_->jet_stream(), documents_.c_str()) == NATS_OK) return use(store);
-    kvConfig config;
-    kvConfig_Init(&config);
-    config.Bucket = documents_.c_str();
-    config.History = 1;
-    config.TTL = nanoseconds(tier_.document_ttl).count();
+void KeyValueTier::make_documents() const {
+    const std::string subjects = document_subjects_ + ">";
+    const char* subject = subjects.c_str();
+    jsStreamConfig config;
+    jsStreamConfig_Init(&config);
+    config.Name = documents_.c_str();
+    config.Description = "documents of Larder";
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
+    config.Storage = js_MemoryStorage;
+    config.MaxMsgsPerSubject = 1;
+    config.MaxAge = nanoseconds(tier_.document_ttl).count();
     config.MaxBytes = tier_.max_bytes;
-    config.StorageType = js_MemoryStorage;
-    config.Replicas = wanted_replicas;
-    natsStatus status = js_CreateKeyValue(&store, connection_->jet_stream(), &config);
-    if (status != NATS_OK && status != NATS_TIMEOUT) {  // there are not so many servers, or another was quicker
-        config.Replicas = 1;
-        status = js_CreateKeyValue(&store, connection_->jet_stream(), &config);
-    }
-    if (status == NATS_OK) return use(store);
-    status = js_KeyValue(&store, connection_->jet_stream(), documents_.c_str());
-    connection_->check(status, "make the bucket " + documents_ + " of");
-    use(store);
+    config.Discard = js_DiscardOld;
+    config.AllowDirect = true;
+    config.AllowRollup = true;
+    config.DenyDelete = true;
+    add_stream(*connection_, config);
 }
 
-void KeyValueTier::open_leases() {
+void KeyValueTier::make_leases() const {
     const std::string subjects = lease_subjects_ + ">";
     const char* subject = subjects.c_str();
     jsStreamConfig config;
@@ -112,17 +102,16 @@ void KeyValueTier::open_leases() {
     config.Subjects = &subject;
     config.SubjectsLen = 1;
     config.Storage = js_MemoryStorage;
+    config.MaxMsgsPerSubject = 1;
     config.MaxAge = nanoseconds(tier_.lease_ttl).count();
     config.Duplicates = config.MaxAge;  // it may not be longer
     add_stream(*connection_, config);
 }
 
-std::string KeyValueTier::subject_of(std::string_view key) const {
-    return "$KV." + documents_ + "." + tier_key_of(key);
-}
+std::string KeyValueTier::subject_of(std::string_view key) const { return document_subjects_ + tier_key_of(key); }
 
 KeyValueTier::Found KeyValueTier::find(std::string_view key, Copy copy) {
-    const std::string stream = "KV_" + documents_, subject = subject_of(key);
+    const std::string subject = subject_of(key);
     natsMsg* found = nullptr;
     jsErrCode code{};
     natsStatus status = NATS_OK;
@@ -130,9 +119,9 @@ KeyValueTier::Found KeyValueTier::find(std::string_view key, Copy copy) {
         jsDirectGetMsgOptions options;
         jsDirectGetMsgOptions_Init(&options);
         options.LastBySubject = subject.c_str();
-        status = js_DirectGetMsg(&found, connection_->jet_stream(), stream.c_str(), nullptr, &options);
+        status = js_DirectGetMsg(&found, connection_->jet_stream(), documents_.c_str(), nullptr, &options);
     } else {
-        status = js_GetLastMsg(&found, connection_->jet_stream(), stream.c_str(), subject.c_str(), nullptr, &code);
+        status = js_GetLastMsg(&found, connection_->jet_stream(), documents_.c_str(), subject.c_str(), nullptr, &code);
     }
     const Message message(found);
     if (status == NATS_NOT_FOUND || code == JSNoMessageFoundErr) return {};
@@ -140,8 +129,8 @@ KeyValueTier::Found KeyValueTier::find(std::string_view key, Copy copy) {
     return {natsMsg_GetSequence(found), decode_document(key, data_of(message))};
 }
 
-/// Where the present one is that which it replaces (0: there is none).
-KeyValueTier::Stored KeyValueTier::store(const std::string& subject, std::string_view value, std::uint64_t replaces) {
+/// Its revision; 0: the present one is not that which it replaces (0: there is none).
+std::uint64_t KeyValueTier::store(const std::string& subject, std::string_view value, std::uint64_t replaces) {
     jsPubOptions options;
     jsPubOptions_Init(&options);
     options.MaxWait = connection_->patience().count();
@@ -152,9 +141,9 @@ KeyValueTier::Stored KeyValueTier::store(const std::string& subject, std::string
     const natsStatus status = js_Publish(&made, connection_->jet_stream(), subject.c_str(), value.data(),
                                          static_cast<int>(value.size()), &options, &code);
     const Owned<jsPubAck> ack(made);
-    if (code != jsErrCode(0)) return {.refused = code};
-    connection_->check(status, "write " + subject + " to");
-    return {.revision = made->Sequence};
+    if (code == JSStreamWrongLastSequenceErr) return 0;
+    connection_->check(status, "write " + subject + " to", code);
+    return made->Sequence;
 }
 
 std::optional<TierDocument> KeyValueTier::get(std::string_view key) {
@@ -165,46 +154,60 @@ std::optional<TierDocument> KeyValueTier::get_latest(std::string_view key) {
     return reach(std::optional<TierDocument>(), [&] { return find(key, Copy::latest).document; });
 }
 
-bool KeyValueTier::is_there() {
+bool KeyValueTier::is_usable() {
     return reach(false, [&] {
-        find("?", Copy::latest);
-        for (const std::string& stream : {"KV_" + documents_, leases_}) raise_copies(*connection_, stream);
+        constexpr std::string_view probe = "?";
+        for (const std::string& stream : {documents_, leases_}) raise_copies(*connection_, stream);
+        find(probe, Copy::any);
+        put_document(probe, {.stream = "?", .sequence = 1});
+        find(probe, Copy::latest);
+        drop(store_lease(probe, 0));
         return true;
     });
 }
 
 bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
-    return reach(false, [&] {
-        const std::string value = encode_document(key, document);
-        if (static_cast<std::int64_t>(value.size()) > natsConnection_GetMaxPayload(connection_->get())) return false;
-        const std::string subject = subject_of(key);
-        for (int attempt = 0; attempt < max_attempts; ++attempt) {
-            const Found present = find(key, attempt == 0 ? Copy::any : Copy::latest);
-            if (present.document && is_later(*present.document, document)) return false;
-            const Stored stored = store(subject, value, present.revision);
-            if (stored.refused != JSStreamWrongLastSequenceErr) return stored.revision != 0;
-        }
+    return reach(false, [&] { return put_document(key, document); });
+}
+
+bool KeyValueTier::put_document(std::string_view key, const TierDocument& document) {
+    const std::string value = encode_document(key, document);
+    if (static_cast<std::int64_t>(value.size()) >
+        std::min(natsConnection_GetMaxPayload(connection_->get()), tier_.max_bytes))
         return false;
-    });
+    const std::string subject = subject_of(key);
+    for (int attempt = 0; attempt < max_attempts; ++attempt) {
+        const Found present = find(key, attempt == 0 ? Copy::any : Copy::latest);
+        if (present.document && is_later(*present.document, document)) return false;
+        if (store(subject, value, present.revision) != 0) return true;
+    }
+    return false;
 }
 
 TierLease KeyValueTier::take_lease(std::string_view key) {
-    return reach(TierLease{}, [&] {
-        const Stored stored = store(lease_subjects_ + tier_key_of(key), "", 0);
-        if (stored.revision != 0) return TierLease{TierLease::State::taken, stored.revision};
-        const bool is_held = stored.refused == JSStreamWrongLastSequenceErr;
-        return TierLease{is_held ? TierLease::State::held : TierLease::State::unreachable};
-    });
+    return reach(TierLease{}, [&] { return store_lease(key, 0); });
+}
+
+TierLease KeyValueTier::renew(const TierLease& lease) {
+    if (lease.state != TierLease::State::taken) return lease;
+    return reach(TierLease{}, [&] { return store_lease(lease.key, lease.token); });
+}
+
+TierLease KeyValueTier::store_lease(std::string_view key, std::uint64_t replaces) {
+    const std::uint64_t token = store(lease_subjects_ + tier_key_of(key), "", replaces);
+    return {token == 0 ? TierLease::State::held : TierLease::State::taken, token, std::string(key)};
 }
 
 void KeyValueTier::release(const TierLease& lease) {
     if (lease.state != TierLease::State::taken) return;
-    reach(false, [&] {
-        jsErrCode code{};
-        const natsStatus status = js_DeleteMsg(connection_->jet_stream(), leases_.c_str(), lease.token, nullptr, &code);
-        if (code == jsErrCode(0)) connection_->check(status, "write to the stream " + leases_ + " of");
-        return true;  // an error of JetStream's: it is gone
-    });
+    reach(false, [&] { return drop(lease), true; });
+}
+
+/// An error of JetStream's: it is gone.
+void KeyValueTier::drop(const TierLease& lease) {
+    jsErrCode code{};
+    const natsStatus status = js_DeleteMsg(connection_->jet_stream(), leases_.c_str(), lease.token, nullptr, &code);
+    if (code == jsErrCode(0)) connection_->check(status, "write to the stream " + leases_ + " of");
 }
 
 }  // namespace larder::nats

@@ -15,13 +15,14 @@ namespace larder::nats {
 
 struct KeyValueTierOptions {
     std::chrono::milliseconds document_ttl{300'000};  ///< of the bucket: a document in it is gone after that
-    std::chrono::milliseconds lease_ttl{3'000};       ///< a holder that died, or takes longer, is replaced after that
-    std::int64_t max_bytes = 256 << 20;               ///< of all documents; no more are kept when it is full
+    std::chrono::milliseconds lease_ttl = TierLease::ttl;
+    std::int64_t max_bytes = 256 << 20;  ///< of all documents, reserved; the oldest go when it is full
 };
 
-/// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS, and a stream for the leases,
-/// LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody delete), in the servers' memory, made by who comes first;
-/// options count then only. After an error nothing is asked for `retreat`.
+/// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS (in which the oldest make room, as no bucket has
+/// it that libnats makes), and a stream for the leases, LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody
+/// delete), in the servers' memory, made by who comes first; options count then only. After an error nothing is asked
+/// for `retreat`.
 ///  1. `get` is answered by whichever server has a copy, which may lag behind a put that was acknowledged; `get_latest`
 ///     by the one that leads the bucket, at several times the cost.
 ///  2. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
@@ -41,11 +42,12 @@ public:
     std::optional<TierDocument> get(std::string_view key) override;
     std::optional<TierDocument> get_latest(std::string_view key) override;
     TierLease take_lease(std::string_view key) override;
+    TierLease renew(const TierLease& lease) override;
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
 
-    /// Makes what is not there yet, on three servers if there are so many, and asks it for something.
-    bool is_there();
+    /// Makes what is not there yet, on three servers if there are so many, and does with it all that is ever done.
+    bool is_usable();
 
     /// Why there is no tier now; empty: there is one, as far as is known.
     const std::string& error() const { return error_; }
@@ -54,22 +56,23 @@ private:
     using Clock = std::chrono::steady_clock;
     enum class Copy : std::uint8_t { any, latest };
     struct Found;
-    struct Stored;
     template <class Result, class Action>
     Result reach(Result otherwise, Action action);
     void connect();
-    void open_documents();
-    void open_leases();
+    void make_documents() const;
+    void make_leases() const;
     std::string subject_of(std::string_view key) const;
     Found find(std::string_view key, Copy copy);
-    Stored store(const std::string& subject, std::string_view value, std::uint64_t replaces);
+    std::uint64_t store(const std::string& subject, std::string_view value, std::uint64_t replaces);
+    bool put_document(std::string_view key, const TierDocument& document);
+    void drop(const TierLease& lease);
+    TierLease store_lease(std::string_view key, std::uint64_t replaces);
 
     const ConnectionOptions options_;
     const KeyValueTierOptions tier_;
-    const std::string documents_;  // the bucket's name
+    const std::string documents_, document_subjects_;  // the bucket is their stream
     const std::string leases_, lease_subjects_;
     std::unique_ptr<Connection> connection_;
-    Owned<kvStore> bucket_;
     bool is_open_ = false;
     Clock::time_point away_until_{};
     std::string error_;

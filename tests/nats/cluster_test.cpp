@@ -97,7 +97,7 @@ TEST_CASE("what one host has put the others see at once, whichever server they a
     for (std::size_t i = 0; i < servers.count(); ++i)
         hosts.push_back(std::make_unique<nats::KeyValueTier>(
             nats::ConnectionOptions{.url = "nats://" + servers.host(i), .patience = std::chrono::seconds(20)}, "d"));
-    REQUIRE(eventually([&] { return hosts[0]->is_there(); }));
+    REQUIRE(eventually([&] { return hosts[0]->is_usable(); }));
     std::vector<std::jthread> others;  // so that servers have something to catch up with
     for (std::size_t i = 0; i < 4; ++i)
         others.emplace_back([&, i](std::stop_token stop) {

@@ -56,7 +56,7 @@ struct Host {
     explicit Host(const Fleet& fleet, bool may_relay = true)
         : database(with_relay(fleet.urls, may_relay), {}),
           cache(Cache::open(cache_options(database.identity()))),
-          tier(database.open_tier(database.identity())),
+          tier(database.open_tier(database.identity(), {})),
           stats(cache, [this] { return std::make_unique<CountedSource>(database.open_source(), loads); },
                 {.tier = tier}),
           notices(cache, {}),

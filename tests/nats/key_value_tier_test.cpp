@@ -7,12 +7,13 @@
 #include <stdexcept>
 #include <thread>
 
+#include "core/fleet/shared_tier.hpp"
 #include "tests/nats/nats_server.hpp"
 
 using namespace larder;
 using namespace larder::test;
 using nats::KeyValueTier;
-using State = TierLease::State;
+using LeaseState = TierLease::State;
 
 namespace {
 
@@ -130,18 +131,18 @@ TEST_CASE("a lease is one host's, until it lets go or has been silent for too lo
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
     KeyValueTier one(shared_server().options(), database, options), other(shared_server().options(), database, options);
     const TierLease lease = one.take_lease("a:1");
-    CHECK(lease.state == State::taken);
-    CHECK(other.take_lease("a:1").state == State::held);
-    CHECK(other.take_lease("a:2").state == State::taken);
+    CHECK(lease.state == LeaseState::taken);
+    CHECK(other.take_lease("a:1").state == LeaseState::held);
+    CHECK(other.take_lease("a:2").state == LeaseState::taken);
     one.release(lease);
     const TierLease next = other.take_lease("a:1");
-    CHECK(next.state == State::taken);
+    CHECK(next.state == LeaseState::taken);
     one.release(lease);  // late
-    CHECK(one.take_lease("a:1").state == State::held);
+    CHECK(one.take_lease("a:1").state == LeaseState::held);
     TierLease after;  // the holder says no more
-    CHECK(eventually([&] { return (after = one.take_lease("a:1")).state == State::taken; }));
+    CHECK(eventually([&] { return (after = one.take_lease("a:1")).state == LeaseState::taken; }));
     other.release(next);
-    CHECK(other.take_lease("a:1").state == State::held);
+    CHECK(other.take_lease("a:1").state == LeaseState::held);
 }
 
 TEST_CASE("without a tier each host computes by itself, at once", "[nats]") {
@@ -156,7 +157,7 @@ TEST_CASE("without a tier each host computes by itself, at once", "[nats]") {
                   ->sequence == static_cast<std::uint64_t>(i));
     CHECK_FALSE(tier.error().empty());
     CHECK_FALSE(tier.put("k", document(1)));
-    CHECK(tier.take_lease("k").state == State::unreachable);
+    CHECK(tier.take_lease("k").state == LeaseState::unreachable);
 }
 
 TEST_CASE("a server that goes and comes again is a tier again", "[nats]") {
@@ -208,11 +209,89 @@ TEST_CASE("one change costs one computation in the fleet, and one more where the
     CHECK(computed == 1);
     {
         KeyValueTier dying(shared_server().options(), database, options);
-        CHECK(dying.take_lease("k").state == State::taken);
+        CHECK(dying.take_lease("k").state == LeaseState::taken);
     }
     ask_all(3);
     CHECK(computed == 1);  // beside that of the dead
     CHECK(wrong == 0);
+}
+
+TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
+    const std::string database = new_database();
+    const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
+    const TierPatience patience{.renewal = std::chrono::milliseconds(200)};
+    std::atomic<int> computed{0};
+    std::atomic<bool> has_begun{false};
+    const auto ask = [&](const std::function<bool()>& until) {
+        fleet::SharedTier shared(std::make_unique<KeyValueTier>(shared_server().options(), database, options), {});
+        compute_once(
+            shared, "k", [](const TierDocument&) { return true; },
+            [&] {
+                ++computed;
+                has_begun = true;
+                CHECK(until());
+                return std::optional(document(1));
+            },
+            patience);
+    };
+    KeyValueTier timer(shared_server().options(), database, options);
+    REQUIRE(timer.take_lease("as long as a lease lasts").state == LeaseState::taken);
+    std::jthread slow([&] {
+        ask([&] {
+            return eventually([&] { return timer.take_lease("as long as a lease lasts").state == LeaseState::taken; });
+        });
+    });
+    REQUIRE(eventually([&] { return has_begun.load(); }));
+    ask([] { return true; });
+    slow.join();
+    CHECK(computed == 1);
+}
+
+TEST_CASE("a lease that has ended is not renewed", "[nats]") {
+    const std::string database = new_database();
+    const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
+    KeyValueTier one(shared_server().options(), database, options), other(shared_server().options(), database, options);
+    const TierLease first = one.take_lease("k");
+    const TierLease renewed = one.renew(first);
+    CHECK(renewed.state == LeaseState::taken);
+    CHECK(one.renew(first).state == LeaseState::held);
+    one.release(first);
+    CHECK(other.take_lease("k").state == LeaseState::held);
+    TierLease others;
+    CHECK(eventually([&] { return (others = other.take_lease("k")).state == LeaseState::taken; }));
+    CHECK(one.renew(renewed).state == LeaseState::held);
+    other.release(others);
+    CHECK(one.renew(renewed).state == LeaseState::held);
+}
+
+TEST_CASE("where there is no more room the oldest documents go", "[nats]") {
+    KeyValueTier tier(shared_server().options(), new_database(), {.max_bytes = 20'000});
+    int kept = 0, put = 0;
+    for (int i = 0; i < 50; ++i) put += tier.put("k" + std::to_string(i), document(1, std::string(1'000, 'x'))) ? 1 : 0;
+    CHECK(put == 50);
+    CHECK(sequence_in(tier, "k49") == 1);
+    CHECK(sequence_in(tier, "k0") == 0);
+    for (int i = 0; i < 50; ++i) kept += sequence_in(tier, "k" + std::to_string(i)) == 1 ? 1 : 0;
+    CHECK(kept > 10);
+}
+
+TEST_CASE("what keeps documents from being shared is said, once a minute", "[nats]") {
+    const NatsServers servers(1, "relay:secret");
+    KeyValueTier maker(servers.options(), "d");
+    CHECK(maker.is_usable());
+    const nats::ConnectionOptions options{.url = "nats://listener:listener@" + servers.host(0)};
+    CHECK_FALSE(KeyValueTier(options, "d").is_usable());
+    std::vector<std::string> said;
+    fleet::SharedTier shared(std::make_unique<KeyValueTier>(options, "d"),
+                             {.write = [&](LogLevel, std::string_view line) { said.emplace_back(line); }});
+    CHECK_FALSE(shared.get("k"));
+    CHECK(said.empty());  // it may read
+    for (int i = 0; i < 2; ++i) {
+        REQUIRE(eventually([&] { return shared.take_lease("k").state == LeaseState::unreachable && !said.empty(); }));
+        shared.get("k");
+    }
+    REQUIRE(said.size() == 1);
+    CHECK_THAT(said[0], Catch::StartsWith("Documents are not shared") && Catch::Contains("larder-lease."));
 }
 
 TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
@@ -222,12 +301,12 @@ TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
     CHECK_THROWS_AS(
         compute_once(tier, "k", never, []() -> std::optional<TierDocument> { throw std::runtime_error("no source"); }),
         std::runtime_error);
-    CHECK(tier.take_lease("k").state == State::taken);
+    CHECK(tier.take_lease("k").state == LeaseState::taken);
 }
 
 TEST_CASE("a host waits for another's computation no longer than it wants to", "[nats]") {
     KeyValueTier tier(shared_server().options(), new_database());
-    CHECK(tier.take_lease("k").state == State::taken);
+    CHECK(tier.take_lease("k").state == LeaseState::taken);
     int computed = 0;
     compute_once(
         tier, "k", [](const TierDocument&) { return true; },
@@ -238,5 +317,5 @@ TEST_CASE("a host waits for another's computation no longer than it wants to", "
         {.limit = std::chrono::milliseconds(100)});
     CHECK(computed == 1);
     CHECK(sequence_in(tier, "k") == 1);
-    CHECK(tier.take_lease("k").state == State::held);  // it did not wait for that to end
+    CHECK(tier.take_lease("k").state == LeaseState::held);  // it did not wait for that to end
 }

@@ -46,7 +46,8 @@ inline std::vector<int> free_ports(std::size_t count) {
 /// One, or three that are a cluster. Killed with the test.
 class NatsServers {
 public:
-    /// `user`: `NAME:PASSWORD`, without which nobody is served. `is_secure`: by TLS alone.
+    /// `user`: `NAME:PASSWORD`, without which nobody is served, but listener:listener, who may not share documents.
+    /// `is_secure`: by TLS alone.
     explicit NatsServers(std::size_t count = 1, std::string user = {}, bool is_secure = false)
         : user_(std::move(user)), is_secure_(is_secure), ports_(free_ports(2 * count)), servers_(count) {
         if (is_secure_) make_certificate();
@@ -114,7 +115,10 @@ private:
                            store(i) + "\" }\n";
         if (const std::size_t colon = user_.find(':'); colon != std::string::npos)
             text +=
-                "authorization { user: " + user_.substr(0, colon) + ", password: " + user_.substr(colon + 1) + " }\n";
+                "authorization { users: [ { user: " + user_.substr(0, colon) +
+                ", password: " + user_.substr(colon + 1) +
+                " },\n  { user: listener, password: listener, permissions: { subscribe: \"_INBOX.>\",\n    publish: "
+                "[\"larder.>\", \"larder-look.>\", \"_INBOX.>\", \"$JS.>\"] } } ] }\n";
         if (is_secure_)
             text += "tls { cert_file: \"" + ca_file() + "\", key_file: \"" + directory_.file("key.pem") + "\" }\n";
         if (count() == 1) return text;
