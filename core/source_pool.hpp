@@ -34,19 +34,26 @@ public:
     SourcePool(const SourcePool&) = delete;
     SourcePool& operator=(const SourcePool&) = delete;
 
-    /// `work(source)`, whose result it returns. A source in which it failed is not used again. Throws SourceError.
+    /// `work(source)`, whose result it returns. A source in which it failed is not used again; where its connection was
+    /// ended meanwhile, which may be that one's fate alone, the work is done once more in another. Throws SourceError.
     template <class Work>
     std::invoke_result_t<Work&, SubmissionSource&> read(Work work) {
         refuse_while_resting();
         const Turn turn(*this);
-        try {
-            std::unique_ptr<SubmissionSource> source = take();
-            auto result = work(*source);
-            give_back(std::move(source));
-            return result;
-        } catch (const SourceUnavailable& error) {
-            note_unavailable(error.what());
-            throw;
+        for (bool is_again = false;; is_again = true) {
+            const auto began = std::chrono::steady_clock::now();
+            std::unique_ptr<SubmissionSource> source;
+            try {
+                source = take();
+                auto result = work(*source);
+                give_back(std::move(source));
+                return result;
+            } catch (const SourceUnavailable& error) {
+                const bool was_ended = source != nullptr && !source->is_current();
+                if (was_ended && !is_again && std::chrono::steady_clock::now() - began < again_within) continue;
+                note_unavailable(error.what());
+                throw;
+            }
         }
     }
 
@@ -75,6 +82,7 @@ public:
 
 private:
     static constexpr std::chrono::milliseconds follow_patience{2'000}, follow_interval{5};
+    static constexpr std::chrono::milliseconds again_within{2'000};  ///< later nobody answers, and none would
 
     /// The right to have one open.
     class Turn {

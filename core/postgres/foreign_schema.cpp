@@ -12,12 +12,12 @@ constexpr const char* count_views =
     "AND relname IN ('assignments', 'submissions')";
 
 // Each relation behind the views that keeps rows, the parts of a table too (whoever writes to a part fires its triggers
-// alone), and whether every kind of change of a row fires a trigger, after each
-// statement or row and of whatever columns, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete,
-// 16 update, 64 instead of.
+// alone), and whether every kind of change fires a trigger, after each statement or row and of whatever columns and
+// values, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete, 16 update, 32 truncate, which
+// foreign tables have no triggers for, 64 instead of. $1: the schema of our tables, or of the views.
 constexpr const char* select_tables = R"(
 WITH RECURSIVE used(oid) AS (
-    SELECT oid FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relname IN ('assignments', 'submissions')
+    SELECT oid FROM pg_class WHERE relnamespace = $1::oid AND relname IN ('assignments', 'submissions')
     UNION
     SELECT behind.oid FROM used, LATERAL (
         SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d
@@ -26,30 +26,33 @@ WITH RECURSIVE used(oid) AS (
             WHERE r.ev_class = used.oid
         UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = used.oid) behind(oid)
 ), told(oid, events) AS (
-    SELECT tgrelid, bit_or(tgtype & 28) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND prosrc LIKE '%larder.outbox%'
+    SELECT tgrelid, bit_or(tgtype) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+    WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND tgqual IS NULL
+        AND prosrc LIKE '%larder.outbox%' AND p.oid IS DISTINCT FROM to_regproc('larder.note_published')
     GROUP BY tgrelid
 )
 SELECT c.oid::regclass::text, relkind = 'm',
     concat_ws(', ', CASE WHEN coalesce(events, 0) & 4 = 0 THEN 'INSERT' END,
         CASE WHEN coalesce(events, 0) & 16 = 0 THEN 'UPDATE' END,
-        CASE WHEN coalesce(events, 0) & 8 = 0 THEN 'DELETE' END)
+        CASE WHEN coalesce(events, 0) & 8 = 0 THEN 'DELETE' END,
+        CASE WHEN coalesce(events, 0) & 32 = 0 THEN 'TRUNCATE' END)
 FROM used JOIN pg_class c USING (oid) LEFT JOIN told USING (oid)
-WHERE relkind IN ('r', 'p', 'f', 'm') AND coalesce(events, 0) & 28 <> 28 ORDER BY 1)";
+WHERE relkind IN ('r', 'p', 'f', 'm') 
+    AND coalesce(events, 0) & 60 NOT IN (60, CASE WHEN relkind = 'f' THEN 28 ELSE 60 END) ORDER BY 1)";
 
 constexpr const char* select_publications =
     "SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
     "WHERE prosrc LIKE '%larder.outbox%' AND prosrc LIKE '%''published''%' AND c.relnamespace <> "
     "to_regnamespace('larder'))";
 
-// $1: the table's number, $2: its column. What the function is called has the table in it, and what no two tables
-// share.
+// $1: the table's number, $2: its column. The function's name has both of the table's, of which no two share the
+// number, however they are renamed.
 constexpr const char* select_triggers_sql = R"(
 WITH named AS (
     SELECT attrelid::regclass AS oid, (SELECT coalesce(nullif(typbasetype, 0), t.oid) IN ('int2'::regtype,
             'int4'::regtype, 'int8'::regtype) FROM pg_type t WHERE t.oid = atttypid) AS is_id,
         quote_ident(attname) AS of,
-        quote_ident('note_' || left(relname, 40) || '_' || substr(md5(attrelid::regclass::text), 1, 8)) AS note
+        quote_ident('note_' || left(relname, 40) || '_' || attrelid::oid) AS note
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
     WHERE attrelid = $1::oid AND attname = $2::text AND attnum > 0 AND NOT attisdropped
 )
@@ -93,8 +96,11 @@ void apply_views(Connection& connection, const std::string& views) {
             "the file of --schema makes no views `assignments` and `submissions`: it needs CREATE TEMP VIEW for each");
 }
 
-std::vector<std::string> unwatched_tables(Connection& connection) {
-    const Rows rows = connection.run(select_tables);
+std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours) {
+    connection.prepare("tables", select_tables);
+    const char* const schema =
+        are_ours ? "SELECT coalesce(to_regnamespace('larder')::oid, 0)::bigint" : "SELECT pg_my_temp_schema()::bigint";
+    const Rows rows = connection.ask("tables", {connection.run(schema).integer(0, 0)});
     std::vector<std::string> findings;
     for (int row = 0; row < rows.count(); ++row) {
         const std::string table(rows.text(row, 0));
@@ -104,9 +110,11 @@ std::vector<std::string> unwatched_tables(Connection& connection) {
         else
             findings.push_back(
                 "changes of the table " + table + " would go unnoticed (no trigger AFTER " +
-                std::string(rows.text(row, 2)) + " writes to larder.outbox): run `larder triggers --db URL --table " +
-                shell_word(table) +
-                " --assignment-column COLUMN --install` as its owner, where COLUMN has the assignment's id");
+                std::string(rows.text(row, 2)) + " writes to larder.outbox): run `larder triggers --db URL " +
+                (are_ours ? "--install` as its owner"
+                          : "--table " + shell_word(table) +
+                                " --assignment-column COLUMN --install` as its owner, where COLUMN has the "
+                                "assignment's id"));
     }
     return findings;
 }

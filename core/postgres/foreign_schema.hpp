@@ -15,9 +15,10 @@ class Connection;
 /// SourceError, also where one of the two is missing.
 void apply_views(Connection& connection, const std::string& views);
 
-/// The tables that the views read, also through views of the database, and of which triggers do not write all changes
-/// to the outbox: a sentence each, with what to do. A trigger is trusted with what it writes. REQUIRES: applied.
-std::vector<std::string> unwatched_tables(Connection& connection);
+/// The tables that the views read, also through views of the database, or our own, and of which triggers do not write
+/// all changes to the outbox: a sentence each, with what to do. A trigger is trusted with what it writes. REQUIRES:
+/// views are applied, where the tables are not ours.
+std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours);
 
 /// Some trigger's function writes 'published' to the outbox.
 bool announces_publications(Connection& connection);

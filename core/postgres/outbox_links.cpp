@@ -6,6 +6,7 @@
 #include "core/postgres/connection.hpp"
 #include "core/postgres/postgres_relay.hpp"
 #include "core/postgres/relay_lock.hpp"
+#include "core/postgres/wal_position.hpp"
 #include "core/second_look.hpp"
 
 namespace larder::postgres {
@@ -81,10 +82,10 @@ void examine_rows(Connection& relay, std::vector<Finding>& findings) {
 }
 
 void examine_lag(Connection& relay, std::string_view who, const ToldPosition& told, std::vector<Finding>& findings) {
-    const std::string history = history_of(relay) + "@";
+    const std::string history = history_of(relay);
     const std::int64_t begun = relay.run("SELECT pg_snapshot_xmin(pg_current_snapshot())").integer(0, 0);
     std::optional<OutboxPosition> position;
-    const auto is_known = [&] { return position && position->database.starts_with(history); };
+    const auto is_known = [&] { return position && position->database == history; };
     if (comes_about([&] {
             position = told();
             return is_known() && position->seq >= begun;
@@ -110,8 +111,7 @@ void examine_outbox(Connection& relay, std::int32_t lock, std::string_view who, 
 
 void examine_replica(Connection& workers, Connection& relay, std::vector<Finding>& findings) {
     if (!workers.run("SELECT pg_is_in_recovery()").flag(0, 0)) return;
-    const std::int64_t primary =
-        relay.run("SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint").integer(0, 0);
+    const std::int64_t primary = relay.run(std::string("SELECT ") + select_log_end).integer(0, 0);
     std::int64_t replica = 0;
     const bool follows = comes_about([&] {
         replica = workers.run("SELECT coalesce((pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint, 0)").integer(0, 0);

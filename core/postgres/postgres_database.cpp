@@ -90,10 +90,9 @@ std::vector<std::string> PostgresDatabase::findings() const {
     const bool only_listens = !urls_.nats.empty() && urls_.relay.empty();
     if (!only_listens) find_rights(findings);
     find_other_database(findings);
-    if (views_.empty()) return findings;
     Connection reader = connected(urls_.workers);
-    apply_views(reader, views_);
-    for (std::string& finding : unwatched_tables(reader)) findings.push_back(std::move(finding));
+    if (!views_.empty()) apply_views(reader, views_);
+    for (std::string& finding : unwatched_tables(reader, views_.empty())) findings.push_back(std::move(finding));
     return findings;
 }
 
@@ -137,7 +136,8 @@ std::string PostgresDatabase::triggers_sql(const std::optional<WatchedTable>& ta
     if (table) return change_triggers_sql(connection, *table);
     std::string sql;
     for (std::int64_t version = 0; version <= schema_version; ++version) sql += schema_sql(version);
-    return sql + "UPDATE larder.schema_version SET version = " + std::to_string(schema_version) + ";\n";
+    return sql + std::string(repeated_sql()) +
+           "UPDATE larder.schema_version SET version = " + std::to_string(schema_version) + ";\n";
 }
 
 void PostgresDatabase::install(const std::optional<WatchedTable>& table) const {

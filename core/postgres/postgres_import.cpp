@@ -105,6 +105,7 @@ void create_schema(Connection& connection) {
                           " has a schema `larder` of another program: use another database");
     if (version == 0) connection.run(std::string(schema_sql(0)));
     for (std::int64_t next = version + 1; next <= schema_version; ++next) connection.run(std::string(schema_sql(next)));
+    connection.run(std::string(repeated_sql()));
     connection.run("UPDATE larder.schema_version SET version = " + std::to_string(schema_version));
     connection.run("COMMIT");
 }

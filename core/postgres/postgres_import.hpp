@@ -33,8 +33,8 @@ private:
     std::string lines_;
 };
 
-/// Makes what is absent, or brings an older version up to date, in one transaction; another program's schema of that
-/// name is refused. Throws SourceError.
+/// Makes what is absent, triggers and grants too, or brings an older version up to date, in one transaction; another
+/// program's schema of that name is refused. Throws SourceError.
 void create_schema(Connection& connection);
 
 }  // namespace larder::postgres

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/postgres/connection.hpp"
+#include "core/postgres/wal_position.hpp"
 #include "core/repeated_error.hpp"
 #include "core/submission_source.hpp"
 
@@ -24,33 +25,25 @@ std::string end_silent_ringer(std::int32_t lock) {
            " AND usename = current_user AND state = 'idle' AND clock_timestamp() - state_change > interval '2 seconds'";
 }
 
+// A crash is the end of a history, too: it may take back what was committed (synchronous_commit = off) and was told and
+// computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
 constexpr const char* select_history =
     "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
-    "(SELECT oid FROM pg_database WHERE datname = current_database())";
-
-// One row at least. What has a number that no transaction has had came from another server, with a dump. $1: xmin of
-// the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from that xmin on. `more`: besides
-// these.
-std::string select_changes(const char* more) {
-    return std::string(
-               "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, "
-               "changed.kind, changed.assignment_id, (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, "
-               "(extract(epoch FROM now()) * 1000000)::bigint FROM outbox_state state LEFT JOIN "
-               "(SELECT DISTINCT kind, assignment_id FROM outbox WHERE txid < pg_snapshot_xmax(pg_current_snapshot()) "
-               "AND ((txid >= $1::text::xid8 AND NOT pg_visible_in_snapshot(txid, $2::pg_snapshot))") +
-           more + ") LIMIT 100001) changed ON true";
-}
-
-// Differs for what ran before a restart or a crash of the server: a crash makes its statistics anew.
-constexpr const char* select_run =
-    "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint || '.' || "
+    "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
     "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0)";
 
-// A crash takes back the numbers of transactions that left nothing on disk, such as one that only rang: others get them
-// again. So the first look after one also takes what was written since the last look ($3, the server's time in
-// microseconds), and in the minute before, by which a clock may be set back.
-constexpr const char* or_written_since = " OR at >= to_timestamp($3::bigint / 1000000.0) - interval '1 minute'";
+// One row at least. What has a number that no transaction has had came from another server, with a dump. $1: xmin of
+// the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from that xmin on.
+std::string select_changes() {
+    return std::string(
+               "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, "
+               "changed.kind, changed.assignment_id, ") +
+           select_log_end +
+           " FROM outbox_state state LEFT JOIN (SELECT DISTINCT kind, assignment_id FROM outbox "
+           "WHERE txid < pg_snapshot_xmax(pg_current_snapshot()) AND txid >= $1::text::xid8 "
+           "AND NOT pg_visible_in_snapshot(txid, $2::pg_snapshot) LIMIT 100001) changed ON true";
+}
 
 constexpr const char* delete_old =
     "DELETE FROM outbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM outbox WHERE txid < $1::text::xid8 LIMIT 10000))";
@@ -67,18 +60,6 @@ std::string empty_snapshot_at(std::int64_t xmin) {
 }
 
 }  // namespace
-
-/// What a position says of the database, beside the cursor.
-struct PostgresRelay::Place {
-    std::string history, looked_at_us, run;
-
-    std::string text() const { return history + "@" + looked_at_us + "@" + run; }
-    static std::optional<Place> parse(const std::string& text) {
-        const std::size_t first = text.find('@'), second = text.find('@', first + 1);
-        if (second == std::string::npos) return std::nullopt;
-        return Place{text.substr(0, first), text.substr(first + 1, second - first - 1), text.substr(second + 1)};
-    }
-};
 
 struct PostgresRelay::Changes {
     std::vector<AssignmentId> ids, published;
@@ -101,10 +82,8 @@ void PostgresRelay::connect() {
     auto fresh = std::make_unique<Connection>(
         ConnectionOptions{.url = url_, .name = "larder relay", .must_write = true, .patience = patience});
     fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
-    fresh->prepare("changes", select_changes("").c_str());
-    fresh->prepare("changes_since", select_changes(or_written_since).c_str());
+    fresh->prepare("changes", select_changes().c_str());
     fresh->prepare("remove", delete_old);
-    run_ = fresh->run(select_run).text(0, 0);
     if (looks_ == Looks::when_elected)
         is_adopted_ = false;
     else if (const std::string history = history_of(*fresh); history != database_)
@@ -116,10 +95,7 @@ void PostgresRelay::connect() {
 void PostgresRelay::adopt(const std::string& history) {
     database_ = history;
     const std::optional<OutboxPosition> known = sink_.position();
-    const std::optional<Place> place = known ? Place::parse(known->database) : std::nullopt;
-    const bool is_known = place && place->history == history && known->seq > 0;
-    looked_at_us_ = is_known ? place->looked_at_us : std::string();
-    looked_in_run_ = is_known ? place->run : std::string();
+    const bool is_known = known && known->database == history && known->seq > 0;
     cursor_ = is_known ? known->seq : 0;
     snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
     removed_below_ = -1;
@@ -155,9 +131,7 @@ int PostgresRelay::look() {
     if (is_lost && is_ringer_) connection_->run(forget_other_server);
     sink_.look_begins();
     const std::string snapshot = is_lost ? empty_snapshot_at(1) : snapshot_;
-    const Rows rows = looked_in_run_ != run_ && !is_lost
-                          ? connection_->ask("changes_since", {std::to_string(cursor_), snapshot, looked_at_us_})
-                          : connection_->ask("changes", {std::to_string(cursor_), snapshot});
+    const Rows rows = connection_->ask("changes", {std::to_string(cursor_), snapshot});
     if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
     const std::int64_t removed_below = rows.integer(0, 2);
     Changes changes;
@@ -170,8 +144,6 @@ int PostgresRelay::look() {
     tell(changes);
     cursor_ = rows.integer(0, 0);
     snapshot_ = rows.text(0, 1);
-    looked_at_us_ = rows.text(0, 6);
-    looked_in_run_ = run_;
     removed_below_ = removed_below;
     sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
     looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
@@ -194,7 +166,7 @@ void PostgresRelay::tell(const Changes& changes) {
 
 void PostgresRelay::remember() {
     if (remembered_ == cursor_) return;
-    sink_.remember({cursor_, Place{database_, looked_at_us_, looked_in_run_}.text()});
+    sink_.remember({cursor_, database_});
     remembered_ = cursor_;
 }
 

@@ -19,10 +19,10 @@ class Connection;
 ///  1. A transaction that is not visible yet, when the outbox is read, may have begun, and numbered its rows, before
 ///     others that are. So each look asks for all rows of transactions from the last look's xmin on that were not
 ///     visible to that look; what was told may be told twice, after a restart, and never left out.
-///     A server that crashed gives some numbers again: then rows are also taken by their time.
 ///  2. After each connect it listens for the doorbell first and reads then.
 ///  3. Where it does not know how far it had come, where this is another server or another of its histories (system
-///     identifier, timeline), or where rows may have been removed that it has not read, everything is announced.
+///     identifier, timeline, and each crash begins one), or where rows may have been removed that it has not read,
+///     everything is announced.
 /// Every host's relay reads by itself. One of them, which has the advisory lock, looks every `bell_interval`, rings for
 /// the others by NOTIFY when there was something, and removes rows that all have had `kept` to read; the others look
 /// when the bell rings, and each `heartbeat`, and end its session when it has asked nothing for two seconds. Threads:
@@ -54,7 +54,6 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    struct Place;
     struct Changes;
     void connect();
     void adopt(const std::string& history);
@@ -74,9 +73,6 @@ private:
     std::string database_;             // which history of which server
     std::string snapshot_;             // of the last look, as PostgreSQL writes it; empty: the cursor means nothing
     std::int64_t cursor_ = 0;          // its xmin
-    std::string looked_at_us_;         // its time, by the server's clock
-    std::string looked_in_run_;        // of the server
-    std::string run_;                  // of the server, as of the connection
     std::int64_t remembered_ = -1;     // by the sink
     std::int64_t removed_below_ = -1;  // as of the last look
     bool is_ringer_ = false, is_adopted_ = false;

@@ -179,7 +179,7 @@ TEST_CASE("a database of another program is served once every table behind its v
     CHECK_THAT(serve().err,
                Catch::Contains("changes of the table public.grades would go unnoticed") &&
                    Catch::Contains("changes of the table public.tasks would go unnoticed (no trigger AFTER "
-                                   "INSERT, UPDATE, DELETE writes"));
+                                   "INSERT, UPDATE, DELETE, TRUNCATE writes"));
     office.run_sql("DROP TRIGGER too_early ON tasks");
     for (const auto& [table, column] : {std::pair("grades", "task"), std::pair("tasks", "id")})
         REQUIRE(
@@ -195,6 +195,83 @@ TEST_CASE("a database of another program is served once every table behind its v
     CHECK(eventually([&] { return service.page_has(2, "\"mean\":null"); }));
     office.run_sql("DELETE FROM tasks WHERE id = 2");
     CHECK(eventually([&] { return service.page(2).status == 404; }));
+}
+
+TEST_CASE("our own tables without their triggers are refused, and get them back", "[postgres]") {
+    Office office;
+    office.make_school();
+    const auto words = office.with_database({"analytics", "1"});
+    CHECK(office.run(words).code == 0);
+    for (const char* loss :
+         {"ALTER TABLE larder.assignments DISABLE TRIGGER updated", "DROP TRIGGER truncated ON larder.submissions",
+          "DROP TRIGGER inserted ON larder.submissions; CREATE TRIGGER inserted AFTER INSERT ON "
+          "larder.submissions FOR EACH ROW WHEN (NEW.score > 50) EXECUTE FUNCTION "
+          "larder.note_changes('submission')"}) {
+        INFO(loss);
+        office.run_sql(loss);
+        const CommandResult refused = office.run(words);
+        CHECK(refused.code != 0);
+        CHECK_THAT(refused.err, Catch::Contains("would go unnoticed") &&
+                                    Catch::Contains("`larder triggers --db URL --install` as its owner"));
+        office.run_sql("DROP TRIGGER IF EXISTS inserted ON larder.submissions");
+        CHECK(office.run({"triggers", "--db", office.url, "--install"}).code == 0);
+        CHECK(office.run(words).code == 0);
+    }
+}
+
+TEST_CASE("who may not make roles has them made, and gives them their rights afterwards", "[postgres]") {
+    PostgresServer server;
+    Office office(server);
+    office.run_sql("CREATE ROLE owner LOGIN; ALTER DATABASE " + office.name + " OWNER TO owner");
+    const std::string by_owner = office.url_of("owner");
+    CHECK(office.run({"triggers", "--db", by_owner, "--install"}).code == 0);
+    office.run_sql(
+        "CREATE ROLE larder_reader; CREATE ROLE larder_relay; GRANT larder_reader TO web; GRANT larder_relay TO relay");
+    const auto words = office.with_database({"analytics", "1"});
+    CHECK_THAT(office.run(words).err, Catch::Contains("`larder triggers --install` gives it its rights again"));
+    CHECK(office.run({"triggers", "--db", by_owner, "--install"}).code == 0);
+    CHECK_THAT(office.run(words).err, Catch::Contains("no assignment 1"));
+}
+
+TEST_CASE("a table that takes another's name takes none of its triggers", "[postgres]") {
+    Office office;
+    const auto install = [&](const std::string& column) {
+        CHECK(
+            office
+                .run({"triggers", "--db", office.url, "--table", "grades", "--assignment-column", column, "--install"})
+                .code == 0);
+    };
+    REQUIRE(office.run({"triggers", "--db", office.url, "--install"}).code == 0);
+    office.run_sql("CREATE TABLE grades(task int, mark numeric)");
+    install("task");
+    office.run_sql("ALTER TABLE grades RENAME TO grades_of_2025; CREATE TABLE grades(assignment int, mark numeric)");
+    install("assignment");
+    office.run_sql("INSERT INTO grades_of_2025 VALUES (7, 1); INSERT INTO grades VALUES (8, 1)");
+    postgres::Connection reader({.url = office.url, .patience = std::chrono::seconds(20)});
+    CHECK(reader.run("SELECT count(*) FROM outbox WHERE assignment_id IN (7, 8)").integer(0, 0) == 2);
+}
+
+TEST_CASE("a session that is ended under a page is made anew for it", "[postgres]") {
+    Office office;
+    office.make_school();
+    const OfficeService service(office, {"--workers", "1"});
+    CHECK(service.page(2).status == 200);  // a session is open
+    postgres::Connection keeper({.url = office.url, .patience = std::chrono::seconds(20)});
+    keeper.run("BEGIN; LOCK TABLE larder.submissions IN ACCESS EXCLUSIVE MODE");
+    HttpAnswer page;
+    std::jthread asking([&] { page = service.page(1); });
+    postgres::Connection other({.url = office.url, .patience = std::chrono::seconds(20)});
+    CHECK(eventually([&] {
+        return other
+                   .run(
+                       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'larder "
+                       "worker' AND wait_event_type = 'Lock' AND datname = current_database()")
+                   .count() == 1;
+    }));
+    keeper.run("COMMIT");
+    asking.join();
+    CHECK(page.status == 200);
+    CHECK_THAT(page.body, Catch::Contains("\"mean\":80.0"));
 }
 
 TEST_CASE("a view is missing, or is one of whose refresh nobody can be told: it is said", "[postgres]") {

@@ -54,10 +54,6 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER outbox_removed AFTER DELETE ON larder.outbox
-    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION larder.note_removed();
-CREATE TRIGGER outbox_truncated AFTER TRUNCATE ON larder.outbox
-    FOR EACH STATEMENT EXECUTE FUNCTION larder.note_removed();
 
 -- The writers of the tables need no right to the outbox: the functions have their owner's. They call nothing, and name
 -- each table and each operator with its schema: no writer's search_path has them run what is his, and none is set, which
@@ -100,35 +96,3 @@ BEGIN
 END $$;
 
 REVOKE EXECUTE ON FUNCTION larder.note_removed(), larder.note_changes(), larder.note_published() FROM PUBLIC;
-
-DO $$
-DECLARE kind text; changes text;
-BEGIN
-    FOREACH kind IN ARRAY ARRAY['submission', 'assignment'] LOOP
-        changes := format('FOR EACH STATEMENT EXECUTE FUNCTION larder.note_changes(%L)', kind);
-        EXECUTE format('CREATE TRIGGER inserted AFTER INSERT ON larder.%I REFERENCING NEW TABLE AS after %s',
-            kind || 's', changes);
-        EXECUTE format('CREATE TRIGGER updated AFTER UPDATE ON larder.%I '
-            'REFERENCING OLD TABLE AS before NEW TABLE AS after %s', kind || 's', changes);
-        EXECUTE format('CREATE TRIGGER deleted AFTER DELETE ON larder.%I REFERENCING OLD TABLE AS before %s',
-            kind || 's', changes);
-        EXECUTE format('CREATE TRIGGER truncated AFTER TRUNCATE ON larder.%I %s', kind || 's', changes);
-    END LOOP;
-END $$;
-CREATE TRIGGER published_at_once AFTER INSERT ON larder.assignments
-    REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_published();
-CREATE TRIGGER published_later AFTER UPDATE ON larder.assignments
-    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION larder.note_published();
-
--- What a worker needs, and what a relay does besides. Roles belong to the whole server, and whoever may not make them
--- grants to his own.
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_reader') THEN CREATE ROLE larder_reader; END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'larder_relay') THEN CREATE ROLE larder_relay; END IF;
-    GRANT USAGE ON SCHEMA larder TO larder_reader, larder_relay;
-    GRANT SELECT ON larder.assignments, larder.submissions TO larder_reader;
-    GRANT SELECT, DELETE ON larder.outbox TO larder_relay;
-    GRANT SELECT, UPDATE ON larder.outbox_state TO larder_relay;
-EXCEPTION WHEN insufficient_privilege THEN NULL;
-END $$;
