@@ -47,7 +47,8 @@ void add_triggers(CLI::App& program, Action& action) {
     verb->footer(
         "Once for each table that the views of `larder serve --schema` read. Harmless when repeated.\n"
         "What else makes an assignment new may write to the outbox by a trigger of its own:\n"
-        "INSERT INTO outbox(kind, assignment_id) SELECT 'change', id FROM ...");
+        "INSERT INTO outbox(kind, assignment_id) SELECT 'change', id FROM ...\n"
+        "(in PostgreSQL: larder.outbox, ON CONFLICT DO NOTHING, by a SECURITY DEFINER function).");
     verb->callback([&action, arguments, named, table] {
         if (table->count() > 0) arguments->table = *named;
         action = [arguments] { return run(*arguments); };

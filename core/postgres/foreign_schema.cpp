@@ -37,7 +37,7 @@ SELECT c.oid::regclass::text, relkind = 'm',
         CASE WHEN coalesce(events, 0) & 8 = 0 THEN 'DELETE' END,
         CASE WHEN coalesce(events, 0) & 32 = 0 THEN 'TRUNCATE' END)
 FROM used JOIN pg_class c USING (oid) LEFT JOIN told USING (oid)
-WHERE relkind IN ('r', 'p', 'f', 'm') 
+WHERE relkind IN ('r', 'p', 'f', 'm')
     AND coalesce(events, 0) & 60 NOT IN (60, CASE WHEN relkind = 'f' THEN 28 ELSE 60 END) ORDER BY 1)";
 
 constexpr const char* select_publications =
