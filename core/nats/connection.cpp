@@ -121,8 +121,9 @@ void Connection::fail(natsStatus status, std::string_view what, jsErrCode code) 
         reason = "JetStream error " + std::to_string(static_cast<int>(code)) + (said == nullptr ? "" : ": ") +
                  (said == nullptr ? "" : said);
     }
-    throw SourceError("cannot " + std::string(what) + " the NATS servers " + servers_ + " (" + reason +
-                      "): " + remedy_for(status));
+    throw SourceError("cannot " + std::string(what) + " the NATS servers " + servers_ + " (" + reason + "): " +
+                      (code != jsErrCode(0) ? "check that most of them are there, and what their `jetstream` allows"
+                                            : remedy_for(status)));
 }
 
 void Connection::publish(const std::string& subject, std::string_view data) const {
