@@ -25,7 +25,6 @@ struct TierDocument {
 
 /// The right to compute a key for the fleet; or why not.
 struct TierLease {
-    static constexpr std::chrono::seconds ttl{3};  ///< a holder that died, or is stopped, is replaced after that
     enum class State : std::uint8_t {
         taken,
         held,         ///< by another, or by one that died, until it expires

@@ -15,8 +15,8 @@ namespace larder::nats {
 
 struct KeyValueTierOptions {
     std::chrono::milliseconds document_ttl{300'000};  ///< of the bucket: a document in it is gone after that
-    std::chrono::milliseconds lease_ttl = TierLease::ttl;
-    std::int64_t max_bytes = 256 << 20;  ///< of all documents, reserved; the oldest go when it is full
+    std::chrono::milliseconds lease_ttl{3'000};       ///< a holder that died, or is stopped, is replaced after that
+    std::int64_t max_bytes = 256 << 20;               ///< of all documents, reserved; the oldest go when it is full
 };
 
 /// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS (in which the oldest make room, as no bucket has
@@ -24,7 +24,7 @@ struct KeyValueTierOptions {
 /// delete), in the servers' memory, made by who comes first; options count then only. After an error nothing is asked
 /// for `retreat`.
 ///  1. `get` is answered by whichever server has a copy, which may lag behind a put that was acknowledged; `get_latest`
-///     by the one that leads the bucket, at several times the cost.
+///     by the one that leads the bucket, at nearly twice the cost.
 ///  2. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
 ///  3. A lease is the message that was stored where there was none. It is deleted by its number: one that expired, and
 ///     was taken by another, is another message.
