@@ -37,9 +37,9 @@ public:
     /// throws.
     virtual std::vector<std::string> findings() const = 0;
     /// What is known of the way from this database to a host: who relays, how far behind that and the host are, and
-    /// servers between them; what is well as facts. Empty `told`: there is no host to ask. Changes nothing, takes two
+    /// servers between them; what is well as facts. Empty `told`: there is no host to ask. Takes two
     /// seconds at most for each thing that is not as it should be, and does not throw: what cannot be reached is a
-    /// finding. Where documents are shared it shares one that nobody asks for.
+    /// finding. Changes nothing, but that where documents are shared it shares one that nobody asks for.
     virtual std::vector<shm::Finding> examine_links(const ToldPosition& told) const {
         static_cast<void>(told);
         return {};

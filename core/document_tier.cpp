@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -13,20 +14,21 @@ namespace {
 class KeptLease {
 public:
     KeptLease(DocumentTier& tier, TierLease lease, TierPatience patience)
-        : tier_(tier),
-          patience_(patience),
-          lease_(std::move(lease)),
-          renewing_([this](const std::stop_token& stop) { keep(stop); }) {}
+        : tier_(tier), patience_(patience), lease_(std::move(lease)) {
+        try {
+            renewing_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
+        } catch (const std::system_error&) {  // no room for a thread: then the lease ends by itself
+        }
+    }
     KeptLease(const KeptLease&) = delete;
     KeptLease& operator=(const KeptLease&) = delete;
     ~KeptLease() {
-        renewing_.request_stop();
-        renewing_.join();
+        renewing_ = {};
         tier_.release(lease_);
     }
 
 private:
-    void keep(const std::stop_token& stop) {
+    void keep(const std::stop_token& stop) noexcept try {
         std::mutex mutex;
         std::condition_variable_any waiting;
         std::unique_lock lock(mutex);
@@ -37,6 +39,7 @@ private:
             TierLease renewed = tier_.renew(lease_);
             if (renewed.state != TierLease::State::unreachable) lease_ = std::move(renewed);
         }
+    } catch (...) {  // no memory: the same
     }
 
     DocumentTier& tier_;

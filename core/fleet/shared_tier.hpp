@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -52,11 +53,9 @@ private:
         if (const std::string& error = tier_->error(); !error.empty()) say(error);
         return result;
     }
-    /// What works now and then is said no more often.
     void say(const std::string& error) {
         const Clock::time_point now = Clock::now();
-        if (error == said_ && now - said_at_ < log_interval) return;
-        said_ = error;
+        if (said_at_ && now - *said_at_ < log_interval) return;
         said_at_ = now;
         log_(LogLevel::error, not_shared + error);
     }
@@ -64,8 +63,7 @@ private:
     std::mutex mutex_;
     const std::unique_ptr<nats::KeyValueTier> tier_;
     const Log log_;
-    std::string said_;
-    Clock::time_point said_at_{};
+    std::optional<Clock::time_point> said_at_;
 };
 
 }  // namespace larder::fleet

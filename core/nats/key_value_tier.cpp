@@ -13,6 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
+constexpr std::size_t headers_bytes = 1'024;  // of a message, at most
+
 /// When the stream was made; a later one is newer.
 std::int64_t age_of(std::string_view stream) {
     const std::size_t slash = stream.rfind('/');
@@ -172,7 +174,7 @@ bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
 
 bool KeyValueTier::put_document(std::string_view key, const TierDocument& document) {
     const std::string value = encode_document(key, document);
-    if (static_cast<std::int64_t>(value.size()) >
+    if (static_cast<std::int64_t>(value.size() + headers_bytes) >
         std::min(natsConnection_GetMaxPayload(connection_->get()), tier_.max_bytes))
         return false;
     const std::string subject = subject_of(key);

@@ -46,7 +46,7 @@ public:
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
 
-    /// Makes what is not there yet, on three servers if there are so many, and does with it all that is ever done.
+    /// Makes what is not there yet, on three servers if there are so many, and does with it what hosts do.
     bool is_usable();
 
     /// Why there is no tier now; empty: there is one, as far as is known.

@@ -13,8 +13,8 @@ constexpr const char* count_views =
 
 // Each relation behind the views that keeps rows, the parts of a table too (whoever writes to a part fires its triggers
 // alone), and whether every kind of change fires a trigger, after each statement or row and of whatever columns and
-// values, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete, 16 update, 32 truncate, which
-// foreign tables have no triggers for, 64 instead of. $1: the schema of our tables, or of the views.
+// values, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead
+// of. $1: the schema of our tables, or of the views.
 constexpr const char* select_tables = R"(
 WITH RECURSIVE used(oid) AS (
     SELECT oid FROM pg_class WHERE relnamespace = $1::oid AND relname IN ('assignments', 'submissions')
@@ -28,17 +28,16 @@ WITH RECURSIVE used(oid) AS (
 ), told(oid, events) AS (
     SELECT tgrelid, bit_or(tgtype) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND tgqual IS NULL
-        AND prosrc LIKE '%larder.outbox%' AND p.oid IS DISTINCT FROM to_regproc('larder.note_published')
+        AND prosrc LIKE '%larder.outbox%' AND (proname = 'note_published' AND pronamespace = to_regnamespace('larder')) IS NOT TRUE
     GROUP BY tgrelid
 )
-SELECT c.oid::regclass::text, relkind = 'm',
+SELECT c.oid::regclass::text, CASE relkind WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table' END,
     concat_ws(', ', CASE WHEN coalesce(events, 0) & 4 = 0 THEN 'INSERT' END,
         CASE WHEN coalesce(events, 0) & 16 = 0 THEN 'UPDATE' END,
         CASE WHEN coalesce(events, 0) & 8 = 0 THEN 'DELETE' END,
         CASE WHEN coalesce(events, 0) & 32 = 0 THEN 'TRUNCATE' END)
 FROM used JOIN pg_class c USING (oid) LEFT JOIN told USING (oid)
-WHERE relkind IN ('r', 'p', 'f', 'm')
-    AND coalesce(events, 0) & 60 NOT IN (60, CASE WHEN relkind = 'f' THEN 28 ELSE 60 END) ORDER BY 1)";
+WHERE relkind IN ('f', 'm') OR (relkind IN ('r', 'p') AND coalesce(events, 0) & 60 <> 60) ORDER BY 1)";
 
 constexpr const char* select_publications =
     "SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
@@ -52,7 +51,7 @@ WITH named AS (
     SELECT attrelid::regclass AS oid, (SELECT coalesce(nullif(typbasetype, 0), t.oid) IN ('int2'::regtype,
             'int4'::regtype, 'int8'::regtype) FROM pg_type t WHERE t.oid = atttypid) AS is_id,
         quote_ident(attname) AS of,
-        quote_ident('note_' || left(relname, 40) || '_' || attrelid::oid) AS note
+        quote_ident('note_' || attrelid::oid || '_' || left(relname, 40)) AS note
     FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
     WHERE attrelid = $1::oid AND attname = $2::text AND attnum > 0 AND NOT attisdropped
 )
@@ -104,9 +103,9 @@ std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours)
     std::vector<std::string> findings;
     for (int row = 0; row < rows.count(); ++row) {
         const std::string table(rows.text(row, 0));
-        if (rows.flag(row, 1))
-            findings.push_back("the views read " + table +
-                               ", a materialized view, of whose refresh nobody can be told: let them read its tables");
+        if (!rows.is_null(row, 1))
+            findings.push_back("the views read " + table + ", " + std::string(rows.text(row, 1)) +
+                               ", of whose changes nobody here can be told: let them read tables of this database");
         else
             findings.push_back(
                 "changes of the table " + table + " would go unnoticed (no trigger AFTER " +

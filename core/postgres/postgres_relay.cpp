@@ -135,7 +135,9 @@ int PostgresRelay::look() {
     if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
     const std::int64_t removed_below = rows.integer(0, 2);
     Changes changes;
-    changes.all = is_lost || rows.count() > most_named || (removed_below != removed_below_ && cursor_ < removed_below);
+    const bool went_back = rows.integer(0, 0) < cursor_;  // a copy of the server as it was
+    changes.all = is_lost || went_back || rows.count() > most_named ||
+                  (removed_below != removed_below_ && cursor_ < removed_below);
     for (int row = 0; row < rows.count() && !rows.is_null(row, 3); ++row, ++changes.rows) {
         const std::string_view kind = rows.text(row, 3);
         if (kind == "everything") changes.all = true;

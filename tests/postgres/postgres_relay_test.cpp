@@ -185,6 +185,7 @@ TEST_CASE("a crash may take back what was told: everything is announced; a resta
 TEST_CASE("a replica that has all stands where a look says, at the end of a segment too", "[postgres]") {
     Office office;
     office.change(1);
+    office.relay.poll();  // which rings: that is written, too
     office.sql("SELECT pg_switch_wal()");
     office.relay.poll();
     // Nothing is written meanwhile: what has reached the disk is what a replica has.
