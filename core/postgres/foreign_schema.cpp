@@ -28,7 +28,8 @@ WITH RECURSIVE used(oid) AS (
 ), told(oid, events) AS (
     SELECT tgrelid, bit_or(tgtype) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
     WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND tgqual IS NULL
-        AND prosrc LIKE '%larder.outbox%' AND (proname = 'note_published' AND pronamespace = to_regnamespace('larder')) IS NOT TRUE
+        AND prosrc LIKE '%larder.outbox%'
+        AND (proname = 'note_published' AND pronamespace = to_regnamespace('larder')) IS NOT TRUE
     GROUP BY tgrelid
 )
 SELECT c.oid::regclass::text, CASE relkind WHEN 'm' THEN 'a materialized view' WHEN 'f' THEN 'a foreign table' END,

@@ -218,12 +218,13 @@ TEST_CASE("one change costs one computation in the fleet, and one more where the
 
 TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
     const std::string database = new_database();
+    const nats::ConnectionOptions server = shared_server().options();  // which ends with the thread that starts it
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
     const TierPatience patience{.renewal = std::chrono::milliseconds(200)};
     std::atomic<int> computed{0};
     std::atomic<bool> has_begun{false};
     const auto ask = [&](const std::function<void()>& work) {
-        fleet::SharedTier shared(std::make_unique<KeyValueTier>(shared_server().options(), database, options), {});
+        fleet::SharedTier shared(std::make_unique<KeyValueTier>(server, database, options), {});
         compute_once(
             shared, "k", [](const TierDocument&) { return true; },
             [&] {
@@ -237,7 +238,7 @@ TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
     int lasted = 0;
     std::jthread slow([&] {
         ask([&] {
-            KeyValueTier timer(shared_server().options(), database, options);
+            KeyValueTier timer(server, database, options);
             const auto is_taken = [&] { return timer.take_lease("as long as one lasts").state == LeaseState::taken; };
             for (int i = 0; i < 3; ++i) lasted += eventually(is_taken) ? 1 : 0;  // two whole ones
         });
