@@ -75,14 +75,8 @@ void KeyValueTier::connect() {
 }
 
 void KeyValueTier::make_documents() const {
-    const std::string subjects = document_subjects_ + ">";
-    const char* subject = subjects.c_str();
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
-    config.Name = documents_.c_str();
-    config.Description = "documents of Larder";
-    config.Subjects = &subject;
-    config.SubjectsLen = 1;
     config.Storage = js_MemoryStorage;
     config.MaxMsgsPerSubject = 1;
     config.MaxAge = nanoseconds(tier_.document_ttl).count();
@@ -91,23 +85,17 @@ void KeyValueTier::make_documents() const {
     config.AllowDirect = true;
     config.AllowRollup = true;
     config.DenyDelete = true;
-    add_stream(*connection_, config);
+    add_stream(*connection_, {documents_, "documents of Larder", document_subjects_ + ">"}, config);
 }
 
 void KeyValueTier::make_leases() const {
-    const std::string subjects = lease_subjects_ + ">";
-    const char* subject = subjects.c_str();
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
-    config.Name = leases_.c_str();
-    config.Description = "leases of Larder";
-    config.Subjects = &subject;
-    config.SubjectsLen = 1;
     config.Storage = js_MemoryStorage;
     config.MaxMsgsPerSubject = 1;
     config.MaxAge = nanoseconds(tier_.lease_ttl).count();
     config.Duplicates = config.MaxAge;  // it may not be longer
-    add_stream(*connection_, config);
+    add_stream(*connection_, {leases_, "leases of Larder", lease_subjects_ + ">"}, config);
 }
 
 std::string KeyValueTier::subject_of(std::string_view key) const { return document_subjects_ + tier_key_of(key); }

@@ -69,7 +69,12 @@ std::optional<OutboxPosition> published_position(const Connection& connection, c
     return OutboxPosition{said->position, said->text};
 }
 
-Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config) {
+Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config) {
+    const char* subject = title.subjects.c_str();
+    config.Name = title.name.c_str();
+    config.Description = title.description.c_str();
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
     jsStreamInfo* made = nullptr;
     jsErrCode code{};
     config.Replicas = wanted_replicas;
@@ -80,24 +85,21 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig conf
         status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
     }
     if (code == JSStreamNameExistErr) return nullptr;
-    connection.check(status, "make the stream " + std::string(config.Name) + " of", code);
+    connection.check(status, "make the stream " + title.name + " of", code);
     return Owned<jsStreamInfo>(made);
 }
 
 StreamState make_stream(const Connection& connection, const StreamNames& names) {
     if (std::optional<StreamState> found = find_stream(connection, names)) return *found;
-    const char* subject = names.subjects.c_str();
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
-    config.Name = names.stream.c_str();
-    config.Description = "notices of Larder";
-    config.Subjects = &subject;
-    config.SubjectsLen = 1;
     config.Storage = js_FileStorage;
     config.Retention = js_LimitsPolicy;
     config.Discard = js_DiscardOld;
     config.MaxAge = kept.count();
-    if (const Owned<jsStreamInfo> info = add_stream(connection, config)) return state_of(connection, names, *info);
+    const StreamTitle title{names.stream, "notices of Larder", names.subjects};
+    if (const Owned<jsStreamInfo> info = add_stream(connection, title, config))
+        return state_of(connection, names, *info);
     const std::optional<StreamState> found = find_stream(connection, names);  // another was quicker
     if (!found) throw SourceError("the stream " + names.stream + " is made and deleted at once by others");
     return *found;

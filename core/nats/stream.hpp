@@ -40,9 +40,14 @@ std::optional<StreamState> find_stream(const Connection& connection, const Strea
 /// Of the outbox, as the last message about it says; nullopt: there is none. Throws SourceError.
 std::optional<OutboxPosition> published_position(const Connection& connection, const StreamNames& names);
 
+/// What a stream is called, and what it takes.
+struct StreamTitle {
+    std::string name, description, subjects;
+};
+
 /// On three servers, or on one where there are not so many. Null: one of that name, and another configuration, is
 /// there. Throws SourceError.
-Owned<jsStreamInfo> add_stream(const Connection& connection, jsStreamConfig config);
+Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config);
 
 /// Makes it where it is absent: in files, an hour's messages, of which the oldest go first. Throws SourceError.
 StreamState make_stream(const Connection& connection, const StreamNames& names);

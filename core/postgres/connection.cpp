@@ -54,9 +54,9 @@ std::string one_line(const char* message) {
 
 std::string remedy_for(std::string_view sqlstate) {
     if (sqlstate == "42P01" || sqlstate == "3F000" || sqlstate == "42703")
-        return "make its tables with `larder import`, grant the role larder_reader (`larder triggers --install` gives "
-               "it "
-               "its rights again), or check names: SCHEMA.TABLE, and the views of --schema";
+        return "make its tables with `larder import`, grant the role larder_reader "
+               "(`larder triggers --install` gives it its rights again), or check names: SCHEMA.TABLE, and the views "
+               "of --schema";
     if (sqlstate == "42501")
         return "use the owner's role where tables are made; else grant larder_reader, and larder_relay to who relays "
                "(`larder triggers --install` gives them their rights again)";
