@@ -18,7 +18,7 @@
 #include "tests/history/checker.hpp"
 #include "tests/history/counts.hpp"
 #include "tests/history/nemesis.hpp"
-#include "tests/support/coarse_tick.hpp"
+#include "tests/support/coarse_clock.hpp"
 #include "tests/support/forked.hpp"
 #include "tests/support/harness.hpp"
 #include "tests/support/scoped_directory.hpp"

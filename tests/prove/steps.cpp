@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "tests/support/coarse_tick.hpp"
+#include "tests/support/coarse_clock.hpp"
 
 namespace larder::prove {
 namespace {

@@ -19,6 +19,7 @@
 #include "shm/system.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/coarse_clock.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scoped_cache.hpp"
 #include "tests/support/watchdog.hpp"
@@ -48,11 +49,6 @@ struct Scene : ScopedCache {
         return Cache::open(options);
     }
 };
-
-void pass(std::chrono::nanoseconds time) {
-    const std::int64_t until_ns = shm::system::monotonic_ns() + time.count();
-    eventually([until_ns] { return shm::system::monotonic_ns() > until_ns; });
-}
 
 std::string text_of(const Pinned& pinned) { return std::string(pinned.value()); }
 

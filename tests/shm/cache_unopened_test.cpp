@@ -12,6 +12,7 @@
 #include "shm/system.hpp"
 #include "shm/testing.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/coarse_clock.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/scoped_cache.hpp"
 #include "tests/support/watchdog.hpp"
@@ -24,11 +25,6 @@ namespace system_calls = larder::shm::system;
 using Value = std::optional<std::string>;
 
 namespace {
-
-void pass(std::chrono::nanoseconds time) {
-    const std::int64_t until_ns = system_calls::monotonic_ns() + time.count();
-    eventually([until_ns] { return system_calls::monotonic_ns() > until_ns; });
-}
 
 /// By the machine's clock; remembers what was logged.
 struct Scene {
