@@ -71,7 +71,9 @@ struct Means {
     double computations = 0, taken = 0, hits = 0, busy = 0, stale_s = 0;
 };
 Means means(Scenario scenario, bool every_view) {
-    constexpr int seeds = 8;
+    // With a second tier a twentieth is computed, and the lengths of computations are exponential: those of 32 seeds,
+    // 55,000, scatter by less than half a percent.
+    const int seeds = scenario.has_second_tier ? 32 : 8;
     scenario.every_view = every_view;
     Means means;
     for (int n = 1; n <= seeds; ++n) {
@@ -145,8 +147,7 @@ TEST_CASE("views that are not events change nothing", "[fleet_sim]") {
             CHECK(thinned.computations == Approx(plain.computations).epsilon(0.02));
             CHECK(thinned.taken == Approx(plain.taken).epsilon(0.02).margin(0.01));
             CHECK(thinned.hits == Approx(plain.hits).margin(0.006));
-            // 3,000 computations of exponential length: 2 % is a standard deviation.
-            CHECK(thinned.busy == Approx(plain.busy).epsilon(0.06));
+            CHECK(thinned.busy == Approx(plain.busy).epsilon(0.02));
             CHECK(thinned.stale_s == Approx(plain.stale_s).epsilon(0.06));
         }
 }
