@@ -207,7 +207,9 @@ TEST_CASE("our own tables without their triggers are refused, and get them back"
          {"ALTER TABLE larder.assignments DISABLE TRIGGER updated", "DROP TRIGGER truncated ON larder.submissions",
           "DROP TRIGGER inserted ON larder.submissions; CREATE TRIGGER inserted AFTER INSERT ON "
           "larder.submissions FOR EACH ROW WHEN (NEW.score > 50) EXECUTE FUNCTION "
-          "larder.note_changes('submission')"}) {
+          "larder.note_changes('submission')",
+          "CREATE OR REPLACE TRIGGER inserted AFTER INSERT ON larder.submissions REFERENCING NEW TABLE AS after "
+          "FOR EACH STATEMENT WHEN (current_user <> 'loader') EXECUTE FUNCTION larder.note_changes('submission')"}) {
         INFO(loss);
         office.run_sql("DELETE FROM larder.outbox");
         office.run_sql(loss);
