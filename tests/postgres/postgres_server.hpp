@@ -33,8 +33,7 @@ inline std::string postgres_program(const std::string& name) {
 /// The server refuses to be root's: then it is the user postgres's. Killed with the test.
 class PostgresServer {
 public:
-    explicit PostgresServer(std::vector<std::string> settings = {})
-        : settings_(std::move(settings)), directory_("/tmp") {
+    PostgresServer() : directory_("/tmp") {
         ::chmod(directory_.path().c_str(), 0755);
         const std::string data = directory_.file("data");
         ::mkdir(data.c_str(), 0700);
@@ -50,10 +49,9 @@ public:
     }
 
     void start() {
-        std::vector<std::string> words{
+        const std::vector<std::string> words{
             postgres_program("postgres"), "-D", directory_.file("data"), "-k", directory_.path(), "-h", "", "-F", "-c",
             "max_connections=60"};
-        for (const std::string& setting : settings_) words.insert(words.end(), {"-c", setting});
         server_.emplace(ChildProcess::start([&](Channel&) { return become(words); }));
         REQUIRE(eventually([&] {
             try {
@@ -109,7 +107,6 @@ private:
         REQUIRE(child.wait().exited_with(0));
     }
 
-    const std::vector<std::string> settings_;
     const ScopedDirectory directory_;
     uid_t uid_ = 0;
     gid_t gid_ = 0;
