@@ -58,7 +58,7 @@ void DatabaseOption::check() const {
     for (const std::string& finding : found) announce(LogLevel::error, finding);
     if (!found.empty())
         throw Refusal(kFailure,
-                      "the database " + name() + " is not prepared; the lines above say what it lacks, and what to do");
+                      "the database " + name() + " cannot be served; the lines above say why, and what to do");
 }
 
 void DatabaseOption::check_publications() const {

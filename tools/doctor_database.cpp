@@ -32,7 +32,7 @@ void examine_database(const DatabaseOption& option, const shm::SegmentView* view
         if (view != nullptr) told = [view] { return position_of(*view); };
         for (const std::string& unprepared : database->findings())
             findings.push_back({"database_unprepared", shm::Severity::error,
-                                "The database " + option.name() + " is not prepared: " + unprepared + ".",
+                                "The database " + option.name() + " cannot be served: " + unprepared + ".",
                                 "`larder serve` does not start before that is done."});
         const std::vector<shm::Finding> links = database->examine_links(told);
         findings.insert(findings.end(), links.begin(), links.end());

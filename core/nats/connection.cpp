@@ -50,6 +50,8 @@ std::string remedy_for(natsStatus status) {
         return "check tls:// in the URL, and the certificates";
     case NATS_NO_RESPONDERS:
         return "check that the servers run with JetStream and that most of them are there";
+    case NATS_ERR:  // so says a file without a user's key, too
+        return "check what is in the credentials file, if there is one, and that the servers run";
     default:
         return "check that the servers run and can be reached";
     }

@@ -229,6 +229,14 @@ TEST_CASE("what is not acknowledged throws, and names the servers but no passwor
     }
 }
 
+TEST_CASE("a credentials file without a user's key is told of", "[nats]") {
+    const ScopedDirectory directory;
+    nats::ConnectionOptions options = shared_server().options();
+    options.credentials_file = directory.file("host.creds");
+    std::ofstream(options.credentials_file) << "-----BEGIN NATS USER JWT-----\n";
+    CHECK_THROWS_WITH(nats::Connection(options), Catch::Contains("check what is in the credentials file"));
+}
+
 TEST_CASE("servers that let in whom they know, by TLS, are named with a user and who signed their certificates",
           "[nats]") {
     if (std::system("openssl version >/dev/null 2>&1") != 0) {
