@@ -107,6 +107,7 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     options.ttl = document.ttl - age;
     if (options.soft_ttl.count() != 0) options.soft_ttl -= age;
     options.source_position = stream_position(document.sequence);
+    options.tier_hit = true;
     return std::move(document.bytes);
 }
 

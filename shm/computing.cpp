@@ -243,10 +243,10 @@ private:
             throw;
         }
         if (was_forked()) return own(value, options.negative);
-        if (options.tracked)
+        if (options.tracked && !options.tier_hit)
             shm::add(context_.view().header().compute_us,
                      static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
-        context_.count(shm::Counter::computations);
+        context_.count(options.tier_hit ? shm::Counter::tier_hits : shm::Counter::computations);
         return keep(value, options, options.as_of.value_or(stamp), lease);
     }
 

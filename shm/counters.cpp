@@ -58,6 +58,7 @@ constexpr std::array<CounterText, kCounters> kTable{{
      "`larder doctor` names the process and the key: drop the handle, or restart that process."},
     {Counter::refreshes, "refreshes", "computations of what was stale, while it went on being served", ""},
     {Counter::coalesced, "coalesced", "computations put off so that further notices of the key cost none", ""},
+    {Counter::tier_hits, "tier_hits", "values taken from the second tier, where another host had computed them", ""},
 }};
 
 constexpr bool in_order() {

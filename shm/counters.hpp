@@ -44,8 +44,9 @@ enum class Counter : std::uint32_t {
     arenas_pinned,
     refreshes,
     coalesced,
+    tier_hits,
 };
-inline constexpr std::uint32_t kCounters = 30;
+inline constexpr std::uint32_t kCounters = 31;
 static_assert(kCounters <= kThreadCounters);
 
 /// One row: `meaning` fits a CounterLabel, `remedy` is what to do when the number grows ("" for mere facts).

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "shm/counters.hpp"
+#include "shm/segment.hpp"
 #include "tests/core/stats_cache_fixture.hpp"
 
 using namespace larder;
@@ -78,6 +80,10 @@ struct SharingHost {
         notices.remember(message(sequence));
     }
     std::string page(AssignmentId id) { return CachedSchool::page_through(stats, id); }
+    std::uint64_t tier_hits() const {
+        const auto segment = shm::Segment::attach_read_only(cache.segment_path());
+        return shm::read_totals(segment.view())[shm::Counter::tier_hits];
+    }
     int take_loads() { return school.watch.loads.exchange(0); }
     /// Computed elsewhere: the document of assignment 2, under the name of 1.
     void put_by_another(std::uint64_t sequence) {
@@ -147,9 +153,11 @@ TEST_CASE("a document of another host is taken where it contains what this host 
     CHECK(host.page(1) == "miss 50.0");
     CHECK(host.take_loads() == 0);
     CHECK(host.page(1) == "hit 50.0");
+    CHECK(host.tier_hits() == 1);
     host.apply(5, 1);
     CHECK(host.page(1) == "miss 90.0");
     CHECK(host.take_loads() == 1);
+    CHECK(host.tier_hits() == 1);
 }
 
 TEST_CASE("a document that was taken is no reading of the source: it is served while this host is told, no longer") {

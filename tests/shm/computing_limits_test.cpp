@@ -185,6 +185,19 @@ TEST_CASE("An entry that is not tracked takes no place in the key table and no p
     CHECK(scoped.count(Counter::untracked_lookups) == 2);
 }
 
+TEST_CASE("What another host has computed is a hit of the second tier, not a computation", "[computing]") {
+    ScopedCache scoped;
+    const auto find = [](EntryOptions& options) -> Value {
+        options.tier_hit = true;
+        return "value";
+    };
+    CHECK(scoped.cache.get_or_compute("key", find).value() == "value");
+    CHECK(scoped.cache.get("key").value() == "value");
+    CHECK(scoped.count(Counter::tier_hits) == 1);
+    CHECK(scoped.count(Counter::computations) == 0);
+    CHECK_FALSE(scoped.cache.mean_compute_time().has_value());
+}
+
 TEST_CASE("A lease that is assigned over is abandoned, one that moves stays held", "[computing]") {
     ScopedCache scoped;
     Lease lease = std::get<Lease>(scoped.cache.begin("a"));
