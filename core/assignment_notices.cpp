@@ -76,8 +76,9 @@ void AssignmentNotices::look_begins() {
     look_ = cache_.begin_sync();
 }
 
-void AssignmentNotices::look_ended(std::uint64_t position) {
-    cache_.synced(look_, position);
+void AssignmentNotices::look_ended(std::uint64_t source_position) {
+    cache_.synced(look_, source_position);
+    if (remembered_ && !position()) keep_position(position_key, *remembered_);  // a notice of others took it, too
     if (told_.incarnation != told_at_look_.incarnation || told_.notice < told_at_look_.notice) told_ = told_at_look_;
 }
 
@@ -86,6 +87,7 @@ void AssignmentNotices::applied(std::uint64_t sequence) { cache_.mark_position(t
 void AssignmentNotices::everything_changed(std::string_view why) {
     tell([&] {
         const std::array<std::string_view, 2> positions{position_key, arrived_key};
+        remembered_.reset();
         cache_.invalidate(std::span<const std::string_view>(positions));
         announce_all();
         return 1 + notices_of_all;
@@ -95,7 +97,10 @@ void AssignmentNotices::everything_changed(std::string_view why) {
 
 std::optional<OutboxPosition> AssignmentNotices::position() { return kept_position(position_key); }
 
-void AssignmentNotices::remember(const OutboxPosition& position) { keep_position(position_key, position); }
+void AssignmentNotices::remember(const OutboxPosition& position) {
+    remembered_ = position;
+    keep_position(position_key, position);
+}
 
 void AssignmentNotices::arrived(const OutboxPosition& position) { keep_position(arrived_key, position); }
 

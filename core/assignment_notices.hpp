@@ -42,7 +42,7 @@ public:
     /// What a reading of the source that begins from now on contains at least; nullopt: not known.
     std::optional<OutboxPosition> contained();
     void look_begins() override;
-    void look_ended(std::uint64_t position) override;
+    void look_ended(std::uint64_t source_position) override;
     void applied(std::uint64_t sequence) override;
 
 private:
@@ -61,6 +61,7 @@ private:
     // by hand or by a program, come between: they are behind told_ once a look that began after them has ended.
     SyncStart look_;
     Stamp told_, told_at_look_;
+    std::optional<OutboxPosition> remembered_;
 };
 
 /// What a source that follows another one has at `position` lacks no change of that key that was told here. Where

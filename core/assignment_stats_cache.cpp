@@ -136,7 +136,9 @@ std::optional<AssignmentRecord> AssignmentStatsCache::load(AssignmentId id, std:
             position, [&](std::uint64_t at) { return lacks_nothing_told(cache_, at, stats_key(id)); },
             [id](SubmissionSource& source) { return source.load(id); });
     } catch (const SourceError& error) {
-        options_.log(LogLevel::error, "Computing assignment " + std::to_string(id) + " failed: " + error.what());
+        const auto line =
+            failure_.worth_writing("Computing assignment " + std::to_string(id) + " failed: " + error.what());
+        if (line) options_.log(LogLevel::error, *line);
         throw;
     }
 }

@@ -14,6 +14,7 @@
 #include "core/document_tier.hpp"
 #include "core/hit_rate.hpp"
 #include "core/log.hpp"
+#include "core/rare_line.hpp"
 #include "core/smart_ttl.hpp"
 #include "core/source_pool.hpp"
 #include "core/warmer.hpp"
@@ -117,6 +118,7 @@ private:
     SourcePool sources_;
     AccessRule access_;
     AssignmentNotices notices_;
+    RareLine failure_;
     Warmer warmer_;  // last: its thread uses all of the above
 };
 

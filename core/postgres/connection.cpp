@@ -19,8 +19,19 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds unanswered{3'500};  // by then tcp_user_timeout has given up a server that does not answer
 
+/// Of a password with an @ or a / libpq takes parts for the rest, and shows them in its errors.
+void refuse_unescaped(const std::string& url) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == std::string::npos) return;
+    const std::string_view rest = std::string_view(url).substr(scheme + 3, url.find('?') - scheme - 3);
+    const std::size_t end_of_user = rest.rfind('@');
+    if (end_of_user != std::string_view::npos && rest.substr(0, end_of_user).find_first_of("@/") != std::string::npos)
+        throw SourceError("the database's URL has an @ or a / in its password: write %40 and %2F in their place");
+}
+
 /// Of the URL; the password is left out. `others`: how many servers it names besides the first.
 std::string server_of(const std::string& url, int& others) {
+    refuse_unescaped(url);
     char* message = nullptr;
     const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> options(PQconninfoParse(url.c_str(), &message),
                                                                                  PQconninfoFree);
@@ -38,9 +49,6 @@ std::string server_of(const std::string& url, int& others) {
         if (keyword == "dbname") database = option->val;
     }
     others = static_cast<int>(std::count(host.begin(), host.end(), ','));
-    // Of a URL whose password has an @ or a / that is not escaped, parts of it are taken for the rest.
-    for (std::string* const part : {&host, &database}) part->erase(0, part->rfind('@') + 1);
-    if (port.find_first_not_of("0123456789,") != std::string::npos) port.clear();
     return (user.empty() ? "" : user + "@") + host + (port.empty() ? "" : ":" + port) + "/" + database;
 }
 
@@ -62,6 +70,8 @@ std::string remedy_for(std::string_view sqlstate) {
                "(`larder triggers --install` gives them their rights again)";
     if (sqlstate == "25006") return "it is a replica: name the server that writes";
     if (sqlstate == "57014" || sqlstate == "55P03") return "somebody keeps a lock for long; try again when he is done";
+    if (sqlstate.starts_with("22")) return "correct that value, or the view of --schema that reads it";
+    if (sqlstate.starts_with("42")) return "check names (SCHEMA.TABLE, of a table), and the views of --schema";
     return "check that the server runs, and the URL";
 }
 

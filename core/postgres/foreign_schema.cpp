@@ -11,6 +11,15 @@ constexpr const char* count_views =
     "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'v' "
     "AND relname IN ('assignments', 'submissions')";
 
+// A view goes on reading the table that had the name when it was made. Whether another has it now.
+constexpr const char* select_names_hold = R"(
+SELECT 'SELECT ' || coalesce(string_agg(DISTINCT format('to_regclass(%L) IS NOT DISTINCT FROM %s::oid::regclass',
+    d.refobjid::regclass, d.refobjid), ' AND '), 'true')
+FROM pg_class v JOIN pg_rewrite r ON r.ev_class = v.oid JOIN pg_depend d
+    ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+JOIN pg_class c ON c.oid = d.refobjid AND c.relnamespace <> pg_my_temp_schema()
+WHERE v.relnamespace = pg_my_temp_schema())";
+
 // Each relation behind the views that keeps rows, the parts of a table too (whoever writes to a part fires its triggers
 // alone), and whether every kind of change fires a trigger, after each statement or row and of whatever columns and
 // values, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead
@@ -86,6 +95,8 @@ CREATE OR REPLACE TRIGGER larder_truncated AFTER TRUNCATE ON %3$s
 $sql$, note, of, oid) END FROM named)";
 
 }  // namespace
+
+std::string names_hold_sql(Connection& connection) { return std::string(connection.run(select_names_hold).text(0, 0)); }
 
 void apply_views(Connection& connection, const std::string& views) {
     connection.see_public(true);

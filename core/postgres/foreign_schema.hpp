@@ -15,6 +15,10 @@ class Connection;
 /// SourceError, also where one of the two is missing.
 void apply_views(Connection& connection, const std::string& views);
 
+/// The statement that says whether the tables that the views read still have the names by which these found them.
+/// REQUIRES: views are applied.
+std::string names_hold_sql(Connection& connection);
+
 /// The tables that the views read, also through views of the database, or our own, and of which triggers do not write
 /// all changes to the outbox: a sentence each, with what to do. A trigger is trusted with what it writes. REQUIRES:
 /// views are applied, where the tables are not ours.

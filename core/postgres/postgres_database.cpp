@@ -85,7 +85,7 @@ void PostgresDatabase::find_rights(std::vector<std::string>& findings) const {
 }
 
 std::vector<std::string> PostgresDatabase::findings() const {
-    static_cast<void>(open_source());
+    open_source()->load(0);  // whoever may not read is told at once
     std::vector<std::string> findings;
     const bool only_listens = !urls_.nats.empty() && urls_.relay.empty();
     if (!only_listens) find_rights(findings);

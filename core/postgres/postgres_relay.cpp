@@ -27,18 +27,26 @@ std::string end_silent_ringer(std::int32_t lock) {
 
 // A crash is the end of a history, too: it may take back what was committed (synchronous_commit = off) and was told and
 // computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
+// So is what becomes of the watched tables and triggers themselves: whether they are put back from a dump, or disabled
+// for a while, no row of the outbox says.
 constexpr const char* select_history =
     "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
-    "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0)";
+    "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0) || '/' || "
+    "coalesce((SELECT md5(string_agg(concat_ws(' ', t.oid, t.xmin, relnamespace, relname, relispartition, "
+    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > "
+    "0)), "
+    "' ' ORDER BY t.oid)) FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid JOIN pg_class c ON c.oid = tgrelid "
+    "WHERE pronamespace = to_regnamespace('larder')), '')";
 
-// One row at least. What has a number that no transaction has had came from another server, with a dump. $1: xmin of
-// the last look, $2: its snapshot. pg_visible_in_snapshot is exact for transactions from that xmin on.
+// One row at least. Its state's xmin is another after each removal of rows. What has a number that no transaction has
+// had came from another server, with a dump. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is
+// exact for transactions from that xmin on.
 std::string select_changes() {
     return std::string(
                "SELECT pg_snapshot_xmin(pg_current_snapshot()), pg_current_snapshot(), state.removed_below, "
-               "changed.kind, changed.assignment_id, ") +
+               "state.xmin, changed.kind, changed.assignment_id, ") +
            select_log_end +
            " FROM outbox_state state LEFT JOIN (SELECT DISTINCT kind, assignment_id FROM outbox "
            "WHERE txid < pg_snapshot_xmax(pg_current_snapshot()) AND txid >= $1::text::xid8 "
@@ -84,10 +92,7 @@ void PostgresRelay::connect() {
     fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
     fresh->prepare("changes", select_changes().c_str());
     fresh->prepare("remove", delete_old);
-    if (looks_ == Looks::when_elected)
-        is_adopted_ = false;
-    else if (const std::string history = history_of(*fresh); history != database_)
-        adopt(history);
+    if (looks_ == Looks::when_elected) is_adopted_ = false;
     connection_ = std::move(fresh);
     beat_at_ = {};
 }
@@ -98,21 +103,15 @@ void PostgresRelay::adopt(const std::string& history) {
     const bool is_known = known && known->database == history && known->seq > 0;
     cursor_ = is_known ? known->seq : 0;
     snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
-    removed_below_ = -1;
+    removal_.clear();
     remembered_ = -1;
     seen_.clear();
+    is_adopted_ = true;
 }
 
-/// Whoever is elected has the lock for as long as it has the connection; others have told meanwhile, and it begins
-/// where they ended.
 bool PostgresRelay::look_is_mine() {
     if (Clock::now() - beat_at_ >= heartbeat) beat();
-    if (looks_ == Looks::always) return true;
-    if (is_ringer_ && !is_adopted_) {
-        adopt(history_of(*connection_));
-        is_adopted_ = true;
-    }
-    return is_ringer_;
+    return looks_ == Looks::always || is_ringer_;
 }
 
 int PostgresRelay::poll() {
@@ -133,21 +132,21 @@ int PostgresRelay::look() {
     const std::string snapshot = is_lost ? empty_snapshot_at(1) : snapshot_;
     const Rows rows = connection_->ask("changes", {std::to_string(cursor_), snapshot});
     if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
-    const std::int64_t removed_below = rows.integer(0, 2);
+    const std::string_view removal = rows.text(0, 3);
     Changes changes;
     const bool went_back = rows.integer(0, 0) < cursor_;  // a copy of the server as it was
-    changes.all = is_lost || went_back || rows.count() > most_named ||
-                  (removed_below != removed_below_ && cursor_ < removed_below);
-    for (int row = 0; row < rows.count() && !rows.is_null(row, 3); ++row, ++changes.rows) {
-        const std::string_view kind = rows.text(row, 3);
+    changes.all =
+        is_lost || went_back || rows.count() > most_named || (removal != removal_ && cursor_ < rows.integer(0, 2));
+    for (int row = 0; row < rows.count() && !rows.is_null(row, 4); ++row, ++changes.rows) {
+        const std::string_view kind = rows.text(row, 4);
         if (kind == "everything") changes.all = true;
-        (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 4));
+        (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 5));
     }
     tell(changes);
     cursor_ = rows.integer(0, 0);
     snapshot_ = rows.text(0, 1);
-    removed_below_ = removed_below;
-    sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 5)));
+    removal_ = removal;
+    sink_.look_ended(static_cast<std::uint64_t>(rows.integer(0, 6)));
     looked_at_.store(begin.time_since_epoch().count(), std::memory_order_release);
     if (changes.rows != 0) {
         remember();
@@ -172,12 +171,15 @@ void PostgresRelay::remember() {
     remembered_ = cursor_;
 }
 
-/// What need not be done at every look.
+/// What need not be done at every look. Whoever is elected has the lock for as long as it has the connection; others
+/// have told meanwhile, and it begins where they ended.
 void PostgresRelay::beat() {
     beat_at_ = Clock::now();
     if (!is_ringer_) is_ringer_ = connection_->run(try_relay_lock(lock_)).flag(0, 0);
     if (!is_ringer_) connection_->run(end_silent_ringer(lock_));
-    if (snapshot_.empty() || (looks_ == Looks::when_elected && !is_adopted_)) return;
+    if (looks_ == Looks::when_elected && !is_ringer_) return;
+    if (const std::string history = history_of(*connection_); history != database_ || !is_adopted_) adopt(history);
+    if (snapshot_.empty()) return;
     remember();
     if (is_ringer_) remove_old();
 }

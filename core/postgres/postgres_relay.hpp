@@ -21,8 +21,8 @@ class Connection;
 ///     visible to that look; what was told may be told twice, after a restart, and never left out.
 ///  2. After each connect it listens for the doorbell first and reads then.
 ///  3. Where it does not know how far it had come, where this is another server or another of its histories (system
-///     identifier, timeline, and each crash begins one), or where rows may have been removed that it has not read,
-///     everything is announced.
+///     identifier, timeline, and each crash begins one), where a watched table or its triggers became others, or where
+///     rows may have been removed that it has not read, everything is announced.
 /// Every host's relay reads by itself. One of them, which has the advisory lock, looks every `bell_interval`, rings for
 /// the others by NOTIFY when there was something, and removes rows that all have had `kept` to read; the others look
 /// when the bell rings, and each `heartbeat`, and end its session when it has asked nothing for two seconds. Threads:
@@ -70,11 +70,11 @@ private:
     const Looks looks_;
     const std::int32_t lock_;
     std::unique_ptr<Connection> connection_;
-    std::string database_;             // which history of which server
-    std::string snapshot_;             // of the last look, as PostgreSQL writes it; empty: the cursor means nothing
-    std::int64_t cursor_ = 0;          // its xmin
-    std::int64_t remembered_ = -1;     // by the sink
-    std::int64_t removed_below_ = -1;  // as of the last look
+    std::string database_;          // which history of which server
+    std::string snapshot_;          // of the last look, as PostgreSQL writes it; empty: the cursor means nothing
+    std::int64_t cursor_ = 0;       // its xmin
+    std::int64_t remembered_ = -1;  // by the sink
+    std::string removal_;           // which was the last one when it looked
     bool is_ringer_ = false, is_adopted_ = false;
     Clock::time_point beat_at_{}, removed_at_{};
     std::deque<std::pair<Clock::time_point, std::int64_t>> seen_;  // xmin of looks, a minute apart

@@ -1,12 +1,17 @@
 // PostgresSource: assignments and submissions from a PostgreSQL database.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 
 #include "core/submission_source.hpp"
 
 namespace larder::postgres {
+
+class Connection;
+class Rows;
+class Value;
 
 /// One connection, which never writes. Opening throws SourceError when the server cannot be reached within `patience`,
 /// or has neither our tables nor, with `views`, what they read; so does a read that takes longer.
@@ -27,8 +32,12 @@ public:
     bool is_current() const override;
 
 private:
-    std::unique_ptr<class Connection> connection_;
+    Rows ask(const char* prepared, std::initializer_list<Value> values = {});
+
+    std::unique_ptr<Connection> connection_;
+    const bool has_views_;
     bool is_replica_ = false;
+    bool is_outdated_ = false;  // its views read tables that have other names by now
 };
 
 }  // namespace larder::postgres

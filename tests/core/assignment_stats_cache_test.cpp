@@ -7,6 +7,7 @@
 #include "shm/segment.hpp"
 #include "tests/core/stats_cache_fixture.hpp"
 #include "tests/support/child_process.hpp"
+#include "tests/support/eventually.hpp"
 
 using namespace larder;
 using namespace std::chrono_literals;
@@ -153,6 +154,21 @@ TEST_CASE("the lines of the log are those of the contract") {
     school.watch.broken = true;
     CHECK_THROWS_AS(school.page(1), SourceError);
     CHECK(school.book.take() == Lines{"ERROR Computing assignment 1 failed: the disk is gone"});
+}
+
+TEST_CASE("while the source is away the log has one line, not one for each who asks") {
+    CachedSchool school;
+    for (const AssignmentId id : {1, 2}) CHECK(school.stats.access().ownership(id));
+    school.book.take();
+    school.watch.broken = true;
+    for (int i = 0; i < 4; ++i) CHECK_THROWS_AS(school.page(1 + i % 2), SourceError);
+    CHECK(school.book.take() == Lines{"ERROR Computing assignment 1 failed: the disk is gone"});
+    RareLine line;
+    CHECK(line.worth_writing("a") == "a");
+    CHECK_FALSE(line.worth_writing("b"));
+    std::optional<std::string> next;
+    REQUIRE(test::eventually([&] { return (next = line.worth_writing("c")).has_value(); }));
+    CHECK_THAT(*next, Catch::StartsWith("c (and ") && Catch::EndsWith(" more since the last line of this kind)"));
 }
 
 TEST_CASE("a failed computation is repeated by the next caller, or bridged by a stale document where allowed") {

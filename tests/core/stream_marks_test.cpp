@@ -53,6 +53,19 @@ TEST_CASE("A document is taken where no notice of its own came later than it was
     }
 }
 
+TEST_CASE("A notice of all keys, whose ever, does not make a host forget what it was told", "[notices]") {
+    Host host;
+    host.notices.remember({7, "db"});
+    host.cache.invalidate_all();
+    CHECK_FALSE(host.notices.position());
+    host.look();
+    REQUIRE(host.notices.position());
+    CHECK(host.notices.position()->seq == 7);
+    host.notices.everything_changed("a test");
+    host.look();
+    CHECK_FALSE(host.notices.position());
+}
+
 TEST_CASE("What this host alone was told is seen by what was read after a look that began later", "[notices]") {
     Host host;
     host.apply(2, 7);

@@ -219,8 +219,39 @@ TEST_CASE("rows that were removed before they were read are everything, once", "
     slow.run("COMMIT");
     office.relay.poll();
     CHECK(office.sink.take() == Told{1});
+    slow.run("BEGIN; UPDATE submissions SET score = 2 WHERE assignment_id = 1");
+    office.change(2);
+    office.sql("DELETE FROM outbox");
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+    slow.run("DELETE FROM outbox; COMMIT");  // below what had been removed before
+    office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
     office.sql("TRUNCATE outbox");
     office.relay.poll();
+    CHECK(office.sink.take_flushes() == 1);
+}
+
+TEST_CASE("what becomes of the watched tables themselves is everything, once", "[postgres]") {
+    Office office;
+    const char* const trigger =
+        "CREATE TRIGGER deleted AFTER DELETE ON submissions REFERENCING OLD TABLE AS before "
+        "FOR EACH STATEMENT EXECUTE FUNCTION note_changes('submission')";
+    for (const std::string& statements :
+         {std::string("BEGIN; ALTER TABLE submissions DISABLE TRIGGER USER; UPDATE submissions SET score = 1; "
+                      "ALTER TABLE submissions ENABLE TRIGGER USER; COMMIT"),
+          "BEGIN; DROP TRIGGER deleted ON submissions; DELETE FROM submissions; " + std::string(trigger) + "; COMMIT",
+          std::string("ALTER TABLE submissions ALTER COLUMN score TYPE numeric USING score / 2"),
+          std::string("ALTER TABLE submissions RENAME TO handed_in")}) {
+        INFO(statements);
+        office.sql(statements);
+        CHECK(eventually([&] { return office.relay.poll(), office.sink.flushes != 0; }));
+        eventually([&] { return office.relay.poll(), office.sink.flushes > 1; }, 2 * PostgresRelay::heartbeat);
+        CHECK(office.sink.take_flushes() == 1);
+    }
+    office.sql("ALTER TABLE handed_in RENAME TO submissions");
+    PostgresRelay next(office.url, office.sink, {});  // nobody looked meanwhile
+    next.poll();
     CHECK(office.sink.take_flushes() == 1);
 }
 

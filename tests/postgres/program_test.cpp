@@ -133,6 +133,9 @@ TEST_CASE("a role that may not relay is refused by name, and so is a database wi
     const CommandResult refused = office.run({"analytics", "1", "--db", office.url_of("web")});
     CHECK(refused.code == 3);
     CHECK_THAT(refused.err, Catch::Contains("the role web may not relay the outbox"));
+    const CommandResult blind = office.run({"analytics", "1", "--db", office.url_of("relay")});
+    CHECK(blind.code == 3);
+    CHECK_THAT(blind.err, Catch::Contains("permission denied for table"));
     CHECK(std::filesystem::is_empty(office.file("cache")));
 }
 
@@ -195,6 +198,33 @@ TEST_CASE("a database of another program is served once every table behind its v
     CHECK(eventually([&] { return service.page_has(2, "\"mean\":null"); }));
     office.run_sql("DELETE FROM tasks WHERE id = 2");
     CHECK(eventually([&] { return service.page(2).status == 404; }));
+}
+
+TEST_CASE("a table that takes the name of one that is read is read in its place", "[postgres]") {
+    Office office;
+    office.run_sql(foreign_tables);
+    std::ofstream(office.file("views.sql")) << foreign_views;
+    const auto install = [&](const std::string& table, const std::string& column) {
+        REQUIRE(
+            office.run({"triggers", "--db", office.url, "--table", table, "--assignment-column", column, "--install"})
+                .code == 0);
+    };
+    install("tasks", "id");
+    install("grades", "task");
+    office.run_sql("GRANT larder_relay TO relay");
+    const OfficeService service(office, {"--schema", office.file("views.sql")});
+    CHECK(service.page_has(1, "\"mean\":80.0"));
+    office.run_sql(
+        "CREATE TABLE new_grades(LIKE grades); INSERT INTO new_grades VALUES (1, 30); GRANT SELECT ON new_grades TO "
+        "web; "
+        "CREATE VIEW new_shown AS SELECT * FROM new_grades; GRANT SELECT ON new_shown TO web");
+    install("new_grades", "task");
+    office.run_sql(
+        "BEGIN; ALTER TABLE grades RENAME TO old_grades; ALTER TABLE new_grades RENAME TO grades; "
+        "ALTER VIEW shown RENAME TO old_shown; ALTER VIEW new_shown RENAME TO shown; COMMIT");
+    CHECK(eventually([&] { return service.page_has(1, "\"mean\":30.0"); }));
+    office.run_sql("UPDATE grades SET mark = 40");
+    CHECK(eventually([&] { return service.page_has(1, "\"mean\":40.0"); }));
 }
 
 TEST_CASE("our own tables without their triggers are refused, and get them back", "[postgres]") {
