@@ -34,6 +34,9 @@ void FleetRelay::publish(const std::stop_token& stop) const {
             nats::StreamPublisher publisher(options_.nats, options_.database, log_);
             postgres::PostgresRelay relay(options_.relay_url, publisher, log_,
                                           postgres::PostgresRelay::Looks::when_elected, stream_lock(options_.database));
+            std::jthread making;
+            if (options_.shares_documents)
+                making = std::jthread([&](const std::stop_token& mine) { keep_tier(mine, relay); });
             return relay.run(stop);
         } catch (const std::exception& error) {
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
@@ -42,22 +45,26 @@ void FleetRelay::publish(const std::stop_token& stop) const {
     }
 }
 
-/// For as long as it does not come about, which is said once: those who need it wait shorter for it.
-void FleetRelay::make_tier(const std::stop_token& stop) const {
+/// While this host is the elected one: servers may lose what they have in memory.
+void FleetRelay::keep_tier(const std::stop_token& stop, const Relay& relay) const {
     nats::ConnectionOptions patient = options_.nats;
     patient.patience = tier_patience;
     nats::KeyValueTier tier(patient, options_.database);
     RepeatedError repeated;
-    while (!stop.stop_requested() && !tier.is_usable()) {
-        if (repeated.is_news(tier.error())) log_(LogLevel::error, not_shared + tier.error());
+    while (!stop.stop_requested()) {
+        if (relay.caught_up()) {
+            if (tier.make())
+                repeated.is_over();
+            else if (repeated.is_news(tier.error()))
+                log_(LogLevel::error, not_shared + tier.error());
+        }
         std::this_thread::sleep_for(nats::KeyValueTier::retreat);
     }
 }
 
 void FleetRelay::run(std::stop_token stop) {
-    std::jthread publishing, making;
+    std::jthread publishing;
     if (!options_.relay_url.empty()) publishing = std::jthread([this](const std::stop_token& mine) { publish(mine); });
-    if (options_.shares_documents) making = std::jthread([this](const std::stop_token& mine) { make_tier(mine); });
     listener_.run(stop);
 }
 

@@ -25,8 +25,8 @@ struct FleetRelayOptions {
 };
 
 /// Where run() runs and there is a relay_url, a thread of it waits to be elected, by the database's advisory lock, and
-/// then publishes. Hosts without one only listen. Where documents are shared, their place is made before it is needed:
-/// servers take longer for that than a request waits.
+/// then publishes, and makes the place for shared documents where there is none: servers take longer for that than a
+/// request waits. Hosts without one only listen.
 class FleetRelay final : public Relay {
 public:
     FleetRelay(FleetRelayOptions options, NoticeSink& sink, Log log);
@@ -37,7 +37,7 @@ public:
 
 private:
     void publish(const std::stop_token& stop) const;
-    void make_tier(const std::stop_token& stop) const;
+    void keep_tier(const std::stop_token& stop, const Relay& relay) const;
 
     const FleetRelayOptions options_;
     const Log log_;

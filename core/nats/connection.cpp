@@ -43,7 +43,7 @@ std::string remedy_for(natsStatus status) {
     switch (status) {
     case NATS_CONNECTION_AUTH_FAILED:
     case NATS_NOT_PERMITTED:
-        return "check the user in the URL, or the credentials file";
+        return "check the user in the URL, where he and his password stand as they are, or the credentials file";
     case NATS_SSL_ERROR:
     case NATS_SECURE_CONNECTION_WANTED:
     case NATS_SECURE_CONNECTION_REQUIRED:
@@ -55,6 +55,15 @@ std::string remedy_for(natsStatus status) {
     default:
         return "check that the servers run and can be reached";
     }
+}
+
+/// Of JetStream, without the place in libnats where it was read.
+std::string answer_text() {
+    const char* const said = nats_GetLastError(nullptr);
+    std::string_view text = said == nullptr ? "" : said;
+    if (const std::size_t place = text.find("): "); text.starts_with('(') && place != std::string_view::npos)
+        text.remove_prefix(place + 3);
+    return text.empty() ? "" : ": " + std::string(text);
 }
 
 Owned<natsOptions> options_of(const ConnectionOptions& options, const std::vector<std::string>& urls) {
@@ -115,17 +124,21 @@ std::uint64_t Connection::reconnects() const {
     return count;
 }
 
-/// What libnats says besides may show the URL, but for what JetStream answered.
+/// What libnats says besides may show the URL, but for what the servers answered. Without an answer it is of another
+/// call.
 void Connection::fail(natsStatus status, std::string_view what, jsErrCode code) const {
-    std::string reason = natsStatus_GetText(status);
-    if (code != jsErrCode(0)) {
-        const char* const said = nats_GetLastError(nullptr);
-        reason = "JetStream error " + std::to_string(static_cast<int>(code)) + (said == nullptr ? "" : ": ") +
-                 (said == nullptr ? "" : said);
-    }
-    throw SourceError("cannot " + std::string(what) + " the NATS servers " + servers_ + " (" + reason + "): " +
-                      (code != jsErrCode(0) ? "check that most of them are there, and what their `jetstream` allows"
-                                            : remedy_for(status)));
+    const auto say = [&](const std::string& reason, const std::string& remedy) {
+        return "cannot " + std::string(what) + " the NATS servers " + servers_ + " (" + reason + "): " + remedy;
+    };
+    if (status == NATS_NO_RESPONDERS || code == JSNotEnabledErr)
+        throw SourceError(say(natsStatus_GetText(NATS_NO_RESPONDERS), remedy_for(NATS_NO_RESPONDERS)));
+    if (code != jsErrCode(0))
+        throw SourceError(say("JetStream error " + std::to_string(static_cast<int>(code)) + answer_text(),
+                              "check that most of them are there, and what their `jetstream` allows"));
+    const char* said = nullptr;
+    if (natsConnection_GetLastError(connection_.get(), &said) == NATS_NOT_PERMITTED && status == NATS_TIMEOUT)
+        throw SourceError(say(said, "give this host's user the rights that `larder help fleet` names"));
+    throw SourceError(say(natsStatus_GetText(status), remedy_for(status)));
 }
 
 void Connection::publish(const std::string& subject, std::string_view data) const {

@@ -46,10 +46,12 @@ KeyValueTier::KeyValueTier(ConnectionOptions options, std::string_view database,
 KeyValueTier::~KeyValueTier() = default;
 
 template <class Result, class Action>
-Result KeyValueTier::reach(Result otherwise, Action action) {
+Result KeyValueTier::reach(Result otherwise, Action action, Open open) {
     if (Clock::now() < away_until_) return otherwise;
     try {
         connect();
+        if (!is_open_) (this->*open)();
+        is_open_ = true;
         Result result = action();
         error_.clear();
         return result;
@@ -68,13 +70,20 @@ void KeyValueTier::connect() {
     }
     if (connection_ == nullptr) connection_ = std::make_unique<Connection>(options_);
     if (!connection_->is_connected()) connection_->fail(NATS_CONNECTION_DISCONNECTED, "reach");
-    if (is_open_) return;
-    make_documents();
-    make_leases();
-    is_open_ = true;
 }
 
-void KeyValueTier::make_documents() const {
+StreamTitle KeyValueTier::documents_title() const {
+    return {documents_, "documents of Larder", document_subjects_ + ">"};
+}
+
+StreamTitle KeyValueTier::leases_title() const { return {leases_, "leases of Larder", lease_subjects_ + ">"}; }
+
+void KeyValueTier::find_both() {
+    require_stream(*connection_, documents_title(), true);
+    require_stream(*connection_, leases_title());
+}
+
+void KeyValueTier::make_both() {
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
     config.Storage = js_MemoryStorage;
@@ -85,17 +94,34 @@ void KeyValueTier::make_documents() const {
     config.AllowDirect = true;
     config.AllowRollup = true;
     config.DenyDelete = true;
-    add_stream(*connection_, {documents_, "documents of Larder", document_subjects_ + ">"}, config);
-}
-
-void KeyValueTier::make_leases() const {
-    jsStreamConfig config;
+    add_stream(*connection_, documents_title(), config);
     jsStreamConfig_Init(&config);
     config.Storage = js_MemoryStorage;
     config.MaxMsgsPerSubject = 1;
     config.MaxAge = nanoseconds(tier_.lease_ttl).count();
     config.Duplicates = config.MaxAge;  // it may not be longer
-    add_stream(*connection_, {leases_, "leases of Larder", lease_subjects_ + ">"}, config);
+    add_stream(*connection_, leases_title(), config);
+}
+
+bool KeyValueTier::make() {
+    is_open_ = false;
+    const auto use = [&] {
+        for (const std::string& stream : {documents_, leases_}) raise_copies(*connection_, stream);
+        return try_out();
+    };
+    return reach(false, use, &KeyValueTier::make_both);
+}
+
+bool KeyValueTier::is_usable() {
+    return reach(false, [&] { return try_out(); });
+}
+
+bool KeyValueTier::try_out() {
+    constexpr std::string_view probe = "?";
+    put_document(probe, {.stream = "?", .sequence = 1});
+    find(probe, Copy::latest);
+    drop(store_lease(probe, 0));
+    return true;
 }
 
 std::string KeyValueTier::subject_of(std::string_view key) const { return document_subjects_ + tier_key_of(key); }
@@ -144,18 +170,6 @@ std::optional<TierDocument> KeyValueTier::get_latest(std::string_view key) {
     return reach(std::optional<TierDocument>(), [&] { return find(key, Copy::latest).document; });
 }
 
-bool KeyValueTier::is_usable() {
-    return reach(false, [&] {
-        constexpr std::string_view probe = "?";
-        for (const std::string& stream : {documents_, leases_}) raise_copies(*connection_, stream);
-        find(probe, Copy::any);
-        put_document(probe, {.stream = "?", .sequence = 1});
-        find(probe, Copy::latest);
-        drop(store_lease(probe, 0));
-        return true;
-    });
-}
-
 bool KeyValueTier::put(std::string_view key, const TierDocument& document) {
     return reach(false, [&] { return put_document(key, document); });
 }
@@ -188,9 +202,14 @@ TierLease KeyValueTier::store_lease(std::string_view key, std::uint64_t replaces
     return {token == 0 ? TierLease::State::held : TierLease::State::taken, token, std::string(key)};
 }
 
+/// Also after an error: others wait for it.
 void KeyValueTier::release(const TierLease& lease) {
-    if (lease.state != TierLease::State::taken) return;
-    reach(false, [&] { return drop(lease), true; });
+    if (lease.state != TierLease::State::taken || connection_ == nullptr || !connection_->is_connected()) return;
+    try {
+        drop(lease);
+    } catch (const SourceError&) {
+        return;  // it ends by itself
+    }
 }
 
 /// An error of JetStream's: it is gone.

@@ -10,6 +10,7 @@
 
 #include "core/document_tier.hpp"
 #include "core/nats/connection.hpp"
+#include "core/nats/stream.hpp"
 
 namespace larder::nats {
 
@@ -21,8 +22,7 @@ struct KeyValueTierOptions {
 
 /// A bucket for the documents of each database, LARDER-TOKEN-DOCUMENTS (in which the oldest make room, as no bucket has
 /// it that libnats makes), and a stream for the leases, LARDER-TOKEN-LEASES (see StreamNames; a bucket lets nobody
-/// delete), in the servers' memory, made by who comes first; options count then only. After an error nothing is asked
-/// for `retreat`.
+/// delete), in the servers' memory; options count when they are made. After an error nothing is asked for `retreat`.
 ///  1. `get` is answered by whichever server has a copy, which may lag behind a put that was acknowledged; `get_latest`
 ///     by the one that leads the bucket, at nearly twice the cost.
 ///  2. A document is put with the revision that it replaces: two that put at once do not replace each other unseen.
@@ -46,7 +46,10 @@ public:
     void release(const TierLease& lease) override;
     bool put(std::string_view key, const TierDocument& document) override;
 
-    /// Makes what is not there yet, on three servers if there are so many, and does with it what hosts do.
+    /// Makes what is not there yet, on three servers if there are so many, and tries it out. By one process of a fleet:
+    /// servers that are to make one stream twice at the same time serve it late. It takes them a second.
+    bool make();
+    /// Does with it what hosts do.
     bool is_usable();
 
     /// Why there is no tier now; empty: there is one, as far as is known.
@@ -56,11 +59,15 @@ private:
     using Clock = std::chrono::steady_clock;
     enum class Copy : std::uint8_t { any, latest };
     struct Found;
+    using Open = void (KeyValueTier::*)();
     template <class Result, class Action>
-    Result reach(Result otherwise, Action action);
+    Result reach(Result otherwise, Action action, Open open = &KeyValueTier::find_both);
     void connect();
-    void make_documents() const;
-    void make_leases() const;
+    StreamTitle documents_title() const;
+    StreamTitle leases_title() const;
+    void find_both();
+    void make_both();
+    bool try_out();
     std::string subject_of(std::string_view key) const;
     Found find(std::string_view key, Copy copy);
     std::uint64_t store(const std::string& subject, std::string_view value, std::uint64_t replaces);

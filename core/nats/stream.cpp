@@ -20,10 +20,33 @@ std::string token_of(std::string_view database) {
     return text.data();
 }
 
+/// Null: it is not there.
+Owned<jsStreamInfo> info_of(const Connection& connection, const std::string& stream) {
+    jsStreamInfo* found = nullptr;
+    jsErrCode code{};
+    const natsStatus status = js_GetStreamInfo(&found, connection.jet_stream(), stream.c_str(), nullptr, &code);
+    Owned<jsStreamInfo> info(found);
+    if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return nullptr;
+    connection.check(status, "read the state of the stream " + stream + " of", code);
+    return info;
+}
+
+bool is_ours(const std::string& subjects, const jsStreamConfig& config, bool is_read_directly) {
+    return config.SubjectsLen == 1 && subjects == config.Subjects[0] && config.Retention == js_LimitsPolicy &&
+           config.Discard == js_DiscardOld && (config.AllowDirect || !is_read_directly);
+}
+
+/// Others, or another version, may have made it.
+void refuse_other(const Connection& connection, const std::string& subjects, const jsStreamConfig& config,
+                  bool is_read_directly = false) {
+    if (!is_ours(subjects, config, is_read_directly))
+        throw SourceError("the stream " + std::string(config.Name) + " of the NATS servers " + connection.servers() +
+                          " is another than Larder makes (subjects " + subjects +
+                          ", retention limits, discard old): delete it, it is made anew");
+}
+
 StreamState state_of(const Connection& connection, const StreamNames& names, const jsStreamInfo& info) {
-    if (info.Config->SubjectsLen != 1 || names.subjects != info.Config->Subjects[0])
-        throw SourceError("the stream " + names.stream + " of the NATS servers " + connection.servers() +
-                          " takes other subjects than " + names.subjects + ": delete it, it is made anew");
+    refuse_other(connection, names.subjects, *info.Config);
     StreamState state{names.stream + "/" + std::to_string(info.Created), info.State.FirstSeq, info.State.LastSeq,
                       info.State.LastTime};
     if (info.State.Msgs == 0) state.first = state.last + 1;
@@ -47,12 +70,8 @@ StreamNames::StreamNames(std::string_view database) {
 }
 
 std::optional<StreamState> find_stream(const Connection& connection, const StreamNames& names) {
-    jsStreamInfo* found = nullptr;
-    jsErrCode code{};
-    const natsStatus status = js_GetStreamInfo(&found, connection.jet_stream(), names.stream.c_str(), nullptr, &code);
-    const Owned<jsStreamInfo> info(found);
-    if (status == NATS_NOT_FOUND || code == JSStreamNotFoundErr) return std::nullopt;
-    connection.check(status, "read the state of the stream " + names.stream + " of", code);
+    const Owned<jsStreamInfo> info = info_of(connection, names.stream);
+    if (info == nullptr) return std::nullopt;
     return state_of(connection, names, *info);
 }
 
@@ -69,7 +88,21 @@ std::optional<OutboxPosition> published_position(const Connection& connection, c
     return OutboxPosition{said->position, said->text};
 }
 
+void require_stream(const Connection& connection, const StreamTitle& title, bool is_read_directly) {
+    const Owned<jsStreamInfo> info = info_of(connection, title.name);
+    if (info == nullptr)
+        throw SourceError(
+            "there is no stream " + title.name + " at the NATS servers " + connection.servers() +
+            ": it is made by who relays the database and shares documents, check that some host does both");
+    refuse_other(connection, title.subjects, *info->Config, is_read_directly);
+}
+
 Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config) {
+    Owned<jsStreamInfo> found = info_of(connection, title.name);
+    if (found != nullptr) {
+        refuse_other(connection, title.subjects, *found->Config, config.AllowDirect);
+        return found;
+    }
     const char* subject = title.subjects.c_str();
     config.Name = title.name.c_str();
     config.Description = title.description.c_str();
@@ -84,37 +117,29 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& 
         code = {};
         status = js_AddStream(&made, connection.jet_stream(), &config, nullptr, &code);
     }
-    if (code == JSStreamNameExistErr) return nullptr;
     connection.check(status, "make the stream " + title.name + " of", code);
     return Owned<jsStreamInfo>(made);
 }
 
 StreamState make_stream(const Connection& connection, const StreamNames& names) {
-    if (std::optional<StreamState> found = find_stream(connection, names)) return *found;
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
     config.Storage = js_FileStorage;
     config.Retention = js_LimitsPolicy;
     config.Discard = js_DiscardOld;
     config.MaxAge = kept.count();
-    const StreamTitle title{names.stream, "notices of Larder", names.subjects};
-    if (const Owned<jsStreamInfo> info = add_stream(connection, title, config))
-        return state_of(connection, names, *info);
-    const std::optional<StreamState> found = find_stream(connection, names);  // another was quicker
-    if (!found) throw SourceError("the stream " + names.stream + " is made and deleted at once by others");
-    return *found;
+    return state_of(connection, names,
+                    *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, config));
 }
 
 bool raise_copies(const Connection& connection, const std::string& stream) {
-    jsStreamInfo* found = nullptr;
-    jsErrCode code{};
-    natsStatus status = js_GetStreamInfo(&found, connection.jet_stream(), stream.c_str(), nullptr, &code);
-    const Owned<jsStreamInfo> info(found);
-    connection.check(status, "read the state of the stream " + stream + " of", code);
+    const Owned<jsStreamInfo> info = info_of(connection, stream);
+    if (info == nullptr) throw SourceError("the stream " + stream + " was deleted just now");
     if (info->Config->Replicas >= wanted_replicas) return true;
     if (info->Cluster == nullptr || info->Cluster->Name == nullptr) return false;  // a server by itself
     info->Config->Replicas = wanted_replicas;
-    status = js_UpdateStream(nullptr, connection.jet_stream(), info->Config, nullptr, &code);
+    jsErrCode code{};
+    const natsStatus status = js_UpdateStream(nullptr, connection.jet_stream(), info->Config, nullptr, &code);
     if (code != jsErrCode(0)) return false;
     connection.check(status, "change the stream " + stream + " of", code);
     return true;

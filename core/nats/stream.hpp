@@ -34,7 +34,7 @@ struct StreamState {
 };
 
 /// nullopt: there is no such stream. Throws SourceError; also where a stream of that name takes other subjects, whose
-/// messages would leave gaps.
+/// messages would leave gaps, or forgets or refuses messages as ours does not.
 std::optional<StreamState> find_stream(const Connection& connection, const StreamNames& names);
 
 /// Of the outbox, as the last message about it says; nullopt: there is none. Throws SourceError.
@@ -45,8 +45,11 @@ struct StreamTitle {
     std::string name, description, subjects;
 };
 
-/// On three servers, or on one where there are not so many. Null: one of that name, and another configuration, is
-/// there. Throws SourceError.
+/// Throws SourceError where it is not there, or is another than Larder makes.
+void require_stream(const Connection& connection, const StreamTitle& title, bool is_read_directly = false);
+
+/// On three servers, or on one where there are not so many; or the one that is there, whose other limits are left as
+/// they are. Throws SourceError, also where that one would lose or refuse what comes.
 Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config);
 
 /// Makes it where it is absent: in files, an hour's messages, of which the oldest go first. Throws SourceError.

@@ -89,6 +89,16 @@ std::int64_t Host::computations() const {
 
 std::string Host::log() const { return text_of(directory_ + ".log"); }
 
+bool Host::shares_documents() const {
+    std::string found;
+    std::thread([&] {
+        node_.network().enter();
+        found = output_of({abilities_.program, "doctor", "--directory", directory_, "--db", servers_.database, "--nats",
+                           servers_.nats, "--fleet-tier", "true"});
+    }).join();
+    return found.find("stream_position") != std::string::npos && found.find("tier_unusable") == std::string::npos;
+}
+
 /// No value ends by its time to live within a run: what was missed stays missed.
 std::vector<std::string> Host::words() const {
     std::vector<std::string> words{abilities_.program,

@@ -56,6 +56,8 @@ public:
     /// Values computed since its cache was made.
     std::int64_t computations() const;
     std::string log() const;
+    /// As `larder doctor` says.
+    bool shares_documents() const;
 
 private:
     void start_without_waiting();

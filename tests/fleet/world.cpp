@@ -32,6 +32,13 @@ World::World(const Abilities& abilities, int hosts, int assignments, bool delays
         host.start();
     }
     bystander_.emplace(kBystander, database_.url("web"));
+    if (abilities.uses_tier) await_tier();
+}
+
+/// Servers take a second to make it, and until then each host computes.
+void World::await_tier() const {
+    if (!test::eventually([&] { return hosts_.front()->shares_documents(); }))
+        throw std::runtime_error("documents are not shared: " + hosts_.front()->log());
 }
 
 Host::Servers World::servers() const {

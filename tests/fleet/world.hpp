@@ -41,6 +41,7 @@ private:
     Host::Servers delayed_servers(const Node& node);
     Host& mark(Host& host);
     int number_of_relay() const;
+    void await_tier() const;
 
     Database database_;
     std::optional<NatsCluster> nats_;

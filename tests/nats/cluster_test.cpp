@@ -82,7 +82,7 @@ TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
     NatsServers servers(3);
     nats::KeyValueTier tier(servers.options(), "d", {.lease_ttl = std::chrono::minutes(5)});
     const TierDocument document{.bytes = "{}", .stream = "S/1", .sequence = 5, .ttl = std::chrono::seconds(1)};
-    REQUIRE(eventually([&] { return tier.put("k", document); }));
+    REQUIRE(eventually([&] { return tier.make() && tier.put("k", document); }));
     REQUIRE(tier.take_lease("k").state == TierLease::State::taken);
     servers.kill(0);
     CHECK(eventually([&] { return tier.get("k").has_value(); }));
@@ -91,13 +91,32 @@ TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
     CHECK(lease.state == TierLease::State::held);
 }
 
+TEST_CASE("once the place for documents is made, all hosts can use it", "[nats]") {
+    NatsServers servers(3);
+    int refused = 0;
+    for (int number = 0; number < 5; ++number) {
+        const std::string database = std::to_string(number);
+        const auto tier_by = [&](std::size_t server, std::chrono::milliseconds patience) {
+            return nats::KeyValueTier({.url = "nats://" + servers.host(server), .patience = patience}, database);
+        };
+        REQUIRE(tier_by(0, std::chrono::seconds(20)).make());
+        for (std::size_t server = 0; server < servers.count(); ++server) {
+            nats::KeyValueTier tier = tier_by(server, std::chrono::seconds(5));
+            const TierDocument document{.bytes = "x", .stream = "S/1", .sequence = 1};
+            const std::string key = std::to_string(server);
+            refused += tier.put(key, document) && tier.take_lease(key).state == TierLease::State::taken ? 0 : 1;
+        }
+    }
+    CHECK(refused == 0);
+}
+
 TEST_CASE("what one host has put the others see at once, whichever server they are connected to", "[nats]") {
     NatsServers servers(3);
     std::vector<std::unique_ptr<nats::KeyValueTier>> hosts;
     for (std::size_t i = 0; i < servers.count(); ++i)
         hosts.push_back(std::make_unique<nats::KeyValueTier>(
             nats::ConnectionOptions{.url = "nats://" + servers.host(i), .patience = std::chrono::seconds(20)}, "d"));
-    REQUIRE(eventually([&] { return hosts[0]->is_usable(); }));
+    REQUIRE(eventually([&] { return hosts[0]->make(); }));
     std::vector<std::jthread> others;  // so that servers have something to catch up with
     for (std::size_t i = 0; i < 4; ++i)
         others.emplace_back([&, i](std::stop_token stop) {

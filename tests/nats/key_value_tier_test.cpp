@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/fleet/shared_tier.hpp"
+#include "core/nats/stream.hpp"
 #include "tests/nats/nats_server.hpp"
 
 using namespace larder;
@@ -23,6 +24,12 @@ TierDocument document(std::uint64_t sequence, std::string bytes = "{}") {
     return {.bytes = std::move(bytes), .stream = stream, .sequence = sequence, .ttl = std::chrono::seconds(300)};
 }
 
+/// Its name, once there is a tier for it.
+std::string made(const std::string& database, nats::KeyValueTierOptions options = {}) {
+    REQUIRE(KeyValueTier(shared_server().options(), database, options).make());
+    return database;
+}
+
 /// A tier that cannot be reached, or is asked by nobody.
 nats::ConnectionOptions nowhere() { return {.url = "nats://127.0.0.1:1"}; }
 
@@ -35,7 +42,8 @@ std::uint64_t sequence_in(KeyValueTier& tier, std::string_view key) {
 
 TEST_CASE("a document is found by every host as it was put", "[nats]") {
     const std::string database = new_database();
-    KeyValueTier one(shared_server().options(), database), other(shared_server().options(), database);
+    KeyValueTier one(shared_server().options(), made(database));
+    KeyValueTier other(shared_server().options(), database);
     CHECK_FALSE(one.get("assignment_stats:1"));
     CHECK(one.error().empty());
     TierDocument put = document(7, std::string("{\"a\":\0 1}\n", 10));
@@ -50,12 +58,12 @@ TEST_CASE("a document is found by every host as it was put", "[nats]") {
     CHECK(found->ttl == put.ttl);
     CHECK(found->tags == put.tags);
     CHECK(found->made_at == put.made_at);
-    KeyValueTier elsewhere(shared_server().options(), new_database());
+    KeyValueTier elsewhere(shared_server().options(), made(new_database()));
     CHECK_FALSE(elsewhere.get("assignment_stats:1"));
 }
 
 TEST_CASE("keys of any bytes have documents of their own", "[nats]") {
-    KeyValueTier tier(shared_server().options(), new_database());
+    KeyValueTier tier(shared_server().options(), made(new_database()));
     const std::vector<std::string> keys{"a:b",
                                         "a=3ab",
                                         "a.b",
@@ -89,7 +97,7 @@ TEST_CASE("what lies in a bucket and cannot be read is no document", "[nats]") {
 }
 
 TEST_CASE("a late document does not replace one of a later sequence, or of a later stream", "[nats]") {
-    KeyValueTier tier(shared_server().options(), new_database());
+    KeyValueTier tier(shared_server().options(), made(new_database()));
     CHECK(tier.put("k", document(5, "five")));
     CHECK(tier.put("k", document(9, "nine")));
     CHECK_FALSE(tier.put("k", document(8, "eight")));
@@ -105,7 +113,7 @@ TEST_CASE("a late document does not replace one of a later sequence, or of a lat
 TEST_CASE("of many that put at once none replaces a later one", "[nats]") {
     constexpr int hosts = 4, puts = 150;
     const std::string database = new_database();
-    KeyValueTier looker(shared_server().options(), database);
+    KeyValueTier looker(shared_server().options(), made(database));
     looker.get("k");
     std::atomic<int> running{hosts};
     std::vector<std::jthread> threads;
@@ -129,7 +137,8 @@ TEST_CASE("of many that put at once none replaces a later one", "[nats]") {
 TEST_CASE("a lease is one host's, until it lets go or has been silent for too long", "[nats]") {
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier one(shared_server().options(), database, options), other(shared_server().options(), database, options);
+    KeyValueTier one(shared_server().options(), made(database, options));
+    KeyValueTier other(shared_server().options(), database);
     const TierLease lease = one.take_lease("a:1");
     CHECK(lease.state == LeaseState::taken);
     CHECK(other.take_lease("a:1").state == LeaseState::held);
@@ -163,17 +172,20 @@ TEST_CASE("without a tier each host computes by itself, at once", "[nats]") {
 TEST_CASE("a server that goes and comes again is a tier again", "[nats]") {
     NatsServers servers;
     KeyValueTier tier(servers.options(), "d");
-    CHECK(tier.put("k", document(1)));
+    CHECK_FALSE(tier.put("k", document(1)));
+    CHECK_THAT(tier.error(), Catch::Contains("made by who relays"));
+    CHECK(eventually([&] { return tier.make() && tier.put("k", document(1)); }));
     servers.kill(0);
     CHECK_FALSE(tier.get("k"));
     CHECK_FALSE(tier.error().empty());
     servers.start(0);
-    CHECK(eventually([&] { return tier.put("k", document(2)); }));
+    CHECK(eventually([&] { return tier.make() && tier.put("k", document(2)); }));
     CHECK(sequence_in(tier, "k") == 2);
 }
 
 TEST_CASE("a document that is too large for the servers is not shared, and the tier stays", "[nats]") {
-    KeyValueTier tier(shared_server().options(), new_database(), {.max_bytes = 100'000});
+    const nats::KeyValueTierOptions options{.max_bytes = 100'000};
+    KeyValueTier tier(shared_server().options(), made(new_database(), options), options);
     CHECK_FALSE(tier.put("k", document(1, std::string(2 << 20, 'x'))));
     CHECK_FALSE(tier.put("k", document(1, std::string(200'000, 'x'))));
     CHECK(tier.error().empty());
@@ -184,7 +196,7 @@ TEST_CASE("one change costs one computation in the fleet, and one more where the
     constexpr int hosts = 6;
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier first(shared_server().options(), database, options);
+    KeyValueTier first(shared_server().options(), made(database, options));
     first.put("k", document(1));
     std::atomic<int> computed{0}, wrong{0};
     const auto ask_all = [&](std::uint64_t changed_at) {
@@ -221,6 +233,7 @@ TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
     const nats::ConnectionOptions server = shared_server().options();  // which ends with the thread that starts it
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
     const TierPatience patience{.renewal = std::chrono::milliseconds(200)};
+    made(database, options);
     std::atomic<int> computed{0};
     std::atomic<bool> has_begun{false};
     const auto ask = [&](const std::function<void()>& work) {
@@ -253,7 +266,8 @@ TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
 TEST_CASE("a lease that has ended is not renewed", "[nats]") {
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier one(shared_server().options(), database, options), other(shared_server().options(), database, options);
+    KeyValueTier one(shared_server().options(), made(database, options));
+    KeyValueTier other(shared_server().options(), database);
     const TierLease first = one.take_lease("k");
     const TierLease renewed = one.renew(first);
     CHECK(renewed.state == LeaseState::taken);
@@ -268,7 +282,7 @@ TEST_CASE("a lease that has ended is not renewed", "[nats]") {
 }
 
 TEST_CASE("where there is no more room the oldest documents go", "[nats]") {
-    KeyValueTier tier(shared_server().options(), new_database(), {.max_bytes = 20'000});
+    KeyValueTier tier(shared_server().options(), made(new_database(), {.max_bytes = 20'000}));
     int kept = 0, put = 0;
     for (int i = 0; i < 50; ++i) put += tier.put("k" + std::to_string(i), document(1, std::string(1'000, 'x'))) ? 1 : 0;
     CHECK(put == 50);
@@ -281,7 +295,8 @@ TEST_CASE("where there is no more room the oldest documents go", "[nats]") {
 TEST_CASE("what keeps documents from being shared is said, once a minute", "[nats]") {
     const NatsServers servers(1, "relay:secret");
     KeyValueTier maker(servers.options(), "d");
-    CHECK(maker.is_usable());
+    CHECK(maker.make());
+    CHECK(KeyValueTier(servers.options(), "d").is_usable());
     const nats::ConnectionOptions options{.url = "nats://listener:listener@" + servers.host(0)};
     CHECK_FALSE(KeyValueTier(options, "d").is_usable());
     std::vector<std::string> said;
@@ -292,12 +307,51 @@ TEST_CASE("what keeps documents from being shared is said, once a minute", "[nat
         shared.get(key);  // it may read
     }
     REQUIRE(said.size() == 1);
-    CHECK_THAT(said[0], Catch::StartsWith("Documents are not shared") && Catch::Contains("larder-lease."));
+    CHECK_THAT(said[0], Catch::StartsWith("Documents are not shared") && Catch::Contains("larder-lease.") &&
+                            Catch::Contains("Permissions Violation") && Catch::Contains("`larder help fleet` names"));
+}
+
+TEST_CASE("a bucket that refuses what it has no room for is another's, and said to be", "[nats]") {
+    const std::string database = new_database();
+    const std::string bucket = nats::StreamNames(database).stream + "-DOCUMENTS", subjects = "$KV." + bucket + ".>";
+    const nats::Connection connection(shared_server().options());
+    const char* subject = subjects.c_str();
+    jsStreamConfig config;
+    jsStreamConfig_Init(&config);
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
+    config.Storage = js_MemoryStorage;
+    const std::string name = "KV_" + bucket;
+    config.Name = name.c_str();
+    const bool refuses = GENERATE(true, false);
+    config.Discard = refuses ? js_DiscardNew : js_DiscardOld;
+    config.AllowDirect = refuses;  // else it is read from its leader alone
+    REQUIRE(js_AddStream(nullptr, connection.jet_stream(), &config, nullptr, nullptr) == NATS_OK);
+    KeyValueTier tier(shared_server().options(), database);
+    SECTION("who makes it") { CHECK_FALSE(tier.make()); }
+    SECTION("who uses it") { CHECK_FALSE(tier.put("k", document(1))); }
+    CHECK_THAT(tier.error(), Catch::Contains(name) && Catch::Contains("delete it, it is made anew"));
+}
+
+TEST_CASE("a lease is let go of after an error, too", "[nats]") {
+    const std::string database = new_database();
+    KeyValueTier tier(shared_server().options(), made(database));
+    KeyValueTier other(shared_server().options(), database);
+    const TierLease lease = tier.take_lease("k");
+    REQUIRE(lease.state == LeaseState::taken);
+    REQUIRE(other.take_lease("k").state == LeaseState::held);
+    const nats::Connection connection(shared_server().options());
+    const std::string bucket = "KV_" + nats::StreamNames(database).stream + "-DOCUMENTS";
+    REQUIRE(js_DeleteStream(connection.jet_stream(), bucket.c_str(), nullptr, nullptr) == NATS_OK);
+    CHECK_FALSE(tier.put("k", document(1)));
+    CHECK_FALSE(tier.error().empty());
+    tier.release(lease);
+    CHECK(other.take_lease("k").state == LeaseState::taken);
 }
 
 TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
     const std::string database = new_database();
-    KeyValueTier tier(shared_server().options(), database);
+    KeyValueTier tier(shared_server().options(), made(database));
     const auto never = [](const TierDocument&) { return false; };
     CHECK_THROWS_AS(
         compute_once(tier, "k", never, []() -> std::optional<TierDocument> { throw std::runtime_error("no source"); }),
@@ -306,7 +360,7 @@ TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
 }
 
 TEST_CASE("a host waits for another's computation no longer than it wants to", "[nats]") {
-    KeyValueTier tier(shared_server().options(), new_database());
+    KeyValueTier tier(shared_server().options(), made(new_database()));
     CHECK(tier.take_lease("k").state == LeaseState::taken);
     int computed = 0;
     compute_once(

@@ -229,6 +229,24 @@ TEST_CASE("what is not acknowledged throws, and names the servers but no passwor
     }
 }
 
+TEST_CASE("a stream that refuses notices, or forgets them, is another's, and said to be", "[nats]") {
+    const std::string database = new_database();
+    const nats::StreamNames names(database);
+    const nats::Connection connection(shared_server().options());
+    const char* subject = names.subjects.c_str();
+    jsStreamConfig config;
+    jsStreamConfig_Init(&config);
+    config.Name = names.stream.c_str();
+    config.Subjects = &subject;
+    config.SubjectsLen = 1;
+    SECTION("it refuses") { config.Discard = js_DiscardNew; }
+    SECTION("it forgets what one has read") { config.Retention = js_WorkQueuePolicy; }
+    REQUIRE(js_AddStream(nullptr, connection.jet_stream(), &config, nullptr, nullptr) == NATS_OK);
+    CHECK_THROWS_WITH(StreamPublisher(shared_server().options(), database, Log{}),
+                      Catch::Contains(names.stream) && Catch::Contains("delete it, it is made anew"));
+    CHECK_THROWS_WITH(nats::find_stream(connection, names), Catch::Contains("delete it"));
+}
+
 TEST_CASE("a credentials file without a user's key is told of", "[nats]") {
     const ScopedDirectory directory;
     nats::ConnectionOptions options = shared_server().options();
