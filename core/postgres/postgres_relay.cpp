@@ -35,9 +35,9 @@ constexpr const char* select_history =
     "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
     "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0) || '/' || "
     "coalesce((SELECT md5(string_agg(concat_ws(' ', t.oid, t.xmin, relnamespace, relname, relispartition, "
-    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > "
-    "0)), "
-    "' ' ORDER BY t.oid)) FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid JOIN pg_class c ON c.oid = tgrelid "
+    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND "
+    "attnum > 0)), ' ' ORDER BY t.oid)) FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid JOIN pg_class c ON c.oid = "
+    "tgrelid "
     "WHERE pronamespace = to_regnamespace('larder')), '')";
 
 // One row at least. Its state's xmin is another after each removal of rows. What has a number that no transaction has
@@ -91,6 +91,7 @@ void PostgresRelay::connect() {
         ConnectionOptions{.url = url_, .name = "larder relay", .must_write = true, .patience = patience});
     fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
     fresh->prepare("changes", select_changes().c_str());
+    fresh->prepare("history", select_history);
     fresh->prepare("remove", delete_old);
     if (looks_ == Looks::when_elected) is_adopted_ = false;
     connection_ = std::move(fresh);
@@ -178,7 +179,8 @@ void PostgresRelay::beat() {
     if (!is_ringer_) is_ringer_ = connection_->run(try_relay_lock(lock_)).flag(0, 0);
     if (!is_ringer_) connection_->run(end_silent_ringer(lock_));
     if (looks_ == Looks::when_elected && !is_ringer_) return;
-    if (const std::string history = history_of(*connection_); history != database_ || !is_adopted_) adopt(history);
+    const std::string history(connection_->ask("history").text(0, 0));
+    if (history != database_ || !is_adopted_) adopt(history);
     if (snapshot_.empty()) return;
     remember();
     if (is_ringer_) remove_old();
