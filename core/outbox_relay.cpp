@@ -219,7 +219,7 @@ void OutboxRelay::run(std::stop_token stop) {
         std::chrono::milliseconds pause = poll_interval;
         try {
             if (poll() == batch_rows_) pause = std::chrono::milliseconds{0};
-            repeated.is_over();
+            if (repeated.is_over()) log_(LogLevel::info, "Outbox relay: works again");
         } catch (const std::exception& error) {
             caught_up_.store(false, std::memory_order_release);
             connection_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace larder {
 
@@ -15,7 +16,8 @@ public:
         last_ = error;
         return true;
     }
-    void is_over() { last_.clear(); }
+    /// There was one, and whoever was told of it is to hear of its end.
+    bool is_over() { return !std::exchange(last_, {}).empty(); }
 
 private:
     std::string last_;

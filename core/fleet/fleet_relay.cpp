@@ -53,10 +53,11 @@ void FleetRelay::keep_tier(const std::stop_token& stop, const Relay& relay) cons
     RepeatedError repeated;
     while (!stop.stop_requested()) {
         if (relay.caught_up()) {
-            if (tier.make())
-                repeated.is_over();
-            else if (repeated.is_news(tier.error()))
-                log_(LogLevel::error, not_shared + tier.error());
+            if (!tier.make()) {
+                if (repeated.is_news(tier.error())) log_(LogLevel::error, not_shared + tier.error());
+            } else if (repeated.is_over()) {
+                log_(LogLevel::info, "Documents are shared with other hosts again");
+            }
         }
         std::this_thread::sleep_for(nats::KeyValueTier::retreat);
     }

@@ -205,7 +205,7 @@ TEST_CASE("a relay that runs goes on when the servers are there again", "[nats]"
         return lines.size();
     };
     StreamRelay relay(servers.options(), scene.database, scene.host,
-                      Log{LogLevel::error, [&](LogLevel, std::string_view line) {
+                      Log{LogLevel::info, [&](LogLevel, std::string_view line) {
                               const std::lock_guard lock(mutex);
                               lines.emplace_back(line);
                           }});
@@ -225,6 +225,10 @@ TEST_CASE("a relay that runs goes on when the servers are there again", "[nats]"
         return !told.empty();
     }));
     CHECK(told.front() == 2);
+    CHECK(eventually([&] {
+        const std::lock_guard lock(mutex);
+        return lines.back() == "Stream relay: works again";
+    }));
     running = {};
     CHECK(lines.front().starts_with("Stream relay: cannot "));
     CHECK(lines.front().find(servers.host(0)) != std::string::npos);

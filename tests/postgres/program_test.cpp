@@ -215,9 +215,8 @@ TEST_CASE("a table that takes the name of one that is read is read in its place"
     const OfficeService service(office, {"--schema", office.file("views.sql")});
     CHECK(service.page_has(1, "\"mean\":80.0"));
     office.run_sql(
-        "CREATE TABLE new_grades(LIKE grades); INSERT INTO new_grades VALUES (1, 30); GRANT SELECT ON new_grades TO "
-        "web; "
-        "CREATE VIEW new_shown AS SELECT * FROM new_grades; GRANT SELECT ON new_shown TO web");
+        "CREATE TABLE public.new_grades(LIKE grades); INSERT INTO new_grades VALUES (1, 30); "
+        "CREATE VIEW public.new_shown AS SELECT * FROM new_grades; GRANT SELECT ON new_grades, new_shown TO web");
     install("new_grades", "task");
     office.run_sql(
         "BEGIN; ALTER TABLE grades RENAME TO old_grades; ALTER TABLE new_grades RENAME TO grades; "
