@@ -78,12 +78,7 @@ StreamTitle KeyValueTier::documents_title() const {
 
 StreamTitle KeyValueTier::leases_title() const { return {leases_, "leases of Larder", lease_subjects_ + ">"}; }
 
-void KeyValueTier::find_both() {
-    require_stream(*connection_, documents_title(), true);
-    require_stream(*connection_, leases_title());
-}
-
-void KeyValueTier::make_both() {
+jsStreamConfig KeyValueTier::documents_config() const {
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
     config.Storage = js_MemoryStorage;
@@ -94,13 +89,27 @@ void KeyValueTier::make_both() {
     config.AllowDirect = true;
     config.AllowRollup = true;
     config.DenyDelete = true;
-    add_stream(*connection_, documents_title(), config);
+    return config;
+}
+
+jsStreamConfig KeyValueTier::leases_config() const {
+    jsStreamConfig config;
     jsStreamConfig_Init(&config);
     config.Storage = js_MemoryStorage;
     config.MaxMsgsPerSubject = 1;
     config.MaxAge = nanoseconds(tier_.lease_ttl).count();
     config.Duplicates = config.MaxAge;  // it may not be longer
-    add_stream(*connection_, leases_title(), config);
+    return config;
+}
+
+void KeyValueTier::find_both() {
+    require_stream(*connection_, documents_title(), documents_config());
+    require_stream(*connection_, leases_title(), leases_config());
+}
+
+void KeyValueTier::make_both() {
+    add_stream(*connection_, documents_title(), documents_config());
+    add_stream(*connection_, leases_title(), leases_config());
 }
 
 bool KeyValueTier::make() {

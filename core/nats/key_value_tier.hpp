@@ -65,6 +65,8 @@ private:
     void connect();
     StreamTitle documents_title() const;
     StreamTitle leases_title() const;
+    jsStreamConfig documents_config() const;
+    jsStreamConfig leases_config() const;
     void find_both();
     void make_both();
     bool try_out();

@@ -1,5 +1,6 @@
 #include "core/nats/stream.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::chrono::nanoseconds kept = std::chrono::hours(1);
 constexpr int wanted_replicas = 3;
+constexpr int small_message = 1 << 20;  // what a server takes is that, unless it is told otherwise
 
 std::string token_of(std::string_view database) {
     std::array<char, 17> text{};
@@ -31,22 +33,47 @@ Owned<jsStreamInfo> info_of(const Connection& connection, const std::string& str
     return info;
 }
 
-bool is_ours(const std::string& subjects, const jsStreamConfig& config, bool is_read_directly) {
-    return config.SubjectsLen == 1 && subjects == config.Subjects[0] && config.Retention == js_LimitsPolicy &&
-           config.Discard == js_DiscardOld && (config.AllowDirect || !is_read_directly);
+jsStreamConfig notices_config() {
+    jsStreamConfig config;
+    jsStreamConfig_Init(&config);
+    config.Storage = js_FileStorage;
+    config.Retention = js_LimitsPolicy;
+    config.Discard = js_DiscardOld;
+    config.MaxAge = kept.count();
+    return config;
+}
+
+/// What of it would lose, refuse or keep what the wanted one does not; "": nothing.
+std::string differences(const std::string& subjects, const jsStreamConfig& wanted, const jsStreamConfig& found) {
+    const auto per_subject = [](const jsStreamConfig& config) {
+        return std::max<std::int64_t>(0, config.MaxMsgsPerSubject);
+    };
+    std::string names;
+    const auto compare = [&](const char* name, bool is_alike) {
+        if (!is_alike) names += (names.empty() ? "" : ", ") + std::string(name);
+    };
+    compare("subjects", found.SubjectsLen == 1 && subjects == found.Subjects[0]);
+    compare("retention", found.Retention == js_LimitsPolicy);
+    compare("discard", found.Discard == js_DiscardOld);
+    compare("max_age", found.MaxAge > 0);
+    compare("max_msgs_per_subject", per_subject(found) == per_subject(wanted));
+    compare("max_msg_size", found.MaxMsgSize <= 0 || found.MaxMsgSize >= small_message);
+    compare("no_ack", !found.NoAck);
+    compare("allow_direct", found.AllowDirect || !wanted.AllowDirect);
+    return names;
 }
 
 /// Others, or another version, may have made it.
-void refuse_other(const Connection& connection, const std::string& subjects, const jsStreamConfig& config,
-                  bool is_read_directly = false) {
-    if (!is_ours(subjects, config, is_read_directly))
-        throw SourceError("the stream " + std::string(config.Name) + " of the NATS servers " + connection.servers() +
-                          " is another than Larder makes (subjects " + subjects +
-                          ", retention limits, discard old): delete it, it is made anew");
+void refuse_other(const Connection& connection, const StreamTitle& title, const jsStreamConfig& wanted,
+                  const jsStreamInfo& found) {
+    const std::string names = differences(title.subjects, wanted, *found.Config);
+    if (!names.empty())
+        throw SourceError("the stream " + title.name + " of the NATS servers " + connection.servers() +
+                          " is another than Larder makes (" + names + "): delete it, it is made anew");
 }
 
 StreamState state_of(const Connection& connection, const StreamNames& names, const jsStreamInfo& info) {
-    refuse_other(connection, names.subjects, *info.Config);
+    refuse_other(connection, {names.stream, {}, names.subjects}, notices_config(), info);
     StreamState state{names.stream + "/" + std::to_string(info.Created), info.State.FirstSeq, info.State.LastSeq,
                       info.State.LastTime};
     if (info.State.Msgs == 0) state.first = state.last + 1;
@@ -88,19 +115,19 @@ std::optional<OutboxPosition> published_position(const Connection& connection, c
     return OutboxPosition{said->position, said->text};
 }
 
-void require_stream(const Connection& connection, const StreamTitle& title, bool is_read_directly) {
+void require_stream(const Connection& connection, const StreamTitle& title, const jsStreamConfig& wanted) {
     const Owned<jsStreamInfo> info = info_of(connection, title.name);
     if (info == nullptr)
         throw SourceError(
             "there is no stream " + title.name + " at the NATS servers " + connection.servers() +
             ": it is made by who relays the database and shares documents, check that some host does both");
-    refuse_other(connection, title.subjects, *info->Config, is_read_directly);
+    refuse_other(connection, title, wanted, *info);
 }
 
 Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config) {
     Owned<jsStreamInfo> found = info_of(connection, title.name);
     if (found != nullptr) {
-        refuse_other(connection, title.subjects, *found->Config, config.AllowDirect);
+        refuse_other(connection, title, config, *found);
         return found;
     }
     const char* subject = title.subjects.c_str();
@@ -122,14 +149,8 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& 
 }
 
 StreamState make_stream(const Connection& connection, const StreamNames& names) {
-    jsStreamConfig config;
-    jsStreamConfig_Init(&config);
-    config.Storage = js_FileStorage;
-    config.Retention = js_LimitsPolicy;
-    config.Discard = js_DiscardOld;
-    config.MaxAge = kept.count();
     return state_of(connection, names,
-                    *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, config));
+                    *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, notices_config()));
 }
 
 bool raise_copies(const Connection& connection, const std::string& stream) {

@@ -46,7 +46,7 @@ struct StreamTitle {
 };
 
 /// Throws SourceError where it is not there, or is another than Larder makes.
-void require_stream(const Connection& connection, const StreamTitle& title, bool is_read_directly = false);
+void require_stream(const Connection& connection, const StreamTitle& title, const jsStreamConfig& wanted);
 
 /// On three servers, or on one where there are not so many; or the one that is there, whose other limits are left as
 /// they are. Throws SourceError, also where that one would lose or refuse what comes.

@@ -23,9 +23,10 @@ constexpr milliseconds unanswered{3'500};  // by then tcp_user_timeout has given
 void refuse_unescaped(const std::string& url) {
     const std::size_t scheme = url.find("://");
     if (scheme == std::string::npos) return;
-    const std::string_view rest = std::string_view(url).substr(scheme + 3, url.find('?') - scheme - 3);
-    const std::size_t end_of_user = rest.rfind('@');
-    if (end_of_user != std::string_view::npos && rest.substr(0, end_of_user).find_first_of("@/") != std::string::npos)
+    const std::string_view rest = std::string_view(url).substr(scheme + 3);
+    const std::size_t end_of_user = rest.find('@');
+    if (end_of_user != std::string_view::npos &&
+        (rest.find('/') < end_of_user || rest.find('@', end_of_user + 1) != std::string_view::npos))
         throw SourceError("the database's URL has an @ or a / in its password: write %40 and %2F in their place");
 }
 
@@ -66,8 +67,9 @@ std::string remedy_for(std::string_view sqlstate) {
                "(`larder triggers --install` gives it its rights again), or check names: SCHEMA.TABLE, and the views "
                "of --schema";
     if (sqlstate == "42501")
-        return "use the owner's role where tables are made; else grant larder_reader, and larder_relay to who relays "
-               "(`larder triggers --install` gives them their rights again)";
+        return "use the owner's role where tables are made; else grant larder_reader (and SELECT on what the views of "
+               "--schema read), and larder_relay to who relays (`larder triggers --install` gives them their rights "
+               "again)";
     if (sqlstate == "25006") return "it is a replica: name the server that writes";
     if (sqlstate == "57014" || sqlstate == "55P03") return "somebody keeps a lock for long; try again when he is done";
     if (sqlstate.starts_with("22")) return "correct that value, or the view of --schema that reads it";

@@ -27,18 +27,24 @@ std::string end_silent_ringer(std::int32_t lock) {
 
 // A crash is the end of a history, too: it may take back what was committed (synchronous_commit = off) and was told and
 // computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
-// So is what becomes of the watched tables and triggers themselves: whether they are put back from a dump, or disabled
-// for a while, no row of the outbox says.
+// So is what becomes of the watched tables, their triggers and the views over them: whether they are put back from a
+// dump, renamed, or disabled for a while, no row of the outbox says.
 constexpr const char* select_history =
     "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
     "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
     "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
     "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0) || '/' || "
-    "coalesce((SELECT md5(string_agg(concat_ws(' ', t.oid, t.xmin, relnamespace, relname, relispartition, "
-    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND "
-    "attnum > 0)), ' ' ORDER BY t.oid)) FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid JOIN pg_class c ON c.oid = "
-    "tgrelid "
-    "WHERE pronamespace = to_regnamespace('larder')), '')";
+    "coalesce((WITH RECURSIVE telling AS (SELECT t.oid, tgrelid, concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin) AS made "
+    "FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid WHERE prosrc LIKE '%larder.outbox%'), "
+    "watched(oid) AS (SELECT tgrelid FROM telling UNION SELECT ev_class FROM watched JOIN pg_depend d ON "
+    "d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.oid AND d.classid = 'pg_rewrite'::regclass "
+    "JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = ev_class AND v.relpersistence <> 't') "
+    "SELECT md5(string_agg(concat_ws(' ', c.oid, nspname, relname, relispartition, "
+    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0), "
+    "(SELECT string_agg(made, ' ' ORDER BY telling.oid) FROM telling WHERE tgrelid = c.oid), "
+    "(SELECT string_agg(r.xmin::text, ' ' ORDER BY r.oid) FROM pg_rewrite r WHERE ev_class = c.oid)), ' ' ORDER BY "
+    "c.oid)) "
+    "FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace), '')";
 
 // One row at least. Its state's xmin is another after each removal of rows. What has a number that no transaction has
 // had came from another server, with a dump. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is

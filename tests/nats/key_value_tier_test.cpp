@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -311,26 +312,42 @@ TEST_CASE("what keeps documents from being shared is said, once a minute", "[nat
                             Catch::Contains("Permissions Violation") && Catch::Contains("`larder help fleet` names"));
 }
 
-TEST_CASE("a bucket that refuses what it has no room for is another's, and said to be", "[nats]") {
+TEST_CASE("a bucket, or leases, that others made otherwise are not used, and it is said what to do", "[nats]") {
     const std::string database = new_database();
-    const std::string bucket = nats::StreamNames(database).stream + "-DOCUMENTS", subjects = "$KV." + bucket + ".>";
+    const nats::StreamNames names(database);
+    const std::string bucket = "KV_" + names.stream + "-DOCUMENTS", leases = names.stream + "-LEASES";
+    const std::string documents = "$KV." + names.stream + "-DOCUMENTS.>", keys = names.leases + ">";
     const nats::Connection connection(shared_server().options());
-    const char* subject = subjects.c_str();
     jsStreamConfig config;
     jsStreamConfig_Init(&config);
+    const char* subject = documents.c_str();
+    config.Name = bucket.c_str();
     config.Subjects = &subject;
     config.SubjectsLen = 1;
     config.Storage = js_MemoryStorage;
-    const std::string name = "KV_" + bucket;
-    config.Name = name.c_str();
-    const bool refuses = GENERATE(true, false);
-    config.Discard = refuses ? js_DiscardNew : js_DiscardOld;
-    config.AllowDirect = refuses;  // else it is read from its leader alone
+    config.MaxMsgsPerSubject = 1;
+    config.MaxAge = 300'000'000'000;
+    config.AllowDirect = true;
+    const auto [what, change] = GENERATE(table<std::string, std::function<void(jsStreamConfig&)>>(
+        {{"discard", [](jsStreamConfig& one) { one.Discard = js_DiscardNew; }},
+         {"allow_direct", [](jsStreamConfig& one) { one.AllowDirect = false; }},
+         {"max_msg_size", [](jsStreamConfig& one) { one.MaxMsgSize = 300; }},
+         {"max_msgs_per_subject", [](jsStreamConfig& one) { one.MaxMsgsPerSubject = 2; }},
+         {"no_ack", [](jsStreamConfig& one) { one.NoAck = true; }},
+         {"max_age", [](jsStreamConfig& one) { one.MaxAge = 0; }}}));
+    change(config);
+    const bool is_bucket = what != "max_age";
+    if (!is_bucket) {
+        subject = keys.c_str();
+        config.Name = leases.c_str();
+    }
     REQUIRE(js_AddStream(nullptr, connection.jet_stream(), &config, nullptr, nullptr) == NATS_OK);
     KeyValueTier tier(shared_server().options(), database);
-    SECTION("who makes it") { CHECK_FALSE(tier.make()); }
-    SECTION("who uses it") { CHECK_FALSE(tier.put("k", document(1))); }
-    CHECK_THAT(tier.error(), Catch::Contains(name) && Catch::Contains("delete it, it is made anew"));
+    CHECK_FALSE(tier.make());
+    CHECK_THAT(tier.error(), Catch::Contains(config.Name) && Catch::Contains("(" + what + "): delete it"));
+    KeyValueTier user(shared_server().options(), database);
+    CHECK_FALSE(user.put("k", document(1)));
+    CHECK_THAT(user.error(), Catch::Contains("(" + what + "): delete it"));
 }
 
 TEST_CASE("a lease is let go of after an error, too", "[nats]") {

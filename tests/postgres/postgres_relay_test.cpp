@@ -242,6 +242,10 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
                       "ALTER TABLE submissions ENABLE TRIGGER USER; COMMIT"),
           "BEGIN; DROP TRIGGER deleted ON submissions; DELETE FROM submissions; " + std::string(trigger) + "; COMMIT",
           std::string("ALTER TABLE submissions ALTER COLUMN score TYPE numeric USING score / 2"),
+          std::string("CREATE VIEW shown AS SELECT assignment_id, score FROM submissions"),
+          std::string("CREATE OR REPLACE VIEW shown AS SELECT assignment_id, score + 1 AS score FROM submissions"),
+          std::string("CREATE SCHEMA school; ALTER VIEW shown SET SCHEMA school"),
+          std::string("ALTER SCHEMA school RENAME TO old_school"),
           std::string("ALTER TABLE submissions RENAME TO handed_in")}) {
         INFO(statements);
         office.sql(statements);
@@ -249,6 +253,10 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
         eventually([&] { return office.relay.poll(), office.sink.flushes > 1; }, 2 * PostgresRelay::heartbeat);
         CHECK(office.sink.take_flushes() == 1);
     }
+    office.sql("CREATE TEMP VIEW mine AS SELECT * FROM handed_in");  // as workers do
+    office.sql("ANALYZE handed_in; CREATE INDEX ON handed_in(status)");
+    eventually([&] { return office.relay.poll(), false; }, 2 * PostgresRelay::heartbeat);
+    CHECK(office.sink.take_flushes() == 0);
     office.sql("ALTER TABLE handed_in RENAME TO submissions");
     PostgresRelay next(office.url, office.sink, {});  // nobody looked meanwhile
     next.poll();

@@ -112,8 +112,8 @@ TEST_CASE("a server that cannot be reached, or has no tables, is named without i
     CHECK_THROWS_WITH(PostgresSource("postgres://larder:hunter2@127.0.0.1:1/school"),
                       Catch::Contains("larder@127.0.0.1:1/school") && !Catch::Contains("hunter2"));
     CHECK_THROWS_WITH(PostgresSource("postgres://x:hunter2@["), !Catch::Contains("hunter2"));
-    for (const char* url :
-         {"postgres://x:hunter2@hunter3@127.0.0.1:1/school", "postgres://x:hunter2/3@127.0.0.1:1/school"})
+    for (const char* url : {"postgres://x:hunter2@hunter3@127.0.0.1:1/school",
+                            "postgres://x:hunter2/3@127.0.0.1:1/school", "postgres://x:hunt?e@r@127.0.0.1:1/school"})
         CHECK_THROWS_WITH(PostgresSource(url), Catch::Contains("write %40 and %2F") && !Catch::Contains("hunter"));
     CHECK_THROWS_WITH(PostgresSource(PostgresServer::shared().make_database()), Catch::Contains("larder import"));
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/hit_rate.hpp"
+#include "core/rare_line.hpp"
 
 namespace larder::tools {
 namespace {
@@ -29,17 +30,22 @@ Answer document_answer(Document document, bool is_degraded) {
     return answer;
 }
 
+void log_failure(AssignmentId id, const char* why) {
+    static RareLine line;
+    if (const auto text = line.worth_writing(fmt::format("Assignment {}: {}", id, why))) spdlog::error("{}", *text);
+}
+
 /// What goes wrong is an answer, too.
 template <class Work>
 auto guarded(AssignmentId id, Work work) -> decltype(work()) {
     try {
         return work();
     } catch (const SourceError& error) {
-        spdlog::error("Assignment {}: {}", id, error.what());
+        log_failure(id, error.what());
     } catch (const ComputeFailed& error) {
-        spdlog::error("Assignment {}: {}", id, error.what());
+        log_failure(id, error.what());
     } catch (const std::exception& error) {
-        spdlog::error("Assignment {}: {}", id, error.what());
+        log_failure(id, error.what());
         return error_answer(Fault::internal, "Something went wrong; the log of the service says what.");
     }
     return error_answer(Fault::unavailable, "The database cannot be read just now; try again in a moment.");
