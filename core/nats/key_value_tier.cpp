@@ -114,11 +114,8 @@ void KeyValueTier::make_both() {
 
 bool KeyValueTier::make() {
     is_open_ = false;
-    const auto use = [&] {
-        for (const std::string& stream : {documents_, leases_}) raise_copies(*connection_, stream);
-        return try_out();
-    };
-    return reach(false, use, &KeyValueTier::make_both);
+    return reach(
+        false, [&] { return try_out(); }, &KeyValueTier::make_both);
 }
 
 bool KeyValueTier::is_usable() {

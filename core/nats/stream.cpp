@@ -84,6 +84,20 @@ StreamState state_of(const Connection& connection, const StreamNames& names, con
     return state;
 }
 
+/// It was made while there were fewer servers; perhaps there still are.
+void raise_copies(const Connection& connection, jsStreamInfo& found) {
+    const std::int64_t copies = found.Config->Replicas;
+    const bool is_server_by_itself = found.Cluster == nullptr || found.Cluster->Name == nullptr;
+    if (copies >= wanted_replicas || is_server_by_itself) return;
+    found.Config->Replicas = wanted_replicas;
+    jsErrCode code{};
+    const natsStatus status = js_UpdateStream(nullptr, connection.jet_stream(), found.Config, nullptr, &code);
+    if (code != jsErrCode(0))
+        found.Config->Replicas = copies;
+    else
+        connection.check(status, "change the stream " + std::string(found.Config->Name) + " of");
+}
+
 }  // namespace
 
 StreamNames::StreamNames(std::string_view database) {
@@ -128,6 +142,7 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& 
     Owned<jsStreamInfo> found = info_of(connection, title.name);
     if (found != nullptr) {
         refuse_other(connection, title, config, *found);
+        raise_copies(connection, *found);
         return found;
     }
     const char* subject = title.subjects.c_str();
@@ -151,19 +166,6 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& 
 StreamState make_stream(const Connection& connection, const StreamNames& names) {
     return state_of(connection, names,
                     *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, notices_config()));
-}
-
-bool raise_copies(const Connection& connection, const std::string& stream) {
-    const Owned<jsStreamInfo> info = info_of(connection, stream);
-    if (info == nullptr) throw SourceError("the stream " + stream + " was deleted just now");
-    if (info->Config->Replicas >= wanted_replicas) return true;
-    if (info->Cluster == nullptr || info->Cluster->Name == nullptr) return false;  // a server by itself
-    info->Config->Replicas = wanted_replicas;
-    jsErrCode code{};
-    const natsStatus status = js_UpdateStream(nullptr, connection.jet_stream(), info->Config, nullptr, &code);
-    if (code != jsErrCode(0)) return false;
-    connection.check(status, "change the stream " + stream + " of", code);
-    return true;
 }
 
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence) {

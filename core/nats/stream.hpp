@@ -48,16 +48,13 @@ struct StreamTitle {
 /// Throws SourceError where it is not there, or is another than Larder makes.
 void require_stream(const Connection& connection, const StreamTitle& title, const jsStreamConfig& wanted);
 
-/// On three servers, or on one where there are not so many; or the one that is there, whose other limits are left as
-/// they are. Throws SourceError, also where that one would lose or refuse what comes.
+/// On three servers, or on one where there are not so many; or the one that is there, on three from now on where it can
+/// be, whose other limits are left as they are. Throws SourceError, also where that one would lose or refuse what
+/// comes.
 Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config);
 
-/// Makes it where it is absent: in files, an hour's messages, of which the oldest go first. Throws SourceError.
+/// Made where it is absent: in files, an hour's messages, of which the oldest go first. Throws as `add_stream`.
 StreamState make_stream(const Connection& connection, const StreamNames& names);
-
-/// On three servers, where it was made while there were fewer. False: it stays as it is, there are not so many now.
-/// Throws SourceError.
-bool raise_copies(const Connection& connection, const std::string& stream);
 
 /// When the message of that sequence was stored, by the server's clock; nullopt: it is not there. Throws SourceError.
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence);

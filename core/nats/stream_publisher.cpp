@@ -23,8 +23,7 @@ std::string in_one_line(std::string_view text) {
 StreamPublisher::StreamPublisher(ConnectionOptions options, std::string_view database, Log log)
     : options_(with_patience(std::move(options), patience)), names_(database), log_(std::move(log)) {
     connect();
-    make_stream(*connection_, names_);
-    if (!raise_copies(*connection_, names_.stream))
+    if (make_stream(*connection_, names_).copies == 1)
         log_(LogLevel::warning, "The stream " + names_.stream + " is kept by one of the NATS servers " +
                                     connection_->servers() + ": nobody is told of changes while that one is away");
 }

@@ -27,7 +27,8 @@ void refuse_unescaped(const std::string& url) {
     const std::size_t end_of_user = rest.find('@');
     if (end_of_user != std::string_view::npos &&
         (rest.find('/') < end_of_user || rest.find('@', end_of_user + 1) != std::string_view::npos))
-        throw SourceError("the database's URL has an @ or a / in its password: write %40 and %2F in their place");
+        throw SourceError(
+            "the database's URL has an @ or a / in its password, or an @ behind it: write %40 and %2F in their place");
 }
 
 /// Of the URL; the password is left out. `others`: how many servers it names besides the first.
@@ -217,8 +218,8 @@ Rows Connection::run(const std::string& sql) {
     return finish();
 }
 
-void Connection::prepare(const char* name, const char* sql) {
-    if (!is_open() || PQsendPrepare(connection_, name, sql, 0, nullptr) == 0) fail("use");
+void Connection::prepare(const char* name, const std::string& sql) {
+    if (!is_open() || PQsendPrepare(connection_, name, sql.c_str(), 0, nullptr) == 0) fail("use");
     finish();
 }
 

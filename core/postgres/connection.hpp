@@ -75,7 +75,7 @@ public:
 
     /// One or several statements; the rows of the last.
     Rows run(const std::string& sql);
-    void prepare(const char* name, const char* sql);
+    void prepare(const char* name, const std::string& sql);
     Rows ask(const char* prepared, std::initializer_list<Value> values = {});
 
     /// Tables of the schema `public` need not be named with it. Only around what names them: whoever may make functions

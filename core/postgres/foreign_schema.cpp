@@ -24,7 +24,8 @@ WHERE v.relnamespace = pg_my_temp_schema())";
 // alone), and whether every kind of change fires a trigger, after each statement or row and of whatever columns and
 // values, whose function writes to the outbox. tgtype: 2 before, 4 insert, 8 delete, 16 update, 32 truncate, 64 instead
 // of. $1: the schema of our tables, or of the views.
-constexpr const char* select_tables = R"(
+std::string select_tables() {
+    return R"(
 WITH RECURSIVE used(oid) AS (
     SELECT oid FROM pg_class WHERE relnamespace = $1::oid AND relname IN ('assignments', 'submissions')
     UNION
@@ -35,9 +36,9 @@ WITH RECURSIVE used(oid) AS (
             WHERE r.ev_class = used.oid
         UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = used.oid) behind(oid)
 ), told(oid, events) AS (
-    SELECT tgrelid, bit_or(tgtype) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND tgqual IS NULL
-        AND prosrc LIKE '%larder.outbox%'
+    SELECT tgrelid, bit_or(tgtype))" +
+           std::string(from_telling_triggers) +
+           R"(WHERE tgtype & 66 = 0 AND tgenabled IN ('O', 'A') AND tgattr = '' AND tgqual IS NULL
         AND (proname = 'note_published' AND pronamespace = to_regnamespace('larder')) IS NOT TRUE
     GROUP BY tgrelid
 )
@@ -48,11 +49,13 @@ SELECT c.oid::regclass::text, CASE relkind WHEN 'm' THEN 'a materialized view' W
         CASE WHEN coalesce(events, 0) & 32 = 0 THEN 'TRUNCATE' END)
 FROM used JOIN pg_class c USING (oid) LEFT JOIN told USING (oid)
 WHERE relkind IN ('f', 'm') OR (relkind IN ('r', 'p') AND coalesce(events, 0) & 60 <> 60) ORDER BY 1)";
+}
 
-constexpr const char* select_publications =
-    "SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_class c ON c.oid = t.tgrelid "
-    "WHERE prosrc LIKE '%larder.outbox%' AND prosrc LIKE '%''published''%' AND c.relnamespace <> "
-    "to_regnamespace('larder'))";
+std::string select_publications() {
+    return "SELECT EXISTS (SELECT" + std::string(from_telling_triggers) +
+           "JOIN pg_class c ON c.oid = t.tgrelid WHERE prosrc LIKE '%''published''%' AND c.relnamespace <> "
+           "to_regnamespace('larder'))";
+}
 
 // $1: the table's number, $2: its column. The function's name has both of the table's, of which no two share the
 // number, however they are renamed.
@@ -108,7 +111,7 @@ void apply_views(Connection& connection, const std::string& views) {
 }
 
 std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours) {
-    connection.prepare("tables", select_tables);
+    connection.prepare("tables", select_tables());
     const char* const schema =
         are_ours ? "SELECT coalesce(to_regnamespace('larder')::oid, 0)::bigint" : "SELECT pg_my_temp_schema()::bigint";
     const Rows rows = connection.ask("tables", {connection.run(schema).integer(0, 0)});
@@ -130,7 +133,7 @@ std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours)
     return findings;
 }
 
-bool announces_publications(Connection& connection) { return connection.run(select_publications).flag(0, 0); }
+bool announces_publications(Connection& connection) { return connection.run(select_publications()).flag(0, 0); }
 
 std::string change_triggers_sql(Connection& connection, const WatchedTable& table) {
     connection.prepare("table", "SELECT $1::text::regclass::oid::bigint");

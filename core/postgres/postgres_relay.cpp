@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/postgres/connection.hpp"
+#include "core/postgres/foreign_schema.hpp"
 #include "core/postgres/wal_position.hpp"
 #include "core/repeated_error.hpp"
 #include "core/submission_source.hpp"
@@ -29,22 +30,29 @@ std::string end_silent_ringer(std::int32_t lock) {
 // computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
 // So is what becomes of the watched tables, their triggers and the views over them: whether they are put back from a
 // dump, renamed, or disabled for a while, no row of the outbox says.
-constexpr const char* select_history =
-    "SELECT (SELECT system_identifier FROM pg_control_system()) || '/' || "
-    "substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '/' || "
-    "(SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || "
-    "coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0) || '/' || "
-    "coalesce((WITH RECURSIVE telling AS (SELECT t.oid, tgrelid, concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin) AS made "
-    "FROM pg_trigger t JOIN pg_proc p ON p.oid = tgfoid WHERE prosrc LIKE '%larder.outbox%'), "
-    "watched(oid) AS (SELECT tgrelid FROM telling UNION SELECT ev_class FROM watched JOIN pg_depend d ON "
-    "d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.oid AND d.classid = 'pg_rewrite'::regclass "
-    "JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = ev_class AND v.relpersistence <> 't') "
-    "SELECT md5(string_agg(concat_ws(' ', c.oid, nspname, relname, relispartition, "
-    "(SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0), "
-    "(SELECT string_agg(made, ' ' ORDER BY telling.oid) FROM telling WHERE tgrelid = c.oid), "
-    "(SELECT string_agg(r.xmin::text, ' ' ORDER BY r.oid) FROM pg_rewrite r WHERE ev_class = c.oid)), ' ' ORDER BY "
-    "c.oid)) "
-    "FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace), '')";
+std::string select_history() {
+    return R"(
+WITH RECURSIVE telling AS (
+    SELECT t.oid, tgrelid, concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin) AS made)" +
+           std::string(from_telling_triggers) + R"(
+), watched(oid) AS (
+    SELECT tgrelid FROM telling
+    UNION
+    SELECT ev_class FROM watched JOIN pg_depend d
+        ON d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.oid AND d.classid = 'pg_rewrite'::regclass
+    JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = ev_class AND v.relpersistence <> 't'
+)
+SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
+    substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
+    (SELECT oid FROM pg_database WHERE datname = current_database()),
+    coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0),
+    (SELECT md5(string_agg(concat_ws(' ', c.oid, nspname, relname, relispartition,
+        (SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0),
+        (SELECT string_agg(made, ' ' ORDER BY telling.oid) FROM telling WHERE tgrelid = c.oid),
+        (SELECT string_agg(r.xmin::text, ' ' ORDER BY r.oid) FROM pg_rewrite r WHERE ev_class = c.oid)),
+        ' ' ORDER BY c.oid))
+        FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace)))";
+}
 
 // One row at least. Its state's xmin is another after each removal of rows. What has a number that no transaction has
 // had came from another server, with a dump. $1: xmin of the last look, $2: its snapshot. pg_visible_in_snapshot is
@@ -81,7 +89,7 @@ struct PostgresRelay::Changes {
     int rows = 0;
 };
 
-std::string history_of(Connection& connection) { return std::string(connection.run(select_history).text(0, 0)); }
+std::string history_of(Connection& connection) { return std::string(connection.run(select_history()).text(0, 0)); }
 
 PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks, std::int32_t lock)
     : url_(std::move(url)), sink_(sink), log_(std::move(log)), looks_(looks), lock_(lock) {
@@ -96,8 +104,8 @@ void PostgresRelay::connect() {
     auto fresh = std::make_unique<Connection>(
         ConnectionOptions{.url = url_, .name = "larder relay", .must_write = true, .patience = patience});
     fresh->run("LISTEN larder_outbox");  // before the first look: what is committed after it rings
-    fresh->prepare("changes", select_changes().c_str());
-    fresh->prepare("history", select_history);
+    fresh->prepare("changes", select_changes());
+    fresh->prepare("history", select_history());
     fresh->prepare("remove", delete_old);
     if (looks_ == Looks::when_elected) is_adopted_ = false;
     connection_ = std::move(fresh);

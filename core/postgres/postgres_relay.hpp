@@ -21,8 +21,8 @@ class Connection;
 ///     visible to that look; what was told may be told twice, after a restart, and never left out.
 ///  2. After each connect it listens for the doorbell first and reads then.
 ///  3. Where it does not know how far it had come, where this is another server or another of its histories (system
-///     identifier, timeline, and each crash begins one), where a watched table or its triggers became others, or where
-///     rows may have been removed that it has not read, everything is announced.
+///     identifier, timeline, and each crash begins one), where a watched table, its triggers or views over it became
+///     others, or where rows may have been removed that it has not read, everything is announced.
 /// Every host's relay reads by itself. One of them, which has the advisory lock, looks every `bell_interval`, rings for
 /// the others by NOTIFY when there was something, and removes rows that all have had `kept` to read; the others look
 /// when the bell rings, and each `heartbeat`, and end its session when it has asked nothing for two seconds. Threads:

@@ -86,7 +86,7 @@ PostgresSource::PostgresSource(const std::string& url, const std::string& views)
       has_views_(!views.empty()) {
     if (has_views_) {
         apply_views(*connection_, views);
-        connection_->prepare("names", names_hold_sql(*connection_).c_str());
+        connection_->prepare("names", names_hold_sql(*connection_));
     }
     connection_->run("SET default_transaction_read_only = on");
     is_replica_ = connection_->run("SELECT pg_is_in_recovery()").flag(0, 0);

@@ -46,6 +46,12 @@ bool job_ends(const Service& service, std::int64_t job, json::object& seen, cons
     });
 }
 
+std::size_t count_in(const std::string& log, std::string_view text) {
+    std::size_t count = 0;
+    for (std::size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++count;
+    return count;
+}
+
 }  // namespace
 
 TEST_CASE("a job of warming is run by the service, and survives the death of a worker", "[serve]") {
@@ -105,13 +111,19 @@ TEST_CASE("many refused requests are a few lines of the log", "[serve]") {
     const ServedSchool school;
     const Service service(school, with_key(school));
     for (int i = 0; i < 200; ++i) CHECK(service.get(analytics(1)).status == 401);
-    const std::string log = service.log();
-    std::size_t lines = 0;
-    for (std::size_t at = log.find("refused with 401"); at != std::string::npos;
-         at = log.find("refused with 401", at + 1))
-        ++lines;
+    const std::size_t lines = count_in(service.log(), "refused with 401");
     CHECK(lines > 0);
     CHECK(lines <= 40);  // 10 a worker and 10 s
+}
+
+TEST_CASE("many failed requests are a few lines of the log", "[serve]") {
+    const ServedSchool school;
+    const Service service(school);
+    std::filesystem::rename(school.file("school.db"), school.file("away.db"));
+    for (int i = 0; i < 200; ++i) CHECK(service.get(analytics(1)).status == 503);
+    const std::size_t lines = count_in(service.log(), "Assignment 1: ");
+    CHECK(lines > 0);
+    CHECK(lines < 100);
 }
 
 TEST_CASE("a client that asks before it sends a body is told to go on", "[serve]") {
