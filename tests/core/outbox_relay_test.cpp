@@ -407,13 +407,13 @@ TEST_CASE("a running relay says an error once, and goes on when it is gone") {
     QuietOffice office;
     std::mutex mutex;
     std::condition_variable logged;
-    int errors = 0;
-    Log log;
-    log.write = [&](LogLevel level, std::string_view) {
-        const std::lock_guard lock(mutex);
-        if (level == LogLevel::error) ++errors;
-        logged.notify_all();
-    };
+    int errors = 0, ends = 0;
+    const Log log{LogLevel::info, [&](LogLevel level, std::string_view line) {
+                      const std::lock_guard lock(mutex);
+                      if (level == LogLevel::error) ++errors;
+                      if (line == "Outbox relay: works again") ++ends;
+                      logged.notify_all();
+                  }};
     OutboxRelay relay(office.path(), office.listener, log);
     office.sql("ALTER TABLE outbox RENAME TO hidden");
     std::jthread runner([&](std::stop_token stop) { relay.run(stop); });
@@ -422,9 +422,14 @@ TEST_CASE("a running relay says an error once, and goes on when it is gone") {
         CHECK(logged.wait_for(lock, std::chrono::seconds{10}, [&] { return errors > 0; }));
     }
     CHECK_FALSE(relay.caught_up());
+    std::this_thread::sleep_for(std::chrono::seconds{1});  // it tries again meanwhile
     office.sql("ALTER TABLE hidden RENAME TO outbox");
     office.change(20);
     CHECK(office.listener.wait_for(2));
+    std::unique_lock lock(mutex);
+    CHECK(logged.wait_for(lock, std::chrono::seconds{10}, [&] { return ends > 0; }));
+    CHECK(errors <= 2);  // the connection that was there, and the next one, say it in two ways
+    CHECK(ends == 1);
 }
 
 TEST_CASE("a relay cannot be opened on what is no Larder database") {

@@ -91,6 +91,32 @@ TEST_CASE("documents and leases outlive one of three servers", "[nats]") {
     CHECK(lease.state == TierLease::State::held);
 }
 
+TEST_CASE("what was made on one server is kept by three when there are three", "[nats]") {
+    NatsServers servers(3);
+    const nats::Connection connection(servers.options());
+    const auto info_of = [&](const std::string& stream) {
+        jsStreamInfo* info = nullptr;
+        REQUIRE(js_GetStreamInfo(&info, connection.jet_stream(), stream.c_str(), nullptr, nullptr) == NATS_OK);
+        return nats::Owned<jsStreamInfo>(info);
+    };
+    nats::KeyValueTier tier(servers.options(), "d");
+    const std::string notices = nats::StreamNames("d").stream;
+    const std::vector<std::string> streams{notices, "KV_" + notices + "-DOCUMENTS", notices + "-LEASES"};
+    const auto make = [&] {
+        const StreamPublisher publisher(servers.options(), "d", {});
+        REQUIRE(eventually([&] { return tier.make(); }));
+    };
+    make();
+    for (const std::string& stream : streams) {
+        const auto info = info_of(stream);
+        info->Config->Replicas = 1;
+        REQUIRE(js_UpdateStream(nullptr, connection.jet_stream(), info->Config, nullptr, nullptr) == NATS_OK);
+        REQUIRE(info_of(stream)->Config->Replicas == 1);
+    }
+    make();
+    for (const std::string& stream : streams) CHECK(info_of(stream)->Config->Replicas == 3);
+}
+
 TEST_CASE("once the place for documents is made, all hosts can use it", "[nats]") {
     NatsServers servers(3);
     int refused = 0;

@@ -246,6 +246,7 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
           std::string("CREATE OR REPLACE VIEW shown AS SELECT assignment_id, score + 1 AS score FROM submissions"),
           std::string("CREATE SCHEMA school; ALTER VIEW shown SET SCHEMA school"),
           std::string("ALTER SCHEMA school RENAME TO old_school"),
+          std::string("DO $$ BEGIN EXECUTE pg_get_functiondef('note_changes'::regproc); END $$"),
           std::string("ALTER TABLE submissions RENAME TO handed_in")}) {
         INFO(statements);
         office.sql(statements);
@@ -273,6 +274,33 @@ TEST_CASE("a connection that is ended by the server is made anew, and nothing is
     CHECK(office.relay.poll() == 1);
     CHECK(office.sink.take() == Told{1});
     CHECK(office.sink.take_flushes() == 0);
+}
+
+TEST_CASE("a running relay says an error once, and when it works again", "[postgres]") {
+    Office office;
+    std::mutex mutex;
+    std::vector<std::string> lines;
+    const Log log{LogLevel::info, [&](LogLevel, std::string_view line) {
+                      const std::lock_guard lock(mutex);
+                      lines.emplace_back(line);
+                  }};
+    Sink sink;
+    PostgresRelay relay(office.url, sink, log);
+    std::jthread running([&](std::stop_token stop) { relay.run(stop); });
+    const auto said = [&](const char* start) {
+        return eventually([&] {
+            const std::lock_guard lock(mutex);
+            return !lines.empty() && lines.back().starts_with(start);
+        });
+    };
+    office.sql("ALTER TABLE outbox RENAME TO hidden");
+    CHECK(said("Outbox relay: cannot "));
+    CHECK_FALSE(relay.caught_up());
+    std::this_thread::sleep_for(2 * PostgresRelay::heartbeat);  // it tries again meanwhile
+    office.sql("ALTER TABLE hidden RENAME TO outbox");
+    CHECK(said("Outbox relay: works again"));
+    running = {};
+    CHECK(lines.size() <= 3);  // the connection that was there, and the next one, say it in two ways
 }
 
 TEST_CASE("one relay rings, the others hear it", "[postgres]") {
