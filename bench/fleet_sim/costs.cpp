@@ -18,6 +18,7 @@ constexpr std::array names{
     CostName{"postgres.look", &Costs::look_us},
     CostName{"postgres.look_found", &Costs::look_found_us},
     CostName{"postgres.look_row", &Costs::look_row_us},
+    CostName{"postgres.beat", &Costs::beat_us},
     CostName{"postgres.notify", &Costs::notify_us},
     CostName{"postgres.bell", &Costs::bell_us},
     CostName{"postgres.trigger", &Costs::trigger_us},

@@ -14,6 +14,7 @@ struct Costs {
     double look_us = 0;        ///< at the outbox, nothing found
     double look_found_us = 0;  ///< one that found one row
     double look_row_us = 0;    ///< each further row found
+    double beat_us = 0;        ///< what the first look since a heartbeat asks besides: whose lock, which history
     double notify_us = 0;      ///< NOTIFY, committed, nobody listens
     double bell_us = 0;        ///< each session that listens, besides
     double trigger_us = 0;     ///< what the triggers add to a change of one row

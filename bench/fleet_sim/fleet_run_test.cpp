@@ -204,8 +204,18 @@ TEST_CASE("the limit of a fleet is where an engine is busy for the share that it
     CHECK_FALSE(limit.is_beyond);
     CHECK(limit.scenario.hosts == Approx((most_busy * 8 - 0.5) / 0.02).epsilon(0.05));
     CHECK(find_limit(scenario, costs, 20).is_beyond);
+    costs.beat_us = 10'000;  // of each host, twice a second
+    CHECK(find_limit(scenario, costs, 5'000).scenario.hosts == Approx((most_busy * 8 - 0.5) / 0.04).epsilon(0.05));
     costs.look_us = 2e6;
     CHECK(find_limit(scenario, costs, 20).scenario.hosts < 10);
+}
+
+TEST_CASE("a relay to the stream asks twice a second which history it is", "[fleet_sim]") {
+    const Scenario scenario{.hosts = 10, .changes_per_s = 0, .views_per_s = 1, .mode = Mode::stream, .measured_s = 20};
+    Costs costs = cheap();
+    costs.compute_us = 0;
+    costs.beat_us = 40'000;
+    CHECK(simulate(scenario, costs).engines.front().busy_share == Approx(2 * 0.04 / 8).epsilon(0.05));
 }
 
 TEST_CASE("the costs that come with the simulation are complete, and others are refused", "[fleet_sim]") {

@@ -23,14 +23,18 @@ void OutboxNotices::start() {
 }
 
 /// A snapshot is of the moment at which the statement begins.
-void OutboxNotices::look(std::uint32_t host, double waking_us) {
+void OutboxNotices::look(std::uint32_t host, double besides_us) {
     Listener& listener = listeners_[host];
     listener.is_looking = true;
     listener.looked_at_s = queue_.now_s();
-    queue_.after(half_trip_s_, [this, host, waking = static_cast<float>(waking_us)] {
+    if (listener.looked_at_s - listener.beat_at_s >= scenario_.heartbeat_s - 1e-9) {
+        listener.beat_at_s = listener.looked_at_s;
+        besides_us += costs_.beat_us;
+    }
+    queue_.after(half_trip_s_, [this, host, besides = static_cast<float>(besides_us)] {
         const Position snapshot = changes_.count();
         const double rows = snapshot - listeners_[host].known;
-        const double work_us = waking + costs_.look_of_us(rows);
+        const double work_us = besides + costs_.look_of_us(rows);
         ++counts_.looks;
         const bool is_taken = database_.submit(work_us / 1e6, [this, host, snapshot] {
             queue_.after(half_trip_s_, [this, host, snapshot] { apply(host, snapshot); });

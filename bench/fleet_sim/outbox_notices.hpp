@@ -24,12 +24,13 @@ private:
     struct Listener {
         Position known = 0;
         double looked_at_s = 0;
+        double beat_at_s = -1e9;
         bool is_looking = false, is_rung = false;
     };
     void ring();
     void hear(std::uint32_t host);
     void beat(std::uint32_t host);
-    void look(std::uint32_t host, double waking_us);
+    void look(std::uint32_t host, double besides_us);
     void apply(std::uint32_t host, Position snapshot);
     void go_on(std::uint32_t host, bool found);
 

@@ -51,6 +51,7 @@ private:
     const double half_trip_s_, step_s_;
     std::vector<Lane> lanes_;
     Position published_ = 0;
+    double beat_at_s_ = -1e9;
 };
 
 }  // namespace larder::bench::sim

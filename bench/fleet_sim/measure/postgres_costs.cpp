@@ -103,15 +103,32 @@ void fill(Connection& writer) {
         assignments, submissions_each));
 }
 
+/// Of a host that is rung for now and then: a look in a row of looks costs half.
+constexpr std::chrono::milliseconds between_looks{20};
+
 void measure_looks(const Server& server, Connection& writer, CostFile& costs) {
     Deaf sink;
     PostgresRelay ringer(server.url(), sink, {}), other(server.url(), sink, {});
     ringer.poll();
     other.poll();
-    const double empty_us = server.cost_us(3'000, [&](int) { other.poll(); });
-    costs.add("postgres.look", empty_us, processor_time, "3,000 looks by PostgresRelay::poll, nothing to find");
+    const auto look_us = [&](std::chrono::milliseconds pause) {
+        std::this_thread::sleep_for(pause);
+        return server.cost_us(1, [&](int) { other.poll(); });
+    };
+    constexpr int empty = 500, beats = 20, rounds = 100;
+    const double share_that_beats = std::chrono::duration<double>(between_looks) / PostgresRelay::heartbeat;
+    double empty_us = 0, first_us = 0;
+    for (int look = 0; look < empty; ++look) empty_us += look_us(between_looks) / empty;
+    for (int beat = 0; beat < beats; ++beat) first_us += look_us(PostgresRelay::heartbeat) / beats;
+    const double beat_us = (first_us - empty_us) / (1 - share_that_beats);
+    const auto without_beats = [&](double us) { return us - share_that_beats * beat_us; };
+    costs.add("postgres.look", without_beats(empty_us), processor_time,
+              fmt::format("{} looks by PostgresRelay::poll, {} ms after one another, nothing to find; less the beats",
+                          empty, between_looks.count()));
+    costs.add("postgres.beat", beat_us, processor_time,
+              fmt::format("{} looks each after a heartbeat: {:.0f} us; what they took more", beats, first_us));
     double with_rows_us[2] = {}, relay_us = 0;
-    constexpr int rows[2] = {1, 1'000}, rounds = 100;
+    constexpr int rows[2] = {1, 1'000};
     for (int size = 0; size < 2; ++size)
         for (int round = 0; round < rounds; ++round) {
             writer.run(
@@ -119,10 +136,11 @@ void measure_looks(const Server& server, Connection& writer, CostFile& costs) {
                             "generate_series(1, {}) n",
                             rows[size]));
             const double thread_us = thread_processor_us();
-            with_rows_us[size] += server.cost_us(1, [&](int) { other.poll(); }) / rounds;
+            with_rows_us[size] += look_us(between_looks) / rounds;
             if (size == 1) relay_us += (thread_processor_us() - thread_us) / rounds / rows[size];
         }
-    costs.add("postgres.look_found", with_rows_us[0], processor_time, "100 looks that found one row");
+    costs.add("postgres.look_found", without_beats(with_rows_us[0]), processor_time,
+              fmt::format("{} looks that found one row, as above", rounds));
     costs.add("postgres.look_row", (with_rows_us[1] - with_rows_us[0]) / (rows[1] - rows[0]), processor_time,
               fmt::format("100 looks that found 1,000 rows: {:.0f} us each, 1 row: {:.0f} us; a row's part",
                           with_rows_us[1], with_rows_us[0]));
