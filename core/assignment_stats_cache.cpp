@@ -95,8 +95,9 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
         return found.stream == stream && is_young && !is_degraded() &&
                cache_.is_current_at(stream_position(found.sequence), key, found.tags);
     };
-    const auto compute_it = [&] {
+    const auto compute_it = [&](TierLease::State lease) {
         is_computed = true;
+        if (lease == TierLease::State::unreachable) options.tier = EntryOptions::Tier::unreachable;
         TierDocument made = compute_to_share(id, options);
         if (made.stream != stream) made.sequence = 0;
         return std::optional(std::move(made));
@@ -107,7 +108,7 @@ std::string AssignmentStatsCache::take_or_compute(AssignmentId id, EntryOptions&
     options.ttl = document.ttl - age;
     if (options.soft_ttl.count() != 0) options.soft_ttl -= age;
     options.source_position = stream_position(document.sequence);
-    options.tier_hit = true;
+    options.tier = EntryOptions::Tier::hit;
     return std::move(document.bytes);
 }
 

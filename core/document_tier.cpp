@@ -52,13 +52,13 @@ private:
 
 std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view key,
                                          const std::function<bool(const TierDocument&)>& is_fresh,
-                                         const std::function<std::optional<TierDocument>()>& compute,
+                                         const std::function<std::optional<TierDocument>(TierLease::State)>& compute,
                                          TierPatience patience) {
     const auto if_fresh = [&](std::optional<TierDocument> found) {
         return found && is_fresh(*found) ? std::move(found) : std::nullopt;
     };
-    const auto compute_and_share = [&] {
-        std::optional<TierDocument> made = compute();
+    const auto compute_and_share = [&](TierLease::State state) {
+        std::optional<TierDocument> made = compute(state);
         if (made && made->sequence != 0) tier.put(key, *made);
         return made;
     };
@@ -67,17 +67,17 @@ std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view ke
     for (auto now = began; now < deadline; now = Clock::now()) {
         if (std::optional<TierDocument> found = if_fresh(tier.get(key))) return found;
         TierLease lease = tier.take_lease(key);
-        if (lease.state == TierLease::State::unreachable) break;
+        if (lease.state == TierLease::State::unreachable) return compute_and_share(lease.state);
         if (lease.state == TierLease::State::taken) {
             const KeptLease kept(tier, std::move(lease), patience);
             // What the last holder put before it let go.
             if (std::optional<TierDocument> found = if_fresh(tier.get_latest(key))) return found;
-            return compute_and_share();
+            return compute_and_share(TierLease::State::taken);
         }
         const auto pause = std::max<Clock::duration>(patience.interval, (Clock::now() - began) / 4);
         std::this_thread::sleep_until(std::min(Clock::now() + pause, deadline));
     }
-    return compute_and_share();
+    return compute_and_share(TierLease::State::held);
 }
 
 }  // namespace larder

@@ -64,11 +64,12 @@ struct TierPatience {
 };
 
 /// The fleet's document where `is_fresh` takes it, else computed: by one host at a time where the tier can be reached.
-/// What `compute` throws passes through; nullopt is given to the caller and not shared. A computation that takes longer
-/// than `renewal` has its lease renewed by a thread. Threads: safe if the tier is, which then must be.
+/// `compute` is told what became of the lease: `held` is for waiters that waited in vain. What it throws passes
+/// through; nullopt is given to the caller and not shared. A computation that takes longer than `renewal` has its lease
+/// renewed by a thread. Threads: safe if the tier is, which then must be.
 std::optional<TierDocument> compute_once(DocumentTier& tier, std::string_view key,
                                          const std::function<bool(const TierDocument&)>& is_fresh,
-                                         const std::function<std::optional<TierDocument>()>& compute,
+                                         const std::function<std::optional<TierDocument>(TierLease::State)>& compute,
                                          TierPatience patience = {});
 
 }  // namespace larder

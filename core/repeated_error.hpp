@@ -1,26 +1,30 @@
-// RepeatedError: an error of a loop that tries again, which is worth a line only when it is another than the last.
+// RepeatedError: what goes wrong in a loop that tries again, each way once.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace larder {
 
 /// Threads: one.
 class RepeatedError {
 public:
-    /// The same as the last one is no news until it was over.
+    static constexpr std::size_t most_texts = 8;  ///< further ones are no news
+
+    /// None of those since it worked last.
     bool is_news(std::string_view error) {
-        if (error == last_) return false;
-        last_ = error;
+        if (seen_.size() == most_texts || std::find(seen_.begin(), seen_.end(), error) != seen_.end()) return false;
+        seen_.emplace_back(error);
         return true;
     }
     /// There was one, and whoever was told of it is to hear of its end.
-    bool is_over() { return !std::exchange(last_, {}).empty(); }
+    bool is_over() { return !std::exchange(seen_, {}).empty(); }
 
 private:
-    std::string last_;
+    std::vector<std::string> seen_;
 };
 
 }  // namespace larder

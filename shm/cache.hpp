@@ -153,9 +153,13 @@ struct EntryOptions {
     bool negative = false;            ///< "known to be absent"; the value may be empty
     bool tracked = true;  ///< false: no counts of its own, no place in the key table, no part in compute times, nor in
                           ///< what is counted of computations that wait, fail or refresh
-    bool tier_hit = false;  ///< set by a computation that found its value in a second tier, where another host computed
-                            ///< it: counted as that, and in no compute time
-    bool backed = false;    ///< by a source that somebody follows: under the promise, see Options::degraded_after
+    /// Set by a computation that asks a second tier for its value first.
+    enum class Tier : std::uint8_t {
+        none,
+        hit,         ///< it was there, another host had computed it: counted as that, and in no compute time
+        unreachable  ///< it was computed here, whoever else does the same: counted
+    } tier = Tier::none;
+    bool backed = false;  ///< by a source that somebody follows: under the promise, see Options::degraded_after
     /// How far the source was before it was read, in its own numbers: a replica's log position. A value that has not
     /// seen all changes announced by now that it depends on is refused (`fenced`), and one from before the first
     /// `synced` with a position too. 0: what was read is the source itself.

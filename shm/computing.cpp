@@ -243,10 +243,12 @@ private:
             throw;
         }
         if (was_forked()) return own(value, options.negative);
-        if (options.tracked && !options.tier_hit)
+        const bool is_taken = options.tier == EntryOptions::Tier::hit;
+        if (options.tracked && !is_taken)
             shm::add(context_.view().header().compute_us,
                      static_cast<std::uint64_t>((shm::system::monotonic_ns() - started_ns) / 1000));
-        context_.count(options.tier_hit ? shm::Counter::tier_hits : shm::Counter::computations);
+        context_.count(is_taken ? shm::Counter::tier_hits : shm::Counter::computations);
+        if (options.tier == EntryOptions::Tier::unreachable) context_.count(shm::Counter::tier_unreachable);
         return keep(value, options, options.as_of.value_or(stamp), lease);
     }
 

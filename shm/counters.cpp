@@ -59,6 +59,8 @@ constexpr std::array<CounterText, kCounters> kTable{{
     {Counter::refreshes, "refreshes", "computations of what was stale, while it went on being served", ""},
     {Counter::coalesced, "coalesced", "computations put off so that further notices of the key cost none", ""},
     {Counter::tier_hits, "tier_hits", "values taken from the second tier, where another host had computed them", ""},
+    {Counter::tier_unreachable, "tier_unreachable", "computations of what is shared without the second tier",
+     "`larder doctor` and the services' logs say why it cannot be reached."},
 }};
 
 constexpr bool in_order() {

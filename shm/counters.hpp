@@ -45,8 +45,9 @@ enum class Counter : std::uint32_t {
     refreshes,
     coalesced,
     tier_hits,
+    tier_unreachable,
 };
-inline constexpr std::uint32_t kCounters = 31;
+inline constexpr std::uint32_t kCounters = 32;
 static_assert(kCounters <= kThreadCounters);
 
 /// One row: `meaning` fits a CounterLabel, `remedy` is what to do when the number grows ("" for mere facts).

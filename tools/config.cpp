@@ -48,9 +48,7 @@ const char* name_of(Origin origin) {
     return "";
 }
 
-std::string shown(const Setting& setting) {
-    return std::string_view(setting.row->unit) == "URL" ? without_password(setting.text) : setting.text;
-}
+std::string shown(const Setting& setting) { return without_secrets(*setting.row, setting.text); }
 
 void print_table(const Arguments& arguments) {
     std::string section;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/server_list.hpp"
 #include "core/sqlite_database.hpp"
 #include "tools/verbs.hpp"
 
@@ -62,26 +63,18 @@ private:
 
 constexpr std::string_view hidden = "...";
 
-/// Of servers with commas between; what is neither a host nor its port is part of a password that has a comma.
-std::string without_users(const std::string& servers) {
-    std::string shown;
-    for (std::size_t at = 0; at <= servers.size();) {
+/// Commas between; none: a socket in the file system.
+bool are_hosts(std::string_view servers) {
+    for (std::size_t at = 0; at < servers.size();) {
         const std::size_t end = std::min(servers.find(',', at), servers.size());
-        std::string server = servers.substr(at, end - at);
-        const std::size_t scheme = server.find("://"), user = scheme == std::string::npos ? 0 : scheme + 3;
-        if (const std::size_t last = server.rfind('@'); last != std::string::npos)
-            server.erase(user, last + 1 - user);
-        else if (const std::size_t port = server.find(':', user);
-                 port != std::string::npos && server.find_first_not_of("0123456789]:", port) != std::string::npos)
-            server.replace(user, std::string::npos, hidden);
-        shown += (at == 0 ? "" : ",") + server;
+        if (end > at && !is_host_and_port(servers.substr(at, end - at))) return false;
         at = end + 1;
     }
-    return shown;
+    return true;
 }
 
 /// Those that say where and how, and nothing else.
-std::string without_secrets(const std::string& parameters) {
+std::string known_parameters(const std::string& parameters) {
     constexpr std::array<std::string_view, 10> known{"host",
                                                      "hostaddr",
                                                      "port",
@@ -109,20 +102,31 @@ std::string without_secrets(const std::string& parameters) {
 bool is_remote_url(std::string_view url) { return url.starts_with("postgres://") || url.starts_with("postgresql://"); }
 
 std::string without_password(std::string url) {
-    const std::size_t at = url.rfind('@'), colon = url.find(':');
-    if (url.find("password=") != std::string::npos && !is_remote_url(url)) return std::string(hidden);
-    if (!is_remote_url(url))
-        return at != std::string::npos && colon < at && !url.starts_with("sqlite:") ? without_users(url) : url;
+    const std::size_t at = url.rfind('@');
+    if (!is_remote_url(url)) return url.find("password=") == std::string::npos ? url : std::string(hidden);
     const std::size_t user = url.find("://") + 3;
     // A password that is not escaped may have any character: the last @ ends it.
     const std::size_t query = url.find('?', at == std::string::npos ? user : at);
-    const std::string parameters = query == std::string::npos ? "" : without_secrets(url.substr(query + 1));
+    const std::string parameters = query == std::string::npos ? "" : known_parameters(url.substr(query + 1));
     url.erase(std::min(query, url.size()));
     if (at != std::string::npos) {
         const std::size_t secret = std::min(url.find_first_of(":/?", user), at);
         url.erase(secret, at - secret);
+    } else if (const std::size_t end = std::min(url.find('/', user), url.size());
+               !are_hosts(std::string_view(url).substr(user, end - user))) {
+        url.replace(user, end - user, hidden);  // a password whose @ lacks
     }
     return url + parameters;
+}
+
+std::string without_secrets(const OptionRow& row, const std::string& text) {
+    if (row.unit != "URL" || text.empty()) return text;
+    if (std::string_view(row.name) != "nats") return without_password(text);
+    try {
+        return ServerList::parse(text).shown;
+    } catch (const SourceError&) {
+        return std::string(hidden);
+    }
 }
 
 std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const std::optional<OwnSchema>& schema) {

@@ -8,6 +8,7 @@
 
 #include "core/own_schema.hpp"
 #include "core/remote_database.hpp"
+#include "tools/options.hpp"
 
 namespace larder::tools {
 
@@ -19,8 +20,11 @@ std::shared_ptr<const Database> open_database(const DatabaseUrls& urls, const st
 /// It is opened by the module.
 bool is_remote_url(std::string_view url);
 
-/// A URL, or several of NATS, for people to read: no PASSWORD of USER:PASSWORD@, no `password=`, and nothing before the
-/// @ of a NATS server, which may be a token.
+/// A database's URL for people to read: no PASSWORD of USER:PASSWORD@, no `password=`.
 std::string without_password(std::string url);
+
+/// What an option says, for people to read: URLs without what lets one in; where that cannot be told from the rest,
+/// "...".
+std::string without_secrets(const OptionRow& row, const std::string& text);
 
 }  // namespace larder::tools

@@ -83,10 +83,9 @@ void note_change(const Setting& setting, const std::optional<ConfigFile>& runnin
     const OptionRow& row = *setting.row;
     if (const ConfigEntry* const entry = entry_in(fresh, row.name); entry != nullptr) check_entry(*entry);
     const std::string before = text_in(setting, running), now = text_in(setting, fresh);
-    std::string text_before = or_default(before, row), text_now = or_default(now, row);
-    if (text_before == text_now) return;
-    if (row.unit == "URL")
-        for (std::string* const text : {&text_before, &text_now}) *text = without_password(std::move(*text));
+    if (or_default(before, row) == or_default(now, row)) return;
+    const std::string text_before = or_default(without_secrets(row, before), row),
+                      text_now = or_default(without_secrets(row, now), row);
     (needs_restart(row) ? plan.needs_restart : plan.changed)
         .push_back(fmt::format("{} = {} (was {}){}", row.name, text_now, text_before,
                                row.group == OptionGroup::geometry ? ", and `larder rm` before it" : ""));

@@ -31,10 +31,11 @@ using namespace std::string_view_literals;
 constexpr const char* endpoints =
     "GET / is the dashboard; `larder help http` has all that can be asked for (Authorization: Bearer TOKEN, see\n"
     "`larder token`). SIGTERM or Ctrl-C ends it within 5 s; a worker that dies is replaced.\n"
-    "SIGHUP reads the configuration file and the key file again and replaces the workers one by one, without a pause;\n"
-    "what a cache is and where it lies, db and listen need a restart, which the log says. When the terminal that it "
-    "was\n"
-    "started on is closed, it ends; under nohup it does not.";
+    "SIGHUP reads the configuration file and the key file again and, where they say something else, replaces the "
+    "workers\n"
+    "one by one, without a pause; what a cache is and where it lies, db, schema and listen need a restart, which the "
+    "log\n"
+    "says. When the terminal that it was started on is closed, it ends; under nohup it does not.";
 
 struct ServeArguments {
     ServeConfig config;

@@ -66,17 +66,20 @@ void FleetDatabase::examine_tier(const std::string& database, std::vector<shm::F
     options.patience = tier_patience;
     nats::KeyValueTier tier(options, database);
     if (!tier.is_usable())
-        findings.push_back({"tier_unusable", shm::Severity::warning,
-                            "Documents are not shared, each host computes its own: " + tier.error() + ".",
-                            "Give each server room in memory (max_memory_store: 256 MiB for each database), and this "
-                            "host's user larder-lease.> and $KV.>."});
+        findings.push_back(
+            {"tier_unusable", shm::Severity::warning,
+             "Documents are not shared, each host computes its own: " + tier.error() + ".",
+             "The log of the host that relays says whether it could make the place for them: servers need "
+             "room in memory (max_memory_store: 256 MiB for each database and views), users larder-lease.> "
+             "and $KV.>."});
 }
 
 std::unique_ptr<Relay> FleetDatabase::open_relay(NoticeSink& sink, Log log) const {
     FleetRelayOptions options{.nats = servers(),
                               .database = identity(),
                               .relay_url = urls().relay,
-                              .shares_documents = urls().shares_documents};
+                              .shares_documents = urls().shares_documents,
+                              .unwatched = unwatched()};
     return std::make_unique<FleetRelay>(std::move(options), sink, std::move(log));
 }
 

@@ -33,7 +33,10 @@ void FleetRelay::publish(const std::stop_token& stop) const {
         try {
             nats::StreamPublisher publisher(options_.nats, options_.database, log_);
             postgres::PostgresRelay relay(options_.relay_url, publisher, log_,
-                                          postgres::PostgresRelay::Looks::when_elected, stream_lock(options_.database));
+                                          {.looks = postgres::PostgresRelay::Looks::when_elected,
+                                           .lock = stream_lock(options_.database),
+                                           .unwatched = options_.unwatched});
+            if (repeated.is_over()) log_(LogLevel::info, "Outbox relay: can be reached");
             std::jthread making;
             if (options_.shares_documents)
                 making = std::jthread([&](const std::stop_token& mine) { keep_tier(mine, relay); });
@@ -56,7 +59,7 @@ void FleetRelay::keep_tier(const std::stop_token& stop, const Relay& relay) cons
             if (!tier.make()) {
                 if (repeated.is_news(tier.error())) log_(LogLevel::error, not_shared + tier.error());
             } else if (repeated.is_over()) {
-                log_(LogLevel::info, "Documents are shared with other hosts again");
+                log_(LogLevel::info, shared_again);
             }
         }
         std::this_thread::sleep_for(nats::KeyValueTier::retreat);

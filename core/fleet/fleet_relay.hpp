@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "core/nats/connection.hpp"
 #include "core/nats/stream_relay.hpp"
@@ -22,6 +24,8 @@ struct FleetRelayOptions {
     std::string database;   ///< Database::identity(): the stream is named by it
     std::string relay_url;  ///< of a role that reads the outbox; empty: this host never relays
     bool shares_documents = false;
+    /// What of what is read is not watched: PostgresRelay::RelayRole.
+    std::function<std::vector<std::string>()> unwatched{};
 };
 
 /// Where run() runs and there is a relay_url, a thread of it waits to be elected, by the database's advisory lock, and

@@ -16,14 +16,15 @@ namespace larder::fleet {
 
 /// Before the reason.
 inline constexpr const char* not_shared = "Documents are not shared with other hosts: ";
+inline constexpr const char* shared_again = "Documents are shared with other hosts again";
 
-/// Why there is no tier now is logged, once a minute while it stays so. Threads: safe; each call waits for those before
-/// it.
+/// Why there is no tier now is logged, once a minute while it stays so, and when there was one for a minute. Threads:
+/// safe; each call waits for those before it.
 class SharedTier final : public DocumentTier {
 public:
-    static constexpr std::chrono::minutes log_interval{1};
-
-    SharedTier(std::unique_ptr<nats::KeyValueTier> tier, Log log) : tier_(std::move(tier)), log_(std::move(log)) {}
+    SharedTier(std::unique_ptr<nats::KeyValueTier> tier, Log log,
+               std::chrono::milliseconds log_interval = std::chrono::minutes(1))
+        : tier_(std::move(tier)), log_(std::move(log)), log_interval_(log_interval) {}
 
     std::optional<TierDocument> get(std::string_view key) override {
         return use([&] { return tier_->get(key); });
@@ -50,20 +51,27 @@ private:
     std::invoke_result_t<Action> use(Action action) {
         const std::lock_guard lock(mutex_);
         auto result = action();
-        if (const std::string& error = tier_->error(); !error.empty()) say(error);
+        say(tier_->error());
         return result;
     }
     void say(const std::string& error) {
         const Clock::time_point now = Clock::now();
-        if (said_at_ && now - *said_at_ < log_interval) return;
-        said_at_ = now;
-        log_(LogLevel::error, not_shared + error);
+        if (!error.empty()) failed_at_ = now;
+        if (said_at_ && now - *(error.empty() ? failed_at_ : said_at_) < log_interval_) return;
+        if (!error.empty()) {
+            said_at_ = now;
+            log_(LogLevel::error, not_shared + error);
+        } else if (said_at_) {
+            said_at_.reset();
+            log_(LogLevel::info, shared_again);
+        }
     }
 
     std::mutex mutex_;
     const std::unique_ptr<nats::KeyValueTier> tier_;
     const Log log_;
-    std::optional<Clock::time_point> said_at_;
+    const std::chrono::milliseconds log_interval_;
+    std::optional<Clock::time_point> said_at_, failed_at_;
 };
 
 }  // namespace larder::fleet

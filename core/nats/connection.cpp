@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/server_list.hpp"
 #include "core/submission_source.hpp"
 
 namespace larder::nats {
@@ -15,29 +16,6 @@ constexpr milliseconds ping_interval{700};
 constexpr int most_pings_out = 2;
 constexpr int reconnect_buffer_bytes = 1 << 20;  // of what is said while there is no connection
 constexpr int most_waiting_bytes = 64 << 20;
-
-std::vector<std::string> split(const std::string& urls) {
-    std::vector<std::string> all;
-    for (std::size_t at = 0; at <= urls.size();) {
-        const std::size_t end = std::min(urls.find(',', at), urls.size());
-        const std::size_t first = std::min(urls.find_first_not_of(' ', at), end);
-        if (end > first) all.push_back(urls.substr(first, end - first));
-        at = end + 1;
-    }
-    return all;
-}
-
-/// Without what is before a `@`.
-std::string servers_of(const std::string& urls) {
-    std::string servers;
-    for (std::string url : split(urls)) {
-        if (const std::size_t scheme = url.find("://"); scheme != std::string::npos) url.erase(0, scheme + 3);
-        if (const std::size_t user = url.rfind('@'); user != std::string::npos) url.erase(0, user + 1);
-        servers += (servers.empty() ? "" : ",") + url;
-    }
-    if (servers.empty()) throw SourceError("no NATS server is named: write nats://HOST:PORT,nats://HOST:PORT");
-    return servers;
-}
 
 std::string remedy_for(natsStatus status) {
     switch (status) {
@@ -64,6 +42,15 @@ std::string answer_text() {
     if (const std::size_t place = text.find("): "); text.starts_with('(') && place != std::string_view::npos)
         text.remove_prefix(place + 3);
     return text.empty() ? "" : ": " + std::string(text);
+}
+
+/// In the same words each time, and in those of the right that lacks: an inbox has another name each time.
+std::string with_plain_inbox(std::string text) {
+    constexpr std::string_view inbox = "_INBOX.";
+    const std::size_t name = text.find(inbox);
+    if (name == std::string::npos) return text;
+    const std::size_t rest = name + inbox.size();
+    return text.replace(rest, std::min(text.find('"', rest), text.size()) - rest, ">");
 }
 
 Owned<natsOptions> options_of(const ConnectionOptions& options, const std::vector<std::string>& urls) {
@@ -98,9 +85,10 @@ Owned<natsOptions> options_of(const ConnectionOptions& options, const std::vecto
 
 }  // namespace
 
-Connection::Connection(const ConnectionOptions& options)
-    : servers_(servers_of(options.url)), patience_(options.patience) {
-    const Owned<natsOptions> settings = options_of(options, split(options.url));
+Connection::Connection(const ConnectionOptions& options) : patience_(options.patience) {
+    const ServerList servers = ServerList::parse(options.url);
+    servers_ = servers.shown;
+    const Owned<natsOptions> settings = options_of(options, servers.urls);
     natsConnection* connection = nullptr;
     check(natsConnection_Connect(&connection, settings.get()), "connect to");
     connection_.reset(connection);
@@ -136,9 +124,16 @@ void Connection::fail(natsStatus status, std::string_view what, jsErrCode code) 
         throw SourceError(say("JetStream error " + std::to_string(static_cast<int>(code)) + answer_text(),
                               "check that most of them are there, and what their `jetstream` allows"));
     const char* said = nullptr;
-    if (natsConnection_GetLastError(connection_.get(), &said) == NATS_NOT_PERMITTED && status == NATS_TIMEOUT)
-        throw SourceError(say(said, "give this host's user the rights that `larder help fleet` names"));
+    if ((status == NATS_TIMEOUT || status == NATS_NOT_PERMITTED) &&
+        natsConnection_GetLastError(connection_.get(), &said) == NATS_NOT_PERMITTED)
+        throw SourceError(
+            say(with_plain_inbox(said), "give this host's user the rights that `larder help fleet` names"));
     throw SourceError(say(natsStatus_GetText(status), remedy_for(status)));
+}
+
+bool Connection::is_refused() const {
+    const char* said = nullptr;
+    return natsConnection_GetLastError(connection_.get(), &said) == NATS_NOT_PERMITTED;
 }
 
 void Connection::publish(const std::string& subject, std::string_view data) const {

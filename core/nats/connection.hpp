@@ -55,12 +55,17 @@ class Connection {
 public:
     explicit Connection(const ConnectionOptions& options);
 
-    /// `host:port,host:port`.
+    /// Without what lets one in.
     const std::string& servers() const { return servers_; }
     std::chrono::milliseconds patience() const { return patience_; }
     bool is_connected() const;
     /// For ever: the servers refused it. Make another one.
     bool is_closed() const { return natsConnection_IsClosed(connection_.get()); }
+    /// Something that was sent or asked for through it: they do not say that to whoever did. Make another one.
+    bool is_refused() const;
+    void check_permitted() const {
+        if (is_refused()) fail(NATS_NOT_PERMITTED, "use all of");
+    }
     /// How often it was made anew.
     std::uint64_t reconnects() const;
 
@@ -83,7 +88,7 @@ public:
     std::string make_inbox() const;
 
 private:
-    const std::string servers_;
+    std::string servers_;
     const std::chrono::milliseconds patience_;
     Owned<natsConnection> connection_;
     Owned<jsCtx> jet_stream_;

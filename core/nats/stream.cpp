@@ -55,7 +55,9 @@ std::string differences(const std::string& subjects, const jsStreamConfig& wante
     compare("subjects", found.SubjectsLen == 1 && subjects == found.Subjects[0]);
     compare("retention", found.Retention == js_LimitsPolicy);
     compare("discard", found.Discard == js_DiscardOld);
-    compare("max_age", found.MaxAge > 0);
+    const bool is_for_entries = wanted.MaxMsgsPerSubject > 0;  // whose age is a promise: a lease ends by it
+    compare("max_age", is_for_entries ? found.MaxAge == wanted.MaxAge : found.MaxAge > 0);
+    compare("max_consumers", found.MaxConsumers <= 0);
     compare("max_msgs_per_subject", per_subject(found) == per_subject(wanted));
     compare("max_msg_size", found.MaxMsgSize <= 0 || found.MaxMsgSize >= small_message);
     compare("no_ack", !found.NoAck);

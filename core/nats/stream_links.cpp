@@ -22,12 +22,14 @@ bool somebody_answers(const Connection& connection, const StreamNames& names) {
     const std::string inbox = connection.make_inbox();
     const Subscription answers = connection.subscribe(inbox, most_waiting);
     const std::string question = encode({.kind = NoticeMessage::Kind::ask, .question = 1});
-    return comes_about([&] {
+    const bool is_answered = comes_about([&] {
         connection.check(natsConnection_PublishRequest(connection.get(), names.looks.c_str(), inbox.c_str(),
                                                        question.data(), static_cast<int>(question.size())),
                          "write to");
         return connection.next(answers.get(), answer_patience) != nullptr;
     });
+    connection.check_permitted();
+    return is_answered;
 }
 
 void examine_servers(const Connection& connection, const StreamNames& names, std::vector<Finding>& findings) {
@@ -56,10 +58,11 @@ void examine_lag(const Connection& connection, const StreamState& state, const T
     });
     const std::string host = "This host was told up to message ", stream = number(state.last);
     if (follows)
-        return findings.push_back(
-            {"stream_position", Severity::info,
-             host + number(static_cast<std::uint64_t>(position->seq)) + " of the stream, which was at " + stream + ".",
-             "It is as far as the stream is."});
+        return findings.push_back({"stream_position", Severity::info,
+                                   host + number(static_cast<std::uint64_t>(position->seq)) + " of the stream " +
+                                       state.identity.substr(0, state.identity.find('/')) + ", which was at " + stream +
+                                       ".",
+                                   "It is as far as the stream is."});
     const std::string what = !position     ? "This host does not say how far it was told"
                              : !is_known() ? "This host was told of another stream than there is now"
                                            : host + number(static_cast<std::uint64_t>(position->seq));
@@ -77,10 +80,12 @@ void examine_stream(const Connection& connection, std::string_view database, con
     const StreamNames names(database);
     const std::optional<StreamState> state = find_stream(connection, names);
     if (!state)
-        return findings.push_back({"stream_missing", Severity::error,
-                                   "The NATS servers " + connection.servers() + " have no stream " + names.stream +
-                                       ": nobody has relayed this database to them.",
-                                   "Start a host with --relay-db; see its log."});
+        return findings.push_back(
+            {"stream_missing", Severity::error,
+             "The NATS servers " + connection.servers() + " have no stream " + names.stream +
+                 ": nobody has relayed this database, as these views read it, to them.",
+             "Start a host with --relay-db and the same --schema; where one runs, its log says why "
+             "it cannot make the stream."});
     examine_servers(connection, names, findings);
     if (state->copies < 2)
         findings.push_back({"stream_single", Severity::info,

@@ -168,7 +168,7 @@ int StreamRelay::poll() {
 void StreamRelay::drop() {
     incoming_ = nullptr;
     is_behind_ = false;
-    if (connection_ != nullptr && connection_->is_closed()) connection_ = nullptr;
+    if (connection_ != nullptr && (connection_->is_closed() || connection_->is_refused())) connection_ = nullptr;
 }
 
 int StreamRelay::step(milliseconds wait) {
@@ -245,6 +245,7 @@ void StreamRelay::apply(const Delivery& delivery, std::string_view data) {
 void StreamRelay::ask() {
     const Clock::time_point now = Clock::now();
     if (is_asking_ ? now - asked_at_ < answer_patience : now - asked_at_ < heartbeat_) return;
+    connection_->check_permitted();
     ++round_;
     target_.reset();
     asked_at_ = now;

@@ -50,6 +50,10 @@ std::string server_of(const std::string& url, int& others) {
         if (keyword == "port") port = option->val;
         if (keyword == "dbname") database = option->val;
     }
+    if (port.find_first_not_of("0123456789,") != std::string::npos)  // a password whose @ lacks
+        throw SourceError(
+            "the database's URL has a port that is no number: write "
+            "postgres://USER:PASSWORD@HOST:PORT/DATABASE");
     others = static_cast<int>(std::count(host.begin(), host.end(), ','));
     return (user.empty() ? "" : user + "@") + host + (port.empty() ? "" : ":" + port) + "/" + database;
 }
@@ -62,7 +66,7 @@ std::string one_line(const char* message) {
     return text;
 }
 
-std::string remedy_for(std::string_view sqlstate) {
+std::string remedy_for(std::string_view sqlstate, std::string_view message) {
     if (sqlstate == "42P01" || sqlstate == "3F000" || sqlstate == "42703")
         return "make its tables with `larder import`, grant the role larder_reader "
                "(`larder triggers --install` gives it its rights again), or check names: SCHEMA.TABLE, and the views "
@@ -71,7 +75,8 @@ std::string remedy_for(std::string_view sqlstate) {
         return "use the owner's role where tables are made; else grant larder_reader (and SELECT on what the views of "
                "--schema read), and larder_relay to who relays (`larder triggers --install` gives them their rights "
                "again)";
-    if (sqlstate == "25006") return "it is a replica: name the server that writes";
+    if (sqlstate == "25006" || message.find("session is read-only") != std::string_view::npos)
+        return "it is a replica: name the server that writes";
     if (sqlstate == "57014" || sqlstate == "55P03") return "somebody keeps a lock for long; try again when he is done";
     if (sqlstate.starts_with("22")) return "correct that value, or the view of --schema that reads it";
     if (sqlstate.starts_with("42")) return "check names (SCHEMA.TABLE, of a table), and the views of --schema";
@@ -166,8 +171,9 @@ bool Connection::wait(short events, Deadline until) {
 
 void Connection::fail(const std::string& what, const PGresult* result) {
     const char* const state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const std::string why = "cannot " + what + " the database " + server_ + " (" +
-                            one_line(PQerrorMessage(connection_)) + "): " + remedy_for(state == nullptr ? "" : state);
+    const std::string message = one_line(PQerrorMessage(connection_));
+    const std::string why = "cannot " + what + " the database " + server_ + " (" + message +
+                            "): " + remedy_for(state == nullptr ? "" : state, message);
     const bool took_too_long = state != nullptr && std::string_view(state) == "57014";
     if (!is_open() || took_too_long) throw SourceUnavailable(why);
     throw SourceError(why);

@@ -72,15 +72,15 @@ SELECT CASE WHEN is_id THEN format($sql$CREATE OR REPLACE FUNCTION larder.%1$s()
 LANGUAGE plpgsql SECURITY DEFINER AS $body$
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM after
-            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT after.%2$s, 'change' FROM after
+            WHERE after.%2$s IS NOT NULL ON CONFLICT DO NOTHING;
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT %2$s, 'change' FROM before
-            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT DISTINCT before.%2$s, 'change' FROM before
+            WHERE before.%2$s IS NOT NULL ON CONFLICT DO NOTHING;
     ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        INSERT INTO larder.outbox(assignment_id, kind) SELECT %2$s, 'change' FROM
-            (SELECT %2$s FROM before UNION SELECT %2$s FROM after) changed
-            WHERE %2$s IS NOT NULL ON CONFLICT DO NOTHING;
+        INSERT INTO larder.outbox(assignment_id, kind) SELECT changed.%2$s, 'change' FROM
+            (SELECT before.%2$s FROM before UNION SELECT after.%2$s FROM after) changed
+            WHERE changed.%2$s IS NOT NULL ON CONFLICT DO NOTHING;
     ELSE
         INSERT INTO larder.outbox(assignment_id, kind) VALUES (0, 'everything') ON CONFLICT DO NOTHING;
     END IF;
@@ -136,9 +136,13 @@ std::vector<std::string> unwatched_tables(Connection& connection, bool are_ours)
 bool announces_publications(Connection& connection) { return connection.run(select_publications()).flag(0, 0); }
 
 std::string change_triggers_sql(Connection& connection, const WatchedTable& table) {
-    connection.prepare("table", "SELECT $1::text::regclass::oid::bigint");
+    connection.prepare("table",
+                       "SELECT oid::bigint, oid IN (to_regclass('larder.outbox'), to_regclass('larder.outbox_state')) "
+                       "IS TRUE FROM pg_class WHERE oid = $1::text::regclass");
     connection.see_public(true);
-    const std::int64_t oid = connection.ask("table", {table.name}).integer(0, 0);
+    const Rows found = connection.ask("table", {table.name});
+    const std::int64_t oid = found.integer(0, 0);
+    if (found.flag(0, 1)) throw SourceError("the table " + table.name + " is what triggers write to: it has none");
     connection.see_public(false);
     connection.prepare("triggers", select_triggers_sql);
     const Rows rows = connection.ask("triggers", {oid, table.assignment_column});

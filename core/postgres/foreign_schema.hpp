@@ -11,9 +11,10 @@ namespace larder::postgres {
 
 class Connection;
 
-/// Triggers t, of functions p that write to the outbox, whoever made them and whatever they are called.
+/// Triggers t, of functions p that write to the outbox, whatever they are called, and whoever made them if he may.
 inline constexpr const char* from_telling_triggers =
-    " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc LIKE '%larder.outbox%' ";
+    " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid AND p.prosrc LIKE '%larder.outbox%' "
+    "AND has_table_privilege(p.proowner, to_regclass('larder.outbox'), 'INSERT') ";
 
 /// Makes the views `assignments` and `submissions` of this connection alone, by CREATE TEMP VIEW statements. Throws
 /// SourceError, also where one of the two is missing.

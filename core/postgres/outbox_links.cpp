@@ -26,7 +26,8 @@ std::string number(std::int64_t value) { return std::to_string(value); }
 std::string select_holder(std::int32_t lock) {
     return std::string(
                "SELECT pid, coalesce(host(client_addr), 'a local socket'), CASE WHEN state = 'idle' THEN "
-               "(extract(epoch FROM clock_timestamp() - state_change) * 1000)::bigint ELSE 0 END") +
+               "(extract(epoch FROM clock_timestamp() - state_change) * 1000)::bigint ELSE 0 END, usename, "
+               "coalesce(has_table_privilege(usesysid, to_regclass('larder.outbox'), 'DELETE'), false)") +
            from_relay_lock_holder(lock);
 }
 
@@ -42,11 +43,14 @@ constexpr const char* select_rows =
 void examine_relay(Connection& relay, std::int32_t lock, std::vector<Finding>& findings) {
     std::string holder;
     std::int64_t quiet_ms = 0;
+    bool may_relay = true;
     const bool answers = comes_about([&] {
         const Rows rows = relay.run(select_holder(lock));
         if (rows.count() == 0) return false;
         holder = "The relay of " + relay.server() + " is process " + std::string(rows.text(0, 0)) +
-                 " of that server, asked from " + std::string(rows.text(0, 1));
+                 " of that server, of the role " + std::string(rows.text(0, 3)) + ", asked from " +
+                 std::string(rows.text(0, 1));
+        may_relay = rows.flag(0, 4);
         quiet_ms = rows.integer(0, 2);
         return quiet_ms < silent_ms;
     });
@@ -55,6 +59,10 @@ void examine_relay(Connection& relay, std::int32_t lock, std::vector<Finding>& f
                             "No relay has the lock of " + relay.server() +
                                 ": nobody rings for other hosts, publishes for them, or removes what is old.",
                             start_relay});
+    else if (!may_relay)
+        findings.push_back({"relay_foreign", Severity::error,
+                            holder + ": that role may not relay, and keeps others from it.",
+                            "End that session (pg_terminate_backend); REVOKE CONNECT ON DATABASE from PUBLIC."});
     else if (!answers)
         findings.push_back({"relay_silent", Severity::warning,
                             holder + ", and has asked nothing for " + number(quiet_ms) + " ms.",
@@ -78,7 +86,7 @@ void examine_rows(Connection& relay, std::vector<Finding>& findings) {
     else
         findings.push_back({"outbox", Severity::info,
                             "The outbox has " + count + " rows, the oldest of " + oldest_s + " s ago.",
-                            "Relays remove what is older than ten minutes."});
+                            "The relay removes what is older than ten minutes, ten minutes after it was elected."});
 }
 
 void examine_lag(Connection& relay, std::string_view who, const ToldPosition& told, std::vector<Finding>& findings) {

@@ -41,6 +41,13 @@ std::pair<std::string, std::string> place_of(Connection& connection) {
     return {std::string(place.text(0, 0)), std::string(place.text(0, 1))};
 }
 
+/// Of a replica's catalogs nobody knows whether they are the present ones; views are made where workers read.
+std::vector<std::string> unwatched_of(const DatabaseUrls& urls, const std::string& views) {
+    Connection reader = connected(views.empty() && !urls.relay.empty() ? urls.relay : urls.workers);
+    if (!views.empty()) apply_views(reader, views);
+    return unwatched_tables(reader, views.empty());
+}
+
 }  // namespace
 
 PostgresDatabase::PostgresDatabase(DatabaseUrls urls, std::string views)
@@ -84,15 +91,17 @@ void PostgresDatabase::find_rights(std::vector<std::string>& findings) const {
                            " may not relay the outbox: GRANT larder_relay to it, or name another by --relay-db");
 }
 
+std::function<std::vector<std::string>()> PostgresDatabase::unwatched() const {
+    return [urls = urls_, views = views_] { return unwatched_of(urls, views); };
+}
+
 std::vector<std::string> PostgresDatabase::findings() const {
     open_source()->load(0);  // whoever may not read is told at once
     std::vector<std::string> findings;
     const bool only_listens = !urls_.nats.empty() && urls_.relay.empty();
     if (!only_listens) find_rights(findings);
     find_other_database(findings);
-    Connection reader = connected(urls_.workers);
-    if (!views_.empty()) apply_views(reader, views_);
-    for (std::string& finding : unwatched_tables(reader, views_.empty())) findings.push_back(std::move(finding));
+    for (std::string& finding : unwatched_of(urls_, views_)) findings.push_back(std::move(finding));
     return findings;
 }
 
@@ -124,7 +133,8 @@ bool PostgresDatabase::announces_publications() const {
 }
 
 std::unique_ptr<Relay> PostgresDatabase::open_relay(NoticeSink& sink, Log log) const {
-    return std::make_unique<PostgresRelay>(relay_url(), sink, std::move(log));
+    return std::make_unique<PostgresRelay>(relay_url(), sink, std::move(log),
+                                           PostgresRelay::RelayRole{.unwatched = unwatched()});
 }
 
 std::unique_ptr<ImportWriter> PostgresDatabase::open_import() const {

@@ -1,6 +1,7 @@
 // PostgresDatabase: assignments in a PostgreSQL database, which several hosts share.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,8 @@ public:
 
 protected:
     const DatabaseUrls& urls() const { return urls_; }
+    /// For PostgresRelay::RelayRole; it does not need this object.
+    std::function<std::vector<std::string>()> unwatched() const;
     /// Of hosts that relay: see examine_outbox.
     void examine_outbox_links(std::int32_t lock, std::string_view who, const ToldPosition& told,
                               std::vector<shm::Finding>& findings) const;

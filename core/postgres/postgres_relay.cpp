@@ -1,5 +1,7 @@
 #include "core/postgres/postgres_relay.hpp"
 
+#include <algorithm>
+#include <array>
 #include <thread>
 #include <utility>
 
@@ -17,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds retry_interval{200};
 constexpr milliseconds stop_interval{50};  // how long a stop may go unnoticed
 constexpr std::chrono::seconds fresh_enough{2};
+constexpr std::chrono::seconds check_interval{2};
 constexpr std::chrono::minutes mark_interval{1};
 
 // One that is stopped has its connection, and the lock, for as long as it is stopped. It asks nothing meanwhile. Its
@@ -29,7 +32,8 @@ std::string end_silent_ringer(std::int32_t lock) {
 // A crash is the end of a history, too: it may take back what was committed (synchronous_commit = off) and was told and
 // computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
 // So is what becomes of the watched tables, their triggers and the views over them: whether they are put back from a
-// dump, renamed, or disabled for a while, no row of the outbox says.
+// dump, renamed, hidden by policies, given or robbed of parts, or disabled for a while, no row of the outbox says. A
+// view of whom may not read the table is nothing that anybody reads.
 std::string select_history() {
     return R"(
 WITH RECURSIVE telling AS (
@@ -41,14 +45,17 @@ WITH RECURSIVE telling AS (
     SELECT ev_class FROM watched JOIN pg_depend d
         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.oid AND d.classid = 'pg_rewrite'::regclass
     JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = ev_class AND v.relpersistence <> 't'
+        AND has_table_privilege(v.relowner, watched.oid, 'SELECT')
 )
 SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
     substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0),
-    (SELECT md5(string_agg(concat_ws(' ', c.oid, nspname, relname, relispartition,
+    (SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, nspname,
         (SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid AND attnum > 0),
         (SELECT string_agg(made, ' ' ORDER BY telling.oid) FROM telling WHERE tgrelid = c.oid),
+        (SELECT string_agg(i.xmin::text, ' ' ORDER BY inhrelid) FROM pg_inherits i WHERE inhparent = c.oid),
+        (SELECT string_agg(p.xmin::text, ' ' ORDER BY p.oid) FROM pg_policy p WHERE polrelid = c.oid),
         (SELECT string_agg(r.xmin::text, ' ' ORDER BY r.oid) FROM pg_rewrite r WHERE ev_class = c.oid)),
         ' ' ORDER BY c.oid))
         FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace)))";
@@ -76,6 +83,23 @@ constexpr const char* forget_other_server =
     "UPDATE outbox_state SET removed_below = pg_snapshot_xmax(pg_current_snapshot())::text::bigint "
     "WHERE removed_below > pg_snapshot_xmax(pg_current_snapshot())::text::bigint";
 
+/// What of it is another. `before`: empty, where that is not known.
+std::string why_lost(std::string_view before, std::string_view history) {
+    constexpr const char* unknown = "it is not known how far this database was told";
+    if (before.empty()) return unknown;
+    constexpr std::array<const char*, 5> parts{
+        "it is another server", "the server has another timeline", "it is another database",
+        "the server crashed, or its WAL statistics were reset", "watched tables, triggers or views were altered"};
+    for (const char* const part : parts) {
+        const std::size_t end_before = std::min(before.find('/'), before.size()),
+                          end = std::min(history.find('/'), history.size());
+        if (before.substr(0, end_before) != history.substr(0, end)) return part;
+        before.remove_prefix(std::min(end_before + 1, before.size()));
+        history.remove_prefix(std::min(end + 1, history.size()));
+    }
+    return unknown;
+}
+
 std::string empty_snapshot_at(std::int64_t xmin) {
     const std::string text = std::to_string(xmin);
     return text + ":" + text + ":";
@@ -85,14 +109,14 @@ std::string empty_snapshot_at(std::int64_t xmin) {
 
 struct PostgresRelay::Changes {
     std::vector<AssignmentId> ids, published;
-    bool all = false;
+    std::string why_all;  // empty: not all
     int rows = 0;
 };
 
 std::string history_of(Connection& connection) { return std::string(connection.run(select_history()).text(0, 0)); }
 
-PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks, std::int32_t lock)
-    : url_(std::move(url)), sink_(sink), log_(std::move(log)), looks_(looks), lock_(lock) {
+PostgresRelay::PostgresRelay(std::string url, NoticeSink& sink, Log log, RelayRole role)
+    : url_(std::move(url)), sink_(sink), log_(std::move(log)), role_(std::move(role)) {
     connect();
 }
 
@@ -107,15 +131,17 @@ void PostgresRelay::connect() {
     fresh->prepare("changes", select_changes());
     fresh->prepare("history", select_history());
     fresh->prepare("remove", delete_old);
-    if (looks_ == Looks::when_elected) is_adopted_ = false;
+    if (role_.looks == Looks::when_elected) is_adopted_ = false;
     connection_ = std::move(fresh);
     beat_at_ = {};
 }
 
 void PostgresRelay::adopt(const std::string& history) {
-    database_ = history;
     const std::optional<OutboxPosition> known = sink_.position();
     const bool is_known = known && known->database == history && known->seq > 0;
+    why_lost_ = is_known ? std::string() : why_lost(database_.empty() && known ? known->database : database_, history);
+    if (!is_known) check_watched(history);
+    database_ = history;
     cursor_ = is_known ? known->seq : 0;
     snapshot_ = is_known ? empty_snapshot_at(cursor_) : std::string();
     removal_.clear();
@@ -124,9 +150,23 @@ void PostgresRelay::adopt(const std::string& history) {
     is_adopted_ = true;
 }
 
+/// Where a change would not be told nothing is: hosts forget what they have, are degraded, and ask the database.
+void PostgresRelay::check_watched(const std::string& history) {
+    if (!role_.unwatched) return;
+    if (checked_ != history || Clock::now() - checked_at_ >= check_interval) {
+        checked_at_ = Clock::now();
+        checked_ = history;
+        unwatched_ = role_.unwatched();
+    }
+    if (unwatched_.empty()) return;
+    if (forgotten_ != history) sink_.everything_changed(why_lost_);
+    forgotten_ = history;
+    throw SourceError(unwatched_.front());
+}
+
 bool PostgresRelay::look_is_mine() {
     if (Clock::now() - beat_at_ >= heartbeat) beat();
-    return looks_ == Looks::always || is_ringer_;
+    return has_looks();
 }
 
 int PostgresRelay::poll() {
@@ -149,12 +189,18 @@ int PostgresRelay::look() {
     if (rows.count() == 0) throw SourceError("the outbox of " + connection_->server() + " has lost its state");
     const std::string_view removal = rows.text(0, 3);
     Changes changes;
-    const bool went_back = rows.integer(0, 0) < cursor_;  // a copy of the server as it was
-    changes.all =
-        is_lost || went_back || rows.count() > most_named || (removal != removal_ && cursor_ < rows.integer(0, 2));
+    if (is_lost)
+        changes.why_all = why_lost_;
+    else if (rows.integer(0, 0) < cursor_)
+        changes.why_all = "the server is a copy of what it was earlier";
+    else if (removal != removal_ && cursor_ < rows.integer(0, 2))
+        changes.why_all = "rows of the outbox were removed before they were read";
+    else if (rows.count() > most_named)
+        changes.why_all = "more has changed than is told one by one";
     for (int row = 0; row < rows.count() && !rows.is_null(row, 4); ++row, ++changes.rows) {
         const std::string_view kind = rows.text(row, 4);
-        if (kind == "everything") changes.all = true;
+        if (kind == "everything" && changes.why_all.empty())
+            changes.why_all = "a table was truncated, or all was announced";
         (kind == "published" ? changes.published : changes.ids).push_back(rows.integer(row, 5));
     }
     tell(changes);
@@ -171,13 +217,13 @@ int PostgresRelay::look() {
 }
 
 void PostgresRelay::tell(const Changes& changes) {
-    if (changes.all) {
-        sink_.everything_changed("what was told of this database so far is not known, or not all that changed");
+    if (!changes.why_all.empty()) {
+        sink_.everything_changed(changes.why_all);
         remembered_ = -1;
     } else if (!changes.ids.empty()) {
         sink_.changed(changes.ids);
     }
-    if (!changes.all && !changes.published.empty()) sink_.published(changes.published);
+    if (changes.why_all.empty() && !changes.published.empty()) sink_.published(changes.published);
 }
 
 void PostgresRelay::remember() {
@@ -190,9 +236,9 @@ void PostgresRelay::remember() {
 /// have told meanwhile, and it begins where they ended.
 void PostgresRelay::beat() {
     beat_at_ = Clock::now();
-    if (!is_ringer_) is_ringer_ = connection_->run(try_relay_lock(lock_)).flag(0, 0);
-    if (!is_ringer_) connection_->run(end_silent_ringer(lock_));
-    if (looks_ == Looks::when_elected && !is_ringer_) return;
+    if (!is_ringer_) is_ringer_ = connection_->run(try_relay_lock(role_.lock)).flag(0, 0);
+    if (!is_ringer_) connection_->run(end_silent_ringer(role_.lock));
+    if (!has_looks()) return;
     const std::string history(connection_->ask("history").text(0, 0));
     if (history != database_ || !is_adopted_) adopt(history);
     if (snapshot_.empty()) return;
@@ -220,7 +266,7 @@ void PostgresRelay::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
         try {
             const bool is_news = poll() != 0;
-            if (repeated.is_over()) log_(LogLevel::info, "Outbox relay: works again");
+            if (has_looks() && repeated.is_over()) log_(LogLevel::info, "Outbox relay: works again");
             if (is_news) continue;  // a look of which no row is news says how far the source stood
             if (is_ringer_) {
                 connection_->wait_for_notice(milliseconds(0));  // it hears itself, and must not keep that

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/postgres/relay_lock.hpp"
@@ -39,10 +41,19 @@ public:
     /// told by it in another way; it goes on where the sink says that the last one came to.
     enum class Looks : std::uint8_t { always, when_elected };
 
-    /// `lock`: which advisory lock; relays that tell the same hosts have the same. Throws SourceError when the database
-    /// cannot be read. The sink outlives the relay.
-    PostgresRelay(std::string url, NoticeSink& sink, Log log, Looks looks = Looks::always,
-                  std::int32_t lock = outbox_lock);
+    struct RelayRole {
+        Looks looks = Looks::always;
+        std::int32_t lock = outbox_lock;  ///< which advisory lock; relays that tell the same hosts have the same
+        /// What of what is read is not watched, a sentence each. Asked before a history is followed that is not known:
+        /// while there is any nothing is told, which is said as an error. Empty: not asked. Called by the relay's
+        /// thread.
+        std::function<std::vector<std::string>()> unwatched{};
+    };
+
+    /// Throws SourceError when the database cannot be read. The sink outlives the relay.
+    PostgresRelay(std::string url, NoticeSink& sink, Log log, RelayRole role);
+    PostgresRelay(std::string url, NoticeSink& sink, Log log)
+        : PostgresRelay(std::move(url), sink, std::move(log), RelayRole()) {}
     ~PostgresRelay() override;
 
     int poll() override;
@@ -57,6 +68,8 @@ private:
     struct Changes;
     void connect();
     void adopt(const std::string& history);
+    void check_watched(const std::string& history);
+    bool has_looks() const { return role_.looks == Looks::always || is_ringer_; }
     bool look_is_mine();
     int look();
     void tell(const Changes& changes);
@@ -67,16 +80,19 @@ private:
     const std::string url_;
     NoticeSink& sink_;
     const Log log_;
-    const Looks looks_;
-    const std::int32_t lock_;
+    const RelayRole role_;
     std::unique_ptr<Connection> connection_;
     std::string database_;          // which history of which server
     std::string snapshot_;          // of the last look, as PostgreSQL writes it; empty: the cursor means nothing
     std::int64_t cursor_ = 0;       // its xmin
     std::int64_t remembered_ = -1;  // by the sink
-    std::string removal_;           // which was the last one when it looked
+    std::string why_lost_;          // where it means nothing
+    std::vector<std::string> unwatched_;
+    std::string checked_;    // the history of which that was asked
+    std::string forgotten_;  // a history that is not followed, and was announced
+    std::string removal_;    // which was the last one when it looked
     bool is_ringer_ = false, is_adopted_ = false;
-    Clock::time_point beat_at_{}, removed_at_{};
+    Clock::time_point beat_at_{}, removed_at_{}, checked_at_{};
     std::deque<std::pair<Clock::time_point, std::int64_t>> seen_;  // xmin of looks, a minute apart
     std::atomic<Clock::rep> looked_at_{0};                         // when the last look that found all began
 };

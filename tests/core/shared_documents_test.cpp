@@ -32,7 +32,7 @@ public:
         const auto found = documents.find(std::string(key));
         return found == documents.end() ? std::nullopt : std::optional(found->second);
     }
-    TierLease take_lease(std::string_view) override { return {TierLease::State::taken, 1}; }
+    TierLease take_lease(std::string_view) override { return {lease_state, 1}; }
     TierLease renew(const TierLease& lease) override { return lease; }
     void release(const TierLease&) override {
         if (before_release) before_release();
@@ -48,6 +48,7 @@ public:
 
     std::map<std::string, TierDocument> documents;
     int looks_before_found = 0;
+    TierLease::State lease_state = TierLease::State::taken;
     std::function<void()> before_release;
 };
 
@@ -80,10 +81,11 @@ struct SharingHost {
         notices.remember(message(sequence));
     }
     std::string page(AssignmentId id) { return CachedSchool::page_through(stats, id); }
-    std::uint64_t tier_hits() const {
+    std::uint64_t count(shm::Counter counter) const {
         const auto segment = shm::Segment::attach_read_only(cache.segment_path());
-        return shm::read_totals(segment.view())[shm::Counter::tier_hits];
+        return shm::read_totals(segment.view())[counter];
     }
+    std::uint64_t tier_hits() const { return count(shm::Counter::tier_hits); }
     int take_loads() { return school.watch.loads.exchange(0); }
     /// Computed elsewhere: the document of assignment 2, under the name of 1.
     void put_by_another(std::uint64_t sequence) {
@@ -158,6 +160,15 @@ TEST_CASE("a document of another host is taken where it contains what this host 
     CHECK(host.page(1) == "miss 90.0");
     CHECK(host.take_loads() == 1);
     CHECK(host.tier_hits() == 1);
+}
+
+TEST_CASE("what a host computes since the tier is away is counted") {
+    SharingHost host;
+    CHECK(host.page(1) == "miss 90.0");
+    CHECK(host.count(shm::Counter::tier_unreachable) == 0);
+    host.shelf.lease_state = TierLease::State::unreachable;
+    CHECK(host.page(2) == "miss 50.0");
+    CHECK(host.count(shm::Counter::tier_unreachable) == 1);
 }
 
 TEST_CASE("a document that was taken is no reading of the source: it is served while this host is told, no longer") {

@@ -138,8 +138,8 @@ TEST_CASE("of many that put at once none replaces a later one", "[nats]") {
 TEST_CASE("a lease is one host's, until it lets go or has been silent for too long", "[nats]") {
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier one(shared_server().options(), made(database, options));
-    KeyValueTier other(shared_server().options(), database);
+    KeyValueTier one(shared_server().options(), made(database, options), options);
+    KeyValueTier other(shared_server().options(), database, options);
     const TierLease lease = one.take_lease("a:1");
     CHECK(lease.state == LeaseState::taken);
     CHECK(other.take_lease("a:1").state == LeaseState::held);
@@ -158,7 +158,8 @@ TEST_CASE("a lease is one host's, until it lets go or has been silent for too lo
 TEST_CASE("without a tier each host computes by itself, at once", "[nats]") {
     KeyValueTier tier(nowhere(), "d");
     int computed = 0;
-    const auto compute = [&]() -> std::optional<TierDocument> {
+    const auto compute = [&](LeaseState lease) -> std::optional<TierDocument> {
+        CHECK(lease == LeaseState::unreachable);
         return document(static_cast<std::uint64_t>(++computed));
     };
     for (int i = 1; i <= 3; ++i)
@@ -197,7 +198,7 @@ TEST_CASE("one change costs one computation in the fleet, and one more where the
     constexpr int hosts = 6;
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier first(shared_server().options(), made(database, options));
+    KeyValueTier first(shared_server().options(), made(database, options), options);
     first.put("k", document(1));
     std::atomic<int> computed{0}, wrong{0};
     const auto ask_all = [&](std::uint64_t changed_at) {
@@ -208,7 +209,7 @@ TEST_CASE("one change costs one computation in the fleet, and one more where the
                 KeyValueTier tier(shared_server().options(), database, options);
                 const auto found = compute_once(
                     tier, "k", [&](const TierDocument& it) { return it.sequence >= changed_at; },
-                    [&] {
+                    [&](LeaseState) {
                         ++computed;
                         ::poll(nullptr, 0, 20);
                         return std::optional(document(changed_at));
@@ -241,7 +242,8 @@ TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
         fleet::SharedTier shared(std::make_unique<KeyValueTier>(server, database, options), {});
         compute_once(
             shared, "k", [](const TierDocument&) { return true; },
-            [&] {
+            [&](LeaseState lease) {
+                CHECK(lease == LeaseState::taken);
                 ++computed;
                 has_begun = true;
                 work();
@@ -267,8 +269,8 @@ TEST_CASE("a holder that takes longer than a lease lasts keeps it", "[nats]") {
 TEST_CASE("a lease that has ended is not renewed", "[nats]") {
     const std::string database = new_database();
     const nats::KeyValueTierOptions options{.lease_ttl = std::chrono::seconds(1)};
-    KeyValueTier one(shared_server().options(), made(database, options));
-    KeyValueTier other(shared_server().options(), database);
+    KeyValueTier one(shared_server().options(), made(database, options), options);
+    KeyValueTier other(shared_server().options(), database, options);
     const TierLease first = one.take_lease("k");
     const TierLease renewed = one.renew(first);
     CHECK(renewed.state == LeaseState::taken);
@@ -310,6 +312,30 @@ TEST_CASE("what keeps documents from being shared is said, once a minute", "[nat
     REQUIRE(said.size() == 1);
     CHECK_THAT(said[0], Catch::StartsWith("Documents are not shared") && Catch::Contains("larder-lease.") &&
                             Catch::Contains("Permissions Violation") && Catch::Contains("`larder help fleet` names"));
+    const nats::ConnectionOptions deaf{.url = "nats://deaf:deaf@" + servers.host(0)};
+    KeyValueTier unheard(deaf, "d");
+    CHECK_FALSE(unheard.is_usable());
+    CHECK_THAT(unheard.error(), Catch::Contains("Subscription to \"_INBOX.>\""));  // in the same words each time
+}
+
+TEST_CASE("that documents are shared again is said after a while without a failure", "[nats]") {
+    NatsServers servers(1);
+    KeyValueTier(servers.options(), "d").make();
+    std::vector<std::string> said;
+    fleet::SharedTier shared(std::make_unique<KeyValueTier>(servers.options(), "d"),
+                             {.write = [&](LogLevel, std::string_view line) { said.emplace_back(line); }},
+                             std::chrono::milliseconds(300));
+    REQUIRE(eventually([&] { return shared.put("k", document(1)); }));
+    servers.kill(0);
+    CHECK(eventually([&] { return shared.get("k"), !said.empty(); }));
+    servers.start(0);
+    CHECK(eventually([&] {
+        KeyValueTier(servers.options(), "d").make();
+        shared.put("k", document(1));
+        return said.back() == fleet::shared_again;
+    }));
+    for (int i = 0; i < 3; ++i) shared.put("k", document(1));
+    CHECK(std::count(said.begin(), said.end(), fleet::shared_again) == 1);
 }
 
 TEST_CASE("a bucket, or leases, that others made otherwise are not used, and it is said what to do", "[nats]") {
@@ -334,10 +360,11 @@ TEST_CASE("a bucket, or leases, that others made otherwise are not used, and it 
          {"max_msg_size", [](jsStreamConfig& one) { one.MaxMsgSize = 300; }},
          {"max_msgs_per_subject", [](jsStreamConfig& one) { one.MaxMsgsPerSubject = 2; }},
          {"no_ack", [](jsStreamConfig& one) { one.NoAck = true; }},
-         {"max_age", [](jsStreamConfig& one) { one.MaxAge = 0; }}}));
+         {"max_consumers", [](jsStreamConfig& one) { one.MaxConsumers = 1; }},
+         {"max_age", [](jsStreamConfig& one) { one.MaxAge = 0; }},
+         {"max_age", [](jsStreamConfig& one) { one.MaxAge = 3'600'000'000'000; }}}));
     change(config);
-    const bool is_bucket = what != "max_age";
-    if (!is_bucket) {
+    if (what == "max_age") {
         subject = keys.c_str();
         config.Name = leases.c_str();
     }
@@ -371,7 +398,8 @@ TEST_CASE("a computation that throws lets go of its lease", "[nats]") {
     KeyValueTier tier(shared_server().options(), made(database));
     const auto never = [](const TierDocument&) { return false; };
     CHECK_THROWS_AS(
-        compute_once(tier, "k", never, []() -> std::optional<TierDocument> { throw std::runtime_error("no source"); }),
+        compute_once(tier, "k", never,
+                     [](LeaseState) -> std::optional<TierDocument> { throw std::runtime_error("no source"); }),
         std::runtime_error);
     CHECK(tier.take_lease("k").state == LeaseState::taken);
 }
@@ -382,7 +410,8 @@ TEST_CASE("a host waits for another's computation no longer than it wants to", "
     int computed = 0;
     compute_once(
         tier, "k", [](const TierDocument&) { return true; },
-        [&] {
+        [&](LeaseState lease) {
+            CHECK(lease == LeaseState::held);
             ++computed;
             return std::optional(document(1));
         },

@@ -120,7 +120,9 @@ private:
                 "authorization { users: [ { user: " + user_.substr(0, colon) +
                 ", password: " + user_.substr(colon + 1) +
                 " },\n  { user: listener, password: listener, permissions: { subscribe: \"_INBOX.>\",\n    publish: "
-                "[\"larder.>\", \"larder-look.>\", \"_INBOX.>\", \"$JS.>\"] } } ] }\n";
+                "[\"larder.>\", \"larder-look.>\", \"_INBOX.>\", \"$JS.>\"] } },\n  { user: mute, password: mute, "
+                "permissions: { subscribe: \"_INBOX.>\", publish: [\"_INBOX.>\", \"$JS.>\"] } },\n  { user: deaf, "
+                "password: deaf, permissions: { subscribe: \"larder-look.>\", publish: \">\" } } ] }\n";
         if (is_secure_)
             text += "tls { cert_file: \"" + ca_file() + "\", key_file: \"" + directory_.file("key.pem") + "\" }\n";
         if (count() == 1) return text;

@@ -247,6 +247,14 @@ TEST_CASE("a stream that refuses notices, or forgets them, is another's, and sai
     CHECK_THROWS_WITH(nats::find_stream(connection, names), Catch::Contains("delete it"));
 }
 
+TEST_CASE("who may not hear what hosts ask does not publish, and says which right lacks", "[nats]") {
+    const NatsServers servers(1, "relay:secret");
+    const nats::ConnectionOptions options{.url = "nats://listener:listener@" + servers.host(0)};
+    CHECK_THROWS_WITH(StreamPublisher(options, "d", Log{}),
+                      Catch::Contains("Permissions Violation for Subscription to \"larder-look.") &&
+                          Catch::Contains("`larder help fleet` names"));
+}
+
 TEST_CASE("a credentials file without a user's key is told of", "[nats]") {
     const ScopedDirectory directory;
     nats::ConnectionOptions options = shared_server().options();

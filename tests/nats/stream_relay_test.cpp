@@ -8,6 +8,7 @@
 #include <numeric>
 #include <thread>
 
+#include "core/nats/stream_links.hpp"
 #include "tests/nats/stream_scene.hpp"
 
 using namespace larder;
@@ -193,6 +194,29 @@ TEST_CASE("a server that has lost what it had acknowledged makes everything be a
     CHECK(read(slow));
     CHECK(slow_host.take() == Ids{4});
     CHECK(slow_host.take_flushes() == Texts{"the stream has lost messages"});
+}
+
+TEST_CASE("a host that may not ask says which right lacks", "[nats]") {
+    const NatsServers servers(1, "relay:secret");
+    const StreamPublisher publisher(servers.options(), "d", Log{});
+    const nats::ConnectionOptions options{.url = "nats://mute:mute@" + servers.host(0)};
+    RecordingSink host;
+    StreamRelay relay(options, "d", host, {});
+    std::string said;
+    CHECK(eventually([&] {
+        try {
+            relay.poll();
+        } catch (const SourceError& error) {
+            said = error.what();
+        }
+        return !said.empty();
+    }));
+    CHECK_THAT(said, Catch::Contains("Permissions Violation for Publish to \"larder-look.") &&
+                         Catch::Contains("`larder help fleet` names"));
+    std::vector<shm::Finding> findings;
+    CHECK_THROWS_WITH(
+        nats::examine_stream(nats::Connection(with_patience(options, std::chrono::seconds(5))), "d", {}, findings),
+        Catch::Contains("Publish to \"larder-look."));
 }
 
 TEST_CASE("a relay that runs goes on when the servers are there again", "[nats]") {

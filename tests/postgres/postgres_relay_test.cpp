@@ -246,6 +246,11 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
           std::string("CREATE OR REPLACE VIEW shown AS SELECT assignment_id, score + 1 AS score FROM submissions"),
           std::string("CREATE SCHEMA school; ALTER VIEW shown SET SCHEMA school"),
           std::string("ALTER SCHEMA school RENAME TO old_school"),
+          std::string("ALTER TABLE submissions ENABLE ROW LEVEL SECURITY"),
+          std::string("CREATE POLICY graded ON submissions USING (status = 'graded')"),
+          std::string("CREATE TABLE more() INHERITS (submissions)"),
+          std::string("ALTER TABLE more NO INHERIT submissions; ANALYZE submissions"),
+          std::string("REVOKE SELECT ON submissions FROM larder_reader"),
           std::string("DO $$ BEGIN EXECUTE pg_get_functiondef('note_changes'::regproc); END $$"),
           std::string("ALTER TABLE submissions RENAME TO handed_in")}) {
         INFO(statements);
@@ -256,6 +261,12 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
     }
     office.sql("CREATE TEMP VIEW mine AS SELECT * FROM handed_in");  // as workers do
     office.sql("ANALYZE handed_in; CREATE INDEX ON handed_in(status)");
+    office.sql(  // nor is it of those who may nothing
+        "CREATE ROLE mallory; SET ROLE mallory; "
+        "CREATE FUNCTION pg_temp.f() RETURNS trigger LANGUAGE plpgsql AS '/* larder.outbox */ BEGIN RETURN NULL; END'; "
+        "CREATE TEMP TABLE t(i int); "
+        "CREATE TRIGGER x AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION pg_temp.f(); RESET ROLE; "
+        "CREATE VIEW unread AS SELECT * FROM handed_in; ALTER VIEW unread OWNER TO mallory");
     eventually([&] { return office.relay.poll(), false; }, 2 * PostgresRelay::heartbeat);
     CHECK(office.sink.take_flushes() == 0);
     office.sql("ALTER TABLE handed_in RENAME TO submissions");
@@ -303,6 +314,67 @@ TEST_CASE("a running relay says an error once, and when it works again", "[postg
     CHECK(lines.size() <= 3);  // the connection that was there, and the next one, say it in two ways
 }
 
+TEST_CASE("who was not elected does not say that he works again", "[postgres]") {
+    Office office;
+    std::mutex mutex;
+    std::vector<std::string> lines;
+    const Log log{LogLevel::info, [&](LogLevel, std::string_view line) {
+                      const std::lock_guard lock(mutex);
+                      lines.emplace_back(line);
+                  }};
+    const auto last_is = [&](const char* start) {
+        const std::lock_guard lock(mutex);
+        return !lines.empty() && lines.back().starts_with(start);
+    };
+    Sink sink;
+    PostgresRelay relay(office.url, sink, log, {.looks = PostgresRelay::Looks::when_elected});
+    std::jthread running([&](std::stop_token stop) { relay.run(stop); });
+    const auto end_until = [&](const char* said) {
+        return eventually([&] {
+            office.relay.poll();
+            office.sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'larder relay' AND "
+                "datname = current_database() AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')");
+            return last_is(said);
+        });
+    };
+    REQUIRE(end_until("Outbox relay: cannot "));
+    for (const auto until = std::chrono::steady_clock::now() + 3 * PostgresRelay::heartbeat;
+         std::chrono::steady_clock::now() < until;)
+        office.relay.poll();
+    CHECK_FALSE(relay.is_ringer());
+    CHECK(last_is("Outbox relay: cannot "));
+    CHECK(eventually([&] { return last_is("Outbox relay: works again"); }));  // the other one is silent
+}
+
+TEST_CASE("nothing is told while what is read is not watched", "[postgres]") {
+    Office office;
+    std::vector<std::string> unwatched{"the table x is not watched"};
+    int asked = 0;
+    Sink sink;
+    PostgresRelay relay(office.url, sink, {}, {.unwatched = [&] { return ++asked, unwatched; }});
+    CHECK_THROWS_WITH(relay.poll(), "the table x is not watched");
+    CHECK_THROWS_WITH(relay.poll(), "the table x is not watched");
+    CHECK(asked == 1);  // not at each try
+    CHECK(sink.take_flushes() == 1);
+    CHECK_FALSE(relay.caught_up());
+    CHECK(sink.looked_at == 0);
+    unwatched.clear();
+    CHECK(eventually([&] {
+        try {
+            return relay.poll(), true;
+        } catch (const SourceError&) {
+            return false;
+        }
+    }));
+    CHECK(relay.caught_up());
+    CHECK(sink.take_flushes() == 1);
+    unwatched = {"it is not asked where the history is known"};
+    PostgresRelay next(office.url, sink, {}, {.unwatched = [&] { return unwatched; }});
+    next.poll();
+    CHECK(next.caught_up());
+}
+
 TEST_CASE("one relay rings, the others hear it", "[postgres]") {
     Office office;
     Sink other;
@@ -321,7 +393,7 @@ TEST_CASE("one relay rings, the others hear it", "[postgres]") {
 TEST_CASE("a relay that is stopped loses its place to one that is not", "[postgres]") {
     Office office;
     Sink other;
-    PostgresRelay second(office.url, other, {}, PostgresRelay::Looks::when_elected);
+    PostgresRelay second(office.url, other, {}, {.looks = PostgresRelay::Looks::when_elected});
     office.relay.poll();
     REQUIRE(office.relay.is_ringer());
     const auto second_has_it = [&] {
@@ -395,7 +467,7 @@ TEST_CASE("an outbox that came with a dump of another server is forgotten: it is
 TEST_CASE("those who relay to others have a lock of their own", "[postgres]") {
     Office office;
     Sink other;
-    PostgresRelay publisher(office.url, other, {}, PostgresRelay::Looks::when_elected, 4711);
+    PostgresRelay publisher(office.url, other, {}, {.looks = PostgresRelay::Looks::when_elected, .lock = 4711});
     publisher.poll();
     office.relay.poll();
     CHECK(office.relay.is_ringer());

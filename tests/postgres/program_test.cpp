@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/postgres/relay_lock.hpp"
 #include "tests/postgres/postgres_server.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/larder_command.hpp"
@@ -224,6 +225,31 @@ TEST_CASE("a table that takes the name of one that is read is read in its place"
     CHECK(eventually([&] { return service.page_has(1, "\"mean\":30.0"); }));
     office.run_sql("UPDATE grades SET mark = 40");
     CHECK(eventually([&] { return service.page_has(1, "\"mean\":40.0"); }));
+    office.run_sql("ALTER TABLE grades DISABLE TRIGGER USER");
+    CHECK(eventually([&] { return service.page(1).header("X-Cache").ends_with("; degraded"); }));
+    office.run_sql("UPDATE grades SET mark = 50");
+    CHECK(eventually([&] { return service.page_has(1, "\"mean\":50.0"); }));
+    office.run_sql("ALTER TABLE grades ENABLE TRIGGER USER");
+    CHECK(eventually([&] { return service.page(1).header("X-Cache") == "hit"; }));
+}
+
+TEST_CASE("triggers name the column, whatever PL/pgSQL would take it for, and write to no outbox", "[postgres]") {
+    Office office;
+    office.make_school();
+    for (const std::string column : {"new", "old", "tg_op", "found", "before", "after"}) {
+        INFO(column);
+        office.run_sql("CREATE TABLE named_" + column + "(\"" + column + "\" int)");
+        CHECK(office
+                  .run({"triggers", "--db", office.url, "--table", "named_" + column, "--assignment-column", column,
+                        "--install"})
+                  .code == 0);
+        office.run_sql("INSERT INTO named_" + column + " VALUES (1); UPDATE named_" + column + " SET \"" + column +
+                       "\" = 2; DELETE FROM named_" + column);
+    }
+    const CommandResult refused = office.run({"triggers", "--db", office.url, "--table", "larder.outbox",
+                                              "--assignment-column", "assignment_id", "--install"});
+    CHECK(refused.code == 3);
+    CHECK_THAT(refused.err, Catch::Contains("is what triggers write to"));
 }
 
 TEST_CASE("our own tables without their triggers are refused, and get them back", "[postgres]") {
@@ -406,6 +432,13 @@ TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]"
         CHECK(findings.empty());
         CHECK_THAT(notes, Catch::Contains("synced ") && Catch::Contains("relay ") && Catch::Contains("outbox ") &&
                               Catch::Contains("outbox_position "));
+    }
+    {
+        office.run_sql("CREATE ROLE mallory LOGIN");
+        postgres::Connection stranger({.url = office.url_of("mallory"), .patience = std::chrono::seconds(20)});
+        stranger.run(postgres::try_relay_lock(postgres::outbox_lock));
+        examine();
+        CHECK_THAT(findings, Catch::Contains("relay_foreign "));
     }
     office.run_sql("UPDATE larder.submissions SET score = 1");
     examine();

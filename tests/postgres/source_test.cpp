@@ -115,6 +115,8 @@ TEST_CASE("a server that cannot be reached, or has no tables, is named without i
     for (const char* url : {"postgres://x:hunter2@hunter3@127.0.0.1:1/school",
                             "postgres://x:hunter2/3@127.0.0.1:1/school", "postgres://x:hunt?e@r@127.0.0.1:1/school"})
         CHECK_THROWS_WITH(PostgresSource(url), Catch::Contains("write %40 and %2F") && !Catch::Contains("hunter"));
+    CHECK_THROWS_WITH(PostgresSource("postgres://x:hunter2127.0.0.1:1/school"),
+                      Catch::Contains("port that is no number") && !Catch::Contains("hunter"));
     CHECK_THROWS_WITH(PostgresSource(PostgresServer::shared().make_database()), Catch::Contains("larder import"));
 }
 

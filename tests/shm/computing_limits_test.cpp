@@ -188,7 +188,7 @@ TEST_CASE("An entry that is not tracked takes no place in the key table and no p
 TEST_CASE("What another host has computed is a hit of the second tier, not a computation", "[computing]") {
     ScopedCache scoped;
     const auto find = [](EntryOptions& options) -> Value {
-        options.tier_hit = true;
+        options.tier = EntryOptions::Tier::hit;
         return "value";
     };
     CHECK(scoped.cache.get_or_compute("key", find).value() == "value");
@@ -196,6 +196,18 @@ TEST_CASE("What another host has computed is a hit of the second tier, not a com
     CHECK(scoped.count(Counter::tier_hits) == 1);
     CHECK(scoped.count(Counter::computations) == 0);
     CHECK_FALSE(scoped.cache.mean_compute_time().has_value());
+}
+
+TEST_CASE("What is computed since the second tier cannot be reached is counted", "[computing]") {
+    ScopedCache scoped;
+    const auto compute = [](EntryOptions& options) -> Value {
+        options.tier = EntryOptions::Tier::unreachable;
+        return "value";
+    };
+    CHECK(scoped.cache.get_or_compute("key", compute).value() == "value");
+    CHECK(scoped.count(Counter::tier_unreachable) == 1);
+    CHECK(scoped.count(Counter::computations) == 1);
+    CHECK(scoped.cache.mean_compute_time().has_value());
 }
 
 TEST_CASE("A lease that is assigned over is abandoned, one that moves stays held", "[computing]") {

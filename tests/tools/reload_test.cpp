@@ -215,10 +215,17 @@ TEST_CASE("what needs a restart is named and stays as it was, what flags say is 
 }
 
 TEST_CASE("a URL is shown without what lets one in", "[config]") {
-    CHECK(tools::without_password("nats://a:p1@n1:4222,nats://TOKEN@n2,n3") == "nats://n1:4222,nats://n2,n3");
-    CHECK(tools::without_password("tls://TOKEN@n1") == "tls://n1");
-    CHECK(tools::without_password("u:p@n1:4222,n2") == "n1:4222,n2");
-    CHECK(tools::without_password("nats://u:p,q@n1,n2:4222") == "nats://...,n1,n2:4222");
+    const auto shown = [](const char* option, const char* text) {
+        return tools::without_secrets(tools::option_row(option), text);
+    };
+    CHECK(shown("nats", "nats://a:p1@n1:4222,nats://TOKEN@n2,n3") == "nats://n1:4222,nats://n2,n3");
+    CHECK(shown("nats", "nats://u:p,q@n1,n2:4222") == "...");
+    CHECK(shown("nats", "").empty());
+    CHECK(shown("relay-db", "postgres://u:p@h/db") == "postgres://u@h/db");
+    CHECK(shown("schema", "/srv/u:p@q") == "/srv/u:p@q");
+    CHECK(tools::without_password("postgres://u:p127.0.0.1:5432/db?user=x") == "postgres://.../db?user=x");
+    CHECK(tools::without_password("postgres://h:5432,[::1]:5433/db") == "postgres://h:5432,[::1]:5433/db");
+    CHECK(tools::without_password("postgres:///db?host=/run/postgresql") == "postgres:///db?host=/run/postgresql");
     CHECK(tools::without_password("postgres://u:p@h,i/db?password=x&user=y") == "postgres://u@h,i/db?...&user=y");
     CHECK(tools::without_password("postgres://u:p/q@h/db") == "postgres://u@h/db");
     CHECK(tools::without_password("postgres://u:p@q@h/db") == "postgres://u@h/db");
