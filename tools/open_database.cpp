@@ -103,7 +103,10 @@ bool is_remote_url(std::string_view url) { return url.starts_with("postgres://")
 
 std::string without_password(std::string url) {
     const std::size_t at = url.rfind('@');
-    if (!is_remote_url(url)) return url.find("password=") == std::string::npos ? url : std::string(hidden);
+    if (!is_remote_url(url)) {
+        const bool has_user = at != std::string::npos && url.find(':') < at && !url.starts_with("sqlite:");
+        return has_user || url.find("password=") != std::string::npos ? std::string(hidden) : url;
+    }
     const std::size_t user = url.find("://") + 3;
     // A password that is not escaped may have any character: the last @ ends it.
     const std::size_t query = url.find('?', at == std::string::npos ? user : at);

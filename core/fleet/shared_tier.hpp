@@ -56,15 +56,15 @@ private:
     }
     void say(const std::string& error) {
         const Clock::time_point now = Clock::now();
-        if (!error.empty()) failed_at_ = now;
-        if (said_at_ && now - *(error.empty() ? failed_at_ : said_at_) < log_interval_) return;
-        if (!error.empty()) {
-            said_at_ = now;
-            log_(LogLevel::error, not_shared + error);
-        } else if (said_at_) {
+        if (error.empty()) {
+            if (!said_at_ || now - *failed_at_ < log_interval_) return;
             said_at_.reset();
-            log_(LogLevel::info, shared_again);
+            return log_(LogLevel::info, shared_again);
         }
+        failed_at_ = now;
+        if (said_at_ && now - *said_at_ < log_interval_) return;
+        said_at_ = now;
+        log_(LogLevel::error, not_shared + error);
     }
 
     std::mutex mutex_;

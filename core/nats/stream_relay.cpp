@@ -296,7 +296,7 @@ void StreamRelay::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
         try {
             step(stop_interval);
-            if (repeated.is_over()) log_(LogLevel::info, "Stream relay: works again");
+            if (caught_up() && repeated.is_over()) log_(LogLevel::info, "Stream relay: works again");
         } catch (const std::exception& error) {
             drop();
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Stream relay: ") + error.what());

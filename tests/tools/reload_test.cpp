@@ -232,6 +232,7 @@ TEST_CASE("a URL is shown without what lets one in", "[config]") {
     CHECK(tools::without_password("postgres://u:p?q@h/db") == "postgres://u@h/db");
     CHECK(tools::without_password("postgres://h/db?pass%77ord=x") == "postgres://h/db?...");
     CHECK(tools::without_password("/srv/a@b.db") == "/srv/a@b.db");
+    CHECK(tools::without_password("web:secret@h/school") == "...");
 }
 
 TEST_CASE("what the supervisor warms lives as long as a reload says", "[serve][reload]") {
