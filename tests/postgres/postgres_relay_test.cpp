@@ -249,7 +249,9 @@ TEST_CASE("what becomes of the watched tables themselves is everything, once", "
           std::string("ALTER TABLE submissions ENABLE ROW LEVEL SECURITY"),
           std::string("CREATE POLICY graded ON submissions USING (status = 'graded')"),
           std::string("CREATE TABLE more() INHERITS (submissions)"),
-          std::string("ALTER TABLE more NO INHERIT submissions; ANALYZE submissions"),
+          std::string("CREATE TABLE some_more() INHERITS (submissions)"),
+          std::string("ALTER TABLE more NO INHERIT submissions"),
+          std::string("ALTER TABLE some_more NO INHERIT submissions; ANALYZE submissions"),
           std::string("REVOKE SELECT ON submissions FROM larder_reader"),
           std::string("DO $$ BEGIN EXECUTE pg_get_functiondef('note_changes'::regproc); END $$"),
           std::string("ALTER TABLE submissions RENAME TO handed_in")}) {
