@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,8 +15,13 @@ class RepeatedError {
 public:
     static constexpr std::size_t most_texts = 8;  ///< further ones are no news
 
+    /// What failed last failed so long ago that it must have worked since, whoever noticed.
+    static constexpr std::chrono::minutes forgotten{1};
+    using Clock = std::chrono::steady_clock;
+
     /// None of those since it worked last.
-    bool is_news(std::string_view error) {
+    bool is_news(std::string_view error, Clock::time_point now = Clock::now()) {
+        if (now - std::exchange(last_, now) >= forgotten) seen_.clear();
         if (seen_.size() == most_texts || std::find(seen_.begin(), seen_.end(), error) != seen_.end()) return false;
         seen_.emplace_back(error);
         return true;
@@ -25,6 +31,7 @@ public:
 
 private:
     std::vector<std::string> seen_;
+    Clock::time_point last_{};
 };
 
 }  // namespace larder

@@ -108,7 +108,10 @@ std::string without_password(std::string url) {
         return has_user || url.find("password=") != std::string::npos ? std::string(hidden) : url;
     }
     const std::size_t user = url.find("://") + 3;
-    // A password that is not escaped may have any character: the last @ ends it.
+    const std::size_t first_query = url.find('?', user);
+    if (at != std::string::npos && first_query < std::min(at, url.find('@')))
+        return url.substr(0, user) + std::string(hidden);
+    // A password that is not escaped may have any other character: the last @ ends it.
     const std::size_t query = url.find('?', at == std::string::npos ? user : at);
     const std::string parameters = query == std::string::npos ? "" : known_parameters(url.substr(query + 1));
     url.erase(std::min(query, url.size()));

@@ -108,8 +108,8 @@ void KeyValueTier::find_both() {
 }
 
 void KeyValueTier::make_both() {
-    add_stream(*connection_, documents_title(), documents_config());
-    add_stream(*connection_, leases_title(), leases_config());
+    add_stream(*connection_, documents_title(), documents_config(), Copies::raised);
+    add_stream(*connection_, leases_title(), leases_config(), Copies::raised);
 }
 
 bool KeyValueTier::make() {

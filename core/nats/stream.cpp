@@ -92,12 +92,8 @@ void raise_copies(const Connection& connection, jsStreamInfo& found) {
     const bool is_server_by_itself = found.Cluster == nullptr || found.Cluster->Name == nullptr;
     if (copies >= wanted_replicas || is_server_by_itself) return;
     found.Config->Replicas = wanted_replicas;
-    jsErrCode code{};
-    const natsStatus status = js_UpdateStream(nullptr, connection.jet_stream(), found.Config, nullptr, &code);
-    if (code != jsErrCode(0))
+    if (js_UpdateStream(nullptr, connection.jet_stream(), found.Config, nullptr, nullptr) != NATS_OK)
         found.Config->Replicas = copies;
-    else
-        connection.check(status, "change the stream " + std::string(found.Config->Name) + " of");
 }
 
 }  // namespace
@@ -140,11 +136,12 @@ void require_stream(const Connection& connection, const StreamTitle& title, cons
     refuse_other(connection, title, wanted, *info);
 }
 
-Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config) {
+Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config,
+                               Copies copies) {
     Owned<jsStreamInfo> found = info_of(connection, title.name);
     if (found != nullptr) {
         refuse_other(connection, title, config, *found);
-        raise_copies(connection, *found);
+        if (copies == Copies::raised) raise_copies(connection, *found);
         return found;
     }
     const char* subject = title.subjects.c_str();
@@ -165,9 +162,10 @@ Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& 
     return Owned<jsStreamInfo>(made);
 }
 
-StreamState make_stream(const Connection& connection, const StreamNames& names) {
-    return state_of(connection, names,
-                    *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, notices_config()));
+StreamState make_stream(const Connection& connection, const StreamNames& names, Copies copies) {
+    return state_of(
+        connection, names,
+        *add_stream(connection, {names.stream, "notices of Larder", names.subjects}, notices_config(), copies));
 }
 
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence) {

@@ -48,13 +48,17 @@ struct StreamTitle {
 /// Throws SourceError where it is not there, or is another than Larder makes.
 void require_stream(const Connection& connection, const StreamTitle& title, const jsStreamConfig& wanted);
 
-/// On three servers, or on one where there are not so many; or the one that is there, on three from now on where it can
-/// be, whose other limits are left as they are. Throws SourceError, also where that one would lose or refuse what
-/// comes.
-Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config);
+/// Of a stream that is there, and was made while there were fewer servers: raised to three, where that can be now. The
+/// servers take their time for that.
+enum class Copies : std::uint8_t { kept, raised };
+
+/// On three servers, or on one where there are not so many; or the one that is there, whose other limits are left as
+/// they are. Throws SourceError, also where that one would lose or refuse what comes.
+Owned<jsStreamInfo> add_stream(const Connection& connection, const StreamTitle& title, jsStreamConfig config,
+                               Copies copies);
 
 /// Made where it is absent: in files, an hour's messages, of which the oldest go first. Throws as `add_stream`.
-StreamState make_stream(const Connection& connection, const StreamNames& names);
+StreamState make_stream(const Connection& connection, const StreamNames& names, Copies copies = Copies::kept);
 
 /// When the message of that sequence was stored, by the server's clock; nullopt: it is not there. Throws SourceError.
 std::optional<std::int64_t> time_of(const Connection& connection, const StreamNames& names, std::uint64_t sequence);

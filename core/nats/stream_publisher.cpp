@@ -23,7 +23,7 @@ std::string in_one_line(std::string_view text) {
 StreamPublisher::StreamPublisher(ConnectionOptions options, std::string_view database, Log log)
     : options_(with_patience(std::move(options), patience)), names_(database), log_(std::move(log)) {
     connect();
-    const StreamState state = make_stream(*connection_, names_);
+    const StreamState state = make_stream(*connection_, names_, Copies::raised);
     connection_->check_permitted();
     if (state.copies == 1)
         log_(LogLevel::warning, "The stream " + names_.stream + " is kept by one of the NATS servers " +
@@ -33,6 +33,8 @@ StreamPublisher::StreamPublisher(ConnectionOptions options, std::string_view dat
 void StreamPublisher::connect() {
     if (connection_ != nullptr && !connection_->is_closed() && !connection_->is_refused()) return;
     requests_ = nullptr;
+    const std::unique_ptr<Connection> last = std::move(connection_);
+    if (last != nullptr) last->check_permitted();  // else nobody is answered, and no other relay elected
     connection_ = std::make_unique<Connection>(options_);
     requests_ = connection_->subscribe(names_.looks, max_requests);
 }
@@ -143,7 +145,6 @@ bool StreamPublisher::check_stream() {
     const bool is_checked = !identity_.empty() && reconnects == checked_reconnects_ && !short_since_;
     if (is_checked && now - checked_at_ < check_interval) return true;
     const StreamState state = make_stream(*connection_, names_);
-    connection_->check_permitted();  // else nobody is answered, and no other relay elected
     const bool is_other = !identity_.empty() && state.identity != identity_;
     if (!is_other && state.last < last_) {
         if (!short_since_) short_since_ = now;

@@ -293,12 +293,16 @@ bool StreamRelay::caught_up() const {
 
 void StreamRelay::run(std::stop_token stop) {
     RepeatedError repeated;
+    Clock::time_point failed_at{};
     while (!stop.stop_requested()) {
         try {
             step(stop_interval);
-            if (caught_up() && repeated.is_over()) log_(LogLevel::info, "Stream relay: works again");
+            const Clock::duration looked_at(looked_at_.load(std::memory_order_relaxed));  // of this thread
+            const bool works = looked_at > failed_at.time_since_epoch() + fresh_enough;
+            if (works && repeated.is_over()) log_(LogLevel::info, "Stream relay: works again");
         } catch (const std::exception& error) {
             drop();
+            failed_at = Clock::now();
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Stream relay: ") + error.what());
             std::this_thread::sleep_for(retry_interval);
         }

@@ -137,8 +137,8 @@ bool announces_publications(Connection& connection) { return connection.run(sele
 
 std::string change_triggers_sql(Connection& connection, const WatchedTable& table) {
     connection.prepare("table",
-                       "SELECT oid::bigint, oid IN (to_regclass('larder.outbox'), to_regclass('larder.outbox_state')) "
-                       "IS TRUE FROM pg_class WHERE oid = $1::text::regclass");
+                       "SELECT oid::bigint, (relnamespace = to_regnamespace('larder') AND relname IN ('outbox', "
+                       "'outbox_state')) IS TRUE FROM pg_class WHERE oid = $1::text::regclass");
     connection.see_public(true);
     const Rows found = connection.ask("table", {table.name});
     const std::int64_t oid = found.integer(0, 0);

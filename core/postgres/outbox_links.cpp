@@ -27,7 +27,7 @@ std::string select_holder(std::int32_t lock) {
     return std::string(
                "SELECT pid, coalesce(host(client_addr), 'a local socket'), CASE WHEN state = 'idle' THEN "
                "(extract(epoch FROM clock_timestamp() - state_change) * 1000)::bigint ELSE 0 END, usename, "
-               "coalesce(has_table_privilege(usesysid, to_regclass('larder.outbox'), 'DELETE'), false)") +
+               "coalesce(has_table_privilege(usesysid, to_regclass('larder.outbox'), 'DELETE'), true)") +
            from_relay_lock_holder(lock);
 }
 

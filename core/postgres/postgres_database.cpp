@@ -42,8 +42,9 @@ std::pair<std::string, std::string> place_of(Connection& connection) {
 }
 
 /// Of a replica's catalogs nobody knows whether they are the present ones; views are made where workers read.
-std::vector<std::string> unwatched_of(const DatabaseUrls& urls, const std::string& views) {
-    Connection reader = connected(views.empty() && !urls.relay.empty() ? urls.relay : urls.workers);
+std::vector<std::string> unwatched_of(const DatabaseUrls& urls, const std::string& views,
+                                      std::chrono::milliseconds longest = patience) {
+    Connection reader = connected(views.empty() && !urls.relay.empty() ? urls.relay : urls.workers, longest);
     if (!views.empty()) apply_views(reader, views);
     return unwatched_tables(reader, views.empty());
 }
@@ -92,7 +93,7 @@ void PostgresDatabase::find_rights(std::vector<std::string>& findings) const {
 }
 
 std::function<std::vector<std::string>()> PostgresDatabase::unwatched() const {
-    return [urls = urls_, views = views_] { return unwatched_of(urls, views); };
+    return [urls = urls_, views = views_] { return unwatched_of(urls, views, PostgresRelay::patience); };
 }
 
 std::vector<std::string> PostgresDatabase::findings() const {

@@ -33,33 +33,42 @@ std::string end_silent_ringer(std::int32_t lock) {
 // computed, and gives numbers of transactions again that left nothing on disk. It makes the statistics anew.
 // So is what becomes of the watched tables, their triggers and the views over them: whether they are put back from a
 // dump, renamed, hidden by policies, given or robbed of parts, or disabled for a while, no row of the outbox says. A
-// view of whom may not read the table is nothing that anybody reads.
+// view of whom may not read the table is nothing that anybody reads, nor is a trigger on a table of whom may not write
+// to the outbox, by a function of such a one, any that tells.
 std::string select_history() {
     return R"(
 WITH RECURSIVE telling AS (
-    SELECT t.oid, tgrelid, concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin) AS made)" +
+    SELECT tgrelid, string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ' ' ORDER BY t.oid) AS made)" +
            std::string(from_telling_triggers) + R"(
+    JOIN pg_class c ON c.oid = tgrelid
+    JOIN pg_class outbox ON outbox.relnamespace = to_regnamespace('larder') AND outbox.relname = 'outbox'
+    WHERE has_any_column_privilege(p.proowner, outbox.oid, 'INSERT')
+        OR has_any_column_privilege(c.relowner, outbox.oid, 'INSERT')
+    GROUP BY tgrelid
 ), watched(oid) AS (
     SELECT tgrelid FROM telling
     UNION
     SELECT ev_class FROM watched JOIN pg_depend d
         ON d.refclassid = 'pg_class'::regclass AND d.refobjid = watched.oid AND d.classid = 'pg_rewrite'::regclass
     JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = ev_class AND v.relpersistence <> 't'
-        AND has_table_privilege(v.relowner, watched.oid, 'SELECT')
+        AND (has_any_column_privilege(v.relowner, watched.oid, 'SELECT')
+            OR array_to_string(v.reloptions, ' ') LIKE '%security_invoker%')
 )
 SELECT concat_ws('/', (SELECT system_identifier FROM pg_control_system()),
     substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8),
     (SELECT oid FROM pg_database WHERE datname = current_database()),
     coalesce((SELECT (extract(epoch FROM stats_reset) * 1000000)::bigint FROM pg_stat_wal), 0),
-    (SELECT md5(string_agg(concat_ws(' ', c.oid, c.xmin, nspname,
+    (SELECT md5(string_agg(concat_ws(' ', c.oid, nspname, relname, relispartition,
+        relrowsecurity, relforcerowsecurity, relacl,
         (SELECT string_agg(a.xmin::text, ' ' ORDER BY attnum) FROM pg_attribute a WHERE attrelid = c.oid
             AND attnum > 0),
-        (SELECT string_agg(made, ' ' ORDER BY telling.oid) FROM telling WHERE tgrelid = c.oid),
+        made,
         (SELECT string_agg(i.xmin::text, ' ' ORDER BY inhrelid) FROM pg_inherits i WHERE inhparent = c.oid),
         (SELECT string_agg(p.xmin::text, ' ' ORDER BY p.oid) FROM pg_policy p WHERE polrelid = c.oid),
         (SELECT string_agg(r.xmin::text, ' ' ORDER BY r.oid) FROM pg_rewrite r WHERE ev_class = c.oid)),
         ' ' ORDER BY c.oid))
-        FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace)))";
+        FROM watched JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = relnamespace
+            LEFT JOIN telling ON tgrelid = c.oid)))";
 }
 
 // One row at least. Its state's xmin is another after each removal of rows. What has a number that no transaction has
@@ -108,6 +117,11 @@ std::string empty_snapshot_at(std::int64_t xmin) {
 
 }  // namespace
 
+/// What is read is not watched: that is so by whatever connection, and whoever else is elected finds the same.
+class PostgresRelay::NotWatched : public SourceError {
+    using SourceError::SourceError;
+};
+
 struct PostgresRelay::Changes {
     std::vector<AssignmentId> ids, published;
     std::string why_all;  // empty: not all
@@ -140,6 +154,7 @@ void PostgresRelay::connect() {
 void PostgresRelay::adopt(const std::string& history) {
     const std::optional<OutboxPosition> known = sink_.position();
     const bool is_known = known && known->database == history && known->seq > 0;
+    is_adopted_ = false;
     why_lost_ = is_known ? std::string() : why_lost(database_.empty() && known ? known->database : database_, history);
     if (!is_known) check_watched(history);
     database_ = history;
@@ -155,14 +170,15 @@ void PostgresRelay::adopt(const std::string& history) {
 void PostgresRelay::check_watched(const std::string& history) {
     if (!role_.unwatched) return;
     if (checked_ != history || Clock::now() - checked_at_ >= check_interval) {
+        checked_.clear();  // where it throws, it is asked again
+        unwatched_ = role_.unwatched();
         checked_at_ = Clock::now();
         checked_ = history;
-        unwatched_ = role_.unwatched();
     }
     if (unwatched_.empty()) return;
     if (forgotten_ != history) sink_.everything_changed(why_lost_);
     forgotten_ = history;
-    throw SourceError(unwatched_.front());
+    throw NotWatched(unwatched_.front());
 }
 
 bool PostgresRelay::look_is_mine() {
@@ -173,7 +189,11 @@ bool PostgresRelay::look_is_mine() {
 int PostgresRelay::poll() {
     try {
         if (!connection_ || !connection_->is_open()) connect();
-        return look_is_mine() ? look() : 0;
+        if (!look_is_mine()) return 0;
+        if (!is_adopted_) throw NotWatched(unwatched_.front());
+        return look();
+    } catch (const NotWatched&) {
+        throw;
     } catch (const SourceError&) {
         connection_ = nullptr;  // made anew by the next step
         throw;
@@ -277,6 +297,9 @@ void PostgresRelay::run(std::stop_token stop) {
             const Clock::time_point until = Clock::now() + heartbeat;
             while (Clock::now() < until && !stop.stop_requested())
                 if (connection_->wait_for_notice(stop_interval)) break;
+        } catch (const NotWatched& error) {
+            if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());
+            std::this_thread::sleep_for(retry_interval);
         } catch (const std::exception& error) {
             connection_ = nullptr;
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Outbox relay: ") + error.what());

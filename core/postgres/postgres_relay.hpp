@@ -66,6 +66,7 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
     struct Changes;
+    class NotWatched;
     void connect();
     void adopt(const std::string& history);
     void check_watched(const std::string& history);

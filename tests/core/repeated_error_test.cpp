@@ -17,6 +17,15 @@ TEST_CASE("each way in which something fails is news once until it works") {
     CHECK(repeated.is_news("away"));
 }
 
+TEST_CASE("what failed long ago is news when it fails again") {
+    RepeatedError repeated;
+    const auto first = RepeatedError::Clock::now();
+    CHECK(repeated.is_news("away", first));
+    CHECK_FALSE(repeated.is_news("away", first + std::chrono::seconds(59)));
+    CHECK_FALSE(repeated.is_news("away", first + std::chrono::seconds(118)));  // it went on failing
+    CHECK(repeated.is_news("away", first + std::chrono::seconds(178)));
+}
+
 TEST_CASE("errors that are worded anew each time are a few lines") {
     RepeatedError repeated;
     std::size_t news = 0;

@@ -250,9 +250,15 @@ TEST_CASE("a relay that runs goes on when the servers are there again", "[nats]"
         return !told.empty();
     }));
     CHECK(told.front() == 2);
-    CHECK(eventually([&] {
+    const auto works_again = [&] {
         const std::lock_guard lock(mutex);
         return lines.back() == "Stream relay: works again";
+    };
+    CHECK_FALSE(works_again());  // nobody answers it yet
+    CHECK(eventually([&] {
+        scene.publisher.look_begins();
+        scene.publisher.look_ended(0);
+        return works_again();
     }));
     running = {};
     CHECK(lines.front().starts_with("Stream relay: cannot "));

@@ -436,7 +436,7 @@ TEST_CASE("the doctor sees the way of a change, and where it ends", "[postgres]"
     {
         office.run_sql("CREATE ROLE mallory LOGIN");
         postgres::Connection stranger({.url = office.url_of("mallory"), .patience = std::chrono::seconds(20)});
-        stranger.run(postgres::try_relay_lock(postgres::outbox_lock));
+        stranger.run("SELECT pg_advisory_lock(1279345732, " + std::to_string(postgres::outbox_lock) + ")");
         examine();
         CHECK_THAT(findings, Catch::Contains("relay_foreign "));
     }

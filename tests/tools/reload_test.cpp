@@ -229,7 +229,8 @@ TEST_CASE("a URL is shown without what lets one in", "[config]") {
     CHECK(tools::without_password("postgres://u:p@h,i/db?password=x&user=y") == "postgres://u@h,i/db?...&user=y");
     CHECK(tools::without_password("postgres://u:p/q@h/db") == "postgres://u@h/db");
     CHECK(tools::without_password("postgres://u:p@q@h/db") == "postgres://u@h/db");
-    CHECK(tools::without_password("postgres://u:p?q@h/db") == "postgres://u@h/db");
+    CHECK(tools::without_password("postgres://u:p?q@h/db") == "postgres://...");
+    CHECK(tools::without_password("postgres://h/db?password=p@ss") == "postgres://...");
     CHECK(tools::without_password("postgres://h/db?pass%77ord=x") == "postgres://h/db?...");
     CHECK(tools::without_password("/srv/a@b.db") == "/srv/a@b.db");
     CHECK(tools::without_password("web:secret@h/school") == "...");
