@@ -170,15 +170,25 @@ void PostgresRelay::adopt(const std::string& history) {
 void PostgresRelay::check_watched(const std::string& history) {
     if (!role_.unwatched) return;
     if (checked_ != history || Clock::now() - checked_at_ >= check_interval) {
-        checked_.clear();  // where it throws, it is asked again
-        unwatched_ = role_.unwatched();
+        checked_.clear();
+        try {
+            unwatched_ = role_.unwatched();
+        } catch (...) {  // asked again by the next step
+            forget(history);
+            throw;
+        }
         checked_at_ = Clock::now();
         checked_ = history;
     }
     if (unwatched_.empty()) return;
+    forget(history);
+    throw NotWatched(unwatched_.front());
+}
+
+/// Once. What is told is another history's, and it is not followed yet.
+void PostgresRelay::forget(const std::string& history) {
     if (forgotten_ != history) sink_.everything_changed(why_lost_);
     forgotten_ = history;
-    throw NotWatched(unwatched_.front());
 }
 
 bool PostgresRelay::look_is_mine() {

@@ -70,6 +70,7 @@ private:
     void connect();
     void adopt(const std::string& history);
     void check_watched(const std::string& history);
+    void forget(const std::string& history);
     bool has_looks() const { return role_.looks == Looks::always || is_ringer_; }
     bool look_is_mine();
     int look();
