@@ -17,6 +17,7 @@ public:
 
     /// What failed last failed so long ago that it must have worked since, whoever noticed.
     static constexpr std::chrono::minutes forgotten{1};
+    static constexpr std::chrono::seconds settled{2};
     using Clock = std::chrono::steady_clock;
 
     /// None of those since it worked last.
@@ -28,6 +29,8 @@ public:
     }
     /// There was one, and whoever was told of it is to hear of its end.
     bool is_over() { return !std::exchange(seen_, {}).empty(); }
+    /// Of what fails now and then, and works between: not before it has worked for a while.
+    bool is_over_at(Clock::time_point success) { return success > last_ + settled && is_over(); }
 
 private:
     std::vector<std::string> seen_;

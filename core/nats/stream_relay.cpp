@@ -293,16 +293,13 @@ bool StreamRelay::caught_up() const {
 
 void StreamRelay::run(std::stop_token stop) {
     RepeatedError repeated;
-    Clock::time_point failed_at{};
     while (!stop.stop_requested()) {
         try {
             step(stop_interval);
-            const Clock::duration looked_at(looked_at_.load(std::memory_order_relaxed));  // of this thread
-            const bool works = looked_at > failed_at.time_since_epoch() + fresh_enough;
-            if (works && repeated.is_over()) log_(LogLevel::info, "Stream relay: works again");
+            const Clock::time_point looked_at{Clock::duration(looked_at_.load(std::memory_order_relaxed))};
+            if (repeated.is_over_at(looked_at)) log_(LogLevel::info, "Stream relay: works again");
         } catch (const std::exception& error) {
             drop();
-            failed_at = Clock::now();
             if (repeated.is_news(error.what())) log_(LogLevel::error, std::string("Stream relay: ") + error.what());
             std::this_thread::sleep_for(retry_interval);
         }

@@ -297,7 +297,8 @@ void PostgresRelay::run(std::stop_token stop) {
     while (!stop.stop_requested()) {
         try {
             const bool is_news = poll() != 0;
-            if (has_looks() && repeated.is_over()) log_(LogLevel::info, "Outbox relay: works again");
+            const Clock::time_point looked_at{Clock::duration(looked_at_.load(std::memory_order_relaxed))};
+            if (repeated.is_over_at(looked_at)) log_(LogLevel::info, "Outbox relay: works again");
             if (is_news) continue;  // a look of which no row is news says how far the source stood
             if (is_ringer_) {
                 connection_->wait_for_notice(milliseconds(0));  // it hears itself, and must not keep that

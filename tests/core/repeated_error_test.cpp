@@ -26,6 +26,17 @@ TEST_CASE("what failed long ago is news when it fails again") {
     CHECK(repeated.is_news("away", first + std::chrono::seconds(178)));
 }
 
+TEST_CASE("what fails now and then is over when it has worked for a while") {
+    RepeatedError repeated;
+    const auto first = RepeatedError::Clock::now();
+    CHECK(repeated.is_news("away", first));
+    CHECK_FALSE(repeated.is_over_at(first - std::chrono::seconds(1)));
+    CHECK_FALSE(repeated.is_over_at(first + std::chrono::seconds(1)));
+    CHECK_FALSE(repeated.is_news("away", first + std::chrono::seconds(2)));
+    CHECK_FALSE(repeated.is_over_at(first + std::chrono::seconds(3)));
+    CHECK(repeated.is_over_at(first + std::chrono::seconds(5)));
+}
+
 TEST_CASE("errors that are worded anew each time are a few lines") {
     RepeatedError repeated;
     std::size_t news = 0;
