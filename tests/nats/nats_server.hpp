@@ -122,7 +122,9 @@ private:
                 " },\n  { user: listener, password: listener, permissions: { subscribe: \"_INBOX.>\",\n    publish: "
                 "[\"larder.>\", \"larder-look.>\", \"_INBOX.>\", \"$JS.>\"] } },\n  { user: mute, password: mute, "
                 "permissions: { subscribe: \"_INBOX.>\", publish: [\"_INBOX.>\", \"$JS.>\"] } },\n  { user: deaf, "
-                "password: deaf, permissions: { subscribe: \"larder-look.>\", publish: \">\" } } ] }\n";
+                "password: deaf, permissions: { subscribe: \"larder-look.>\", publish: \">\" } },\n  { user: silent, "
+                "password: silent, permissions: { subscribe: \">\", publish: "
+                "[\"larder.>\", \"$JS.>\"] } } ] }\n";
         if (is_secure_)
             text += "tls { cert_file: \"" + ca_file() + "\", key_file: \"" + directory_.file("key.pem") + "\" }\n";
         if (count() == 1) return text;

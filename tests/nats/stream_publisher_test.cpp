@@ -255,6 +255,25 @@ TEST_CASE("who may not hear what hosts ask does not publish, and says which righ
                           Catch::Contains("`larder help fleet` names"));
 }
 
+TEST_CASE("who may not answer hosts fails, so that another relays, and says which right lacks", "[nats]") {
+    const NatsServers servers(1, "relay:secret");
+    StreamPublisher publisher({.url = "nats://silent:silent@" + servers.host(0)}, "d", Log{});
+    RecordingSink host;
+    nats::StreamRelay relay(servers.options(), "d", host, {});
+    std::string said;
+    CHECK(eventually([&] {
+        try {
+            relay.poll();
+            publisher.look_begins();
+            publisher.look_ended(1);
+        } catch (const SourceError& error) {
+            said = error.what();
+        }
+        return !said.empty();
+    }));
+    CHECK_THAT(said, Catch::Contains("Permissions Violation for Publish to \"_INBOX.>\""));
+}
+
 TEST_CASE("a credentials file without a user's key is told of", "[nats]") {
     const ScopedDirectory directory;
     nats::ConnectionOptions options = shared_server().options();
