@@ -45,6 +45,29 @@ public:
     std::optional<OutboxPosition> known;
 };
 
+/// What a relay logs. Threads: safe.
+class Lines {
+public:
+    Log log() {
+        return {LogLevel::info, [this](LogLevel, std::string_view line) {
+                    const std::lock_guard lock(mutex_);
+                    lines_.emplace_back(line);
+                }};
+    }
+    std::size_t count() const {
+        const std::lock_guard lock(mutex_);
+        return lines_.size();
+    }
+    bool last_is(std::string_view start) const {
+        const std::lock_guard lock(mutex_);
+        return !lines_.empty() && lines_.back().starts_with(start);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
 struct Office : PostgresSchool {
     Office() {
         for (const int id : {1, 2, 3}) add_assignment(id);
@@ -300,46 +323,23 @@ TEST_CASE("a connection that is ended by the server is made anew, and nothing is
 
 TEST_CASE("a running relay says an error once, and when it works again", "[postgres]") {
     Office office;
-    std::mutex mutex;
-    std::vector<std::string> lines;
-    const Log log{LogLevel::info, [&](LogLevel, std::string_view line) {
-                      const std::lock_guard lock(mutex);
-                      lines.emplace_back(line);
-                  }};
+    Lines lines;
     Sink sink;
-    PostgresRelay relay(office.url, sink, log);
+    PostgresRelay relay(office.url, sink, lines.log());
     std::jthread running([&](std::stop_token stop) { relay.run(stop); });
-    const auto said = [&](const char* start) {
-        return eventually([&] {
-            const std::lock_guard lock(mutex);
-            return !lines.empty() && lines.back().starts_with(start);
-        });
-    };
     office.sql("ALTER TABLE outbox RENAME TO hidden");
-    CHECK(eventually([&] {
-        const std::lock_guard lock(mutex);
-        return lines.size() >= 2;  // the connection that was there, and the next one, say it in two ways
-    }));
+    CHECK(eventually([&] { return lines.count() >= 2; }));  // this connection and the next one say it in two ways
     office.sql("ALTER TABLE hidden RENAME TO outbox");
-    CHECK(said("Outbox relay: works again"));
+    CHECK(eventually([&] { return lines.last_is("Outbox relay: works again"); }));
     running = {};
-    CHECK(lines.size() == 3);
+    CHECK(lines.count() == 3);
 }
 
 TEST_CASE("who was not elected does not say that he works again", "[postgres]") {
     Office office;
-    std::mutex mutex;
-    std::vector<std::string> lines;
-    const Log log{LogLevel::info, [&](LogLevel, std::string_view line) {
-                      const std::lock_guard lock(mutex);
-                      lines.emplace_back(line);
-                  }};
-    const auto last_is = [&](const char* start) {
-        const std::lock_guard lock(mutex);
-        return !lines.empty() && lines.back().starts_with(start);
-    };
+    Lines lines;
     Sink sink;
-    PostgresRelay relay(office.url, sink, log, {.looks = PostgresRelay::Looks::when_elected});
+    PostgresRelay relay(office.url, sink, lines.log(), {.looks = PostgresRelay::Looks::when_elected});
     std::jthread running([&](std::stop_token stop) { relay.run(stop); });
     const auto end_until = [&](const char* said) {
         return eventually([&] {
@@ -347,7 +347,7 @@ TEST_CASE("who was not elected does not say that he works again", "[postgres]") 
             office.sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'larder relay' AND "
                 "datname = current_database() AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')");
-            return last_is(said);
+            return lines.last_is(said);
         });
     };
     REQUIRE(end_until("Outbox relay: cannot "));
@@ -355,8 +355,8 @@ TEST_CASE("who was not elected does not say that he works again", "[postgres]") 
          std::chrono::steady_clock::now() < until;)
         office.relay.poll();
     CHECK_FALSE(relay.is_ringer());
-    CHECK(last_is("Outbox relay: cannot "));
-    CHECK(eventually([&] { return last_is("Outbox relay: works again"); }));  // the other one is silent
+    CHECK(lines.last_is("Outbox relay: cannot "));
+    CHECK(eventually([&] { return lines.last_is("Outbox relay: works again"); }));  // the other one is silent
 }
 
 TEST_CASE("nothing is told while what is read is not watched", "[postgres]") {

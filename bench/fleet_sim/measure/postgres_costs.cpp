@@ -103,7 +103,7 @@ void fill(Connection& writer) {
         assignments, submissions_each));
 }
 
-/// Of a host that is rung for now and then: a look in a row of looks costs half.
+/// Of a host that is rung for now and then: a look in a row of looks costs a quarter.
 constexpr std::chrono::milliseconds between_looks{20};
 
 void measure_looks(const Server& server, Connection& writer, CostFile& costs) {
