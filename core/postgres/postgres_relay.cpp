@@ -204,7 +204,7 @@ int PostgresRelay::poll() {
         return look();
     } catch (const NotWatched&) {
         throw;
-    } catch (const SourceError&) {
+    } catch (...) {
         connection_ = nullptr;  // made anew by the next step
         throw;
     }
